@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Two builds of the same sources (spec/architecture.md, "Two builds of the same sources"):
+// without the variable an ordinary Swift package; with APUS_RELEASE=1 Embedded Swift, fully static and
+// stripped. `hack/build` sets it, and names the folder of the toolchain's Embedded libraries.
+let isRelease = Context.environment["APUS_RELEASE"] == "1"
+let embeddedLibraries = Context.environment["APUS_EMBEDDED_LIBRARIES"] ?? ""
+
+let commonSettings: [SwiftSetting] = [
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+let embeddedSettings: [SwiftSetting] = [
+  .enableExperimentalFeature("Embedded"),
+  .unsafeFlags(["-wmo", "-parse-as-library", "-Xfrontend", "-function-sections"]),
+]
+let staticLinking: [LinkerSetting] = [
+  .unsafeFlags([
+    "-Xclang-linker", "-static", "-Xlinker", "-s", "-Xlinker", "--gc-sections",
+    "\(embeddedLibraries)/libswiftUnicodeDataTables.a", "-lm",
+  ])
+]
+let swiftSettings = isRelease ? commonSettings + embeddedSettings : commonSettings
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+  name: "apus",
+  products: [
+    .executable(name: "apus", targets: ["apus"]),
+    .library(name: "OCISpec", targets: ["OCISpec"]),
+    .library(name: "ContainerRuntime", targets: ["ContainerRuntime"]),
+  ],
+  targets: [
+    module("Diagnostics"),
+    module("JSON", ["Diagnostics"]),
+    module("LinuxABI"),
+    module("OCISpec", ["Diagnostics", "JSON"]),
+    module("ContainerPlan", ["Diagnostics", "JSON", "LinuxABI", "OCISpec"]),
+    .target(name: "CLinux"),
+    .systemLibrary(
+      name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+    .systemLibrary(name: "CCapability", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+    module("Linux", ["CLinux", "CCapability", "Diagnostics", "LinuxABI"]),
+    module("InitChannel", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI"]),
+    module("Cgroups", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
+    module("Seccomp", ["CSeccomp", "Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
+    module("ContainerInit", ["ContainerPlan", "Diagnostics", "InitChannel", "Linux", "LinuxABI"]),
+    module(
+      "ContainerRuntime",
+      [
+        "Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
+        "OCISpec", "Seccomp",
+      ]),
+    .target(name: "CStart"),
+    .executableTarget(
+      name: "apus",
+      dependencies: [
+        "CStart", "ContainerInit", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON",
+        "OCISpec",
+      ],
+      swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,75 @@
+/// An error as the user sees it. The same value crosses the socket from the init stage to the runtime, so nothing of
+/// it is flattened into text before it is printed.
+public struct RuntimeError: Error, Equatable, Sendable {
+  public var code: ErrorCode
+  /// What happened, in lower case, values in back-quotes, no full stop.
+  public var message: String
+  /// The context phrases, outermost first: what was being done.
+  public var trail: [String]
+  /// Where the cause stands: a JSON pointer (`/mounts/3/options/1`) or a flag (`--bundle`); empty if nowhere.
+  public var field: String
+  /// The system call that failed, where one did.
+  public var cause: SystemError?
+  /// What the user can do about it; empty if the message says it.
+  public var hint: String
+
+  public init(
+    _ code: ErrorCode, _ message: String, field: String = "", cause: SystemError? = nil, hint: String = ""
+  ) {
+    self.code = code
+    self.message = message
+    self.trail = []
+    self.field = field
+    self.cause = cause
+    self.hint = hint
+  }
+
+  /// The same error, with what was being done in front of it.
+  public func during(_ phrase: String) -> RuntimeError {
+    var copy = self
+    copy.trail.insert(phrase, at: 0)
+    return copy
+  }
+
+  /// The one-line text that goes to stderr and to the log: trail, message, field, system call and errno.
+  public var text: String {
+    var line = ""
+    for phrase in trail {
+      line += phrase
+      line += ": "
+    }
+    line += message
+    if !field.isEmpty {
+      line += " (at `\(field)`)"
+    }
+    if let cause {
+      line += ": "
+      line += cause.text
+    }
+    if !hint.isEmpty {
+      line += "; "
+      line += hint
+    }
+    return line
+  }
+}
+
+extension SystemError {
+  /// This failure as a ``RuntimeError``, with the reason for which the call was made.
+  public func because(
+    _ code: ErrorCode, _ message: String, field: String = "", hint: String = ""
+  ) -> RuntimeError {
+    RuntimeError(code, message, field: field, cause: self, hint: hint)
+  }
+}
+
+/// Runs `body` and adds what was being done to any error that leaves it.
+public func during<T: ~Copyable>(
+  _ phrase: @autoclosure () -> String, _ body: () throws(RuntimeError) -> T
+) throws(RuntimeError) -> T {
+  do {
+    return try body()
+  } catch {
+    throw error.during(phrase())
+  }
+}
