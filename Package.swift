@@ -64,6 +64,10 @@ let package = Package(
         "OCISpec",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
+    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
+    .testTarget(
+      name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
+      swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )
