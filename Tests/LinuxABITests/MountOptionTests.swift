@@ -120,7 +120,8 @@ private func change(_ options: String...) -> MountAttributeChange {
   }
 
   @Test(arguments: [
-    "", "r", "size=64k", "mode=755", "rdefaults", "rremount", "rrbind", "rlazytime", "rsilent", "rtmpcopyup", "rrro", "RO",
+    "", "r", "size=64k", "mode=755", "rdefaults", "rremount", "rrbind", "rlazytime", "rsilent", "rtmpcopyup",
+    "rrro", "RO",
     "ro ", "rootcontext=x", "rrprivate", "idmapped", "ridmapx", "nr_inodes=1", "rnoacl", "bind=1",
   ])
   func everythingElseIsForTheFileSystem(_ option: String) {

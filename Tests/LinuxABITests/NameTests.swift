@@ -37,7 +37,8 @@ import Testing
 
   @Test func everyResourceHasItsNameAndNumber() {
     let names = [
-      "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING",
+      "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
+      "SIGPENDING",
       "MSGQUEUE", "NICE", "RTPRIO", "RTTIME",
     ]
     #expect(Resource.allCases.map(\.name) == names.map { "RLIMIT_" + $0 })
@@ -49,8 +50,10 @@ import Testing
 
   @Test func everySignalHasItsNameAndNumber() {
     let names = [
-      "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-      "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF",
+      "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+      "ALRM",
+      "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM",
+      "PROF",
       "WINCH", "IO", "PWR", "SYS",
     ]
     for (index, name) in names.enumerated() {
@@ -71,7 +74,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("0", 0), ("64", 64), ("CLD", 17), ("POLL", 29), ("IOT", 6), ("UNUSED", 31), ("RTMIN", 34), ("SIGRTMIN+30", 64),
+    ("0", 0), ("64", 64), ("CLD", 17), ("POLL", 29), ("IOT", 6), ("UNUSED", 31), ("RTMIN", 34),
+    ("SIGRTMIN+30", 64),
     ("rtmax", 64), ("RTMAX-30", 34), ("SIGRTMAX-1", 63),
   ])
   func otherSpellingsOfSignals(_ text: String, _ number: Int32) {
@@ -79,7 +83,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "", "SIG", "FOO", "65", "-1", "+9", "9x", "0x9", " 9", "1000", "SIGSIGTERM", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN+31",
+    "", "SIG", "FOO", "65", "-1", "+9", "9x", "0x9", " 9", "1000", "SIGSIGTERM", "RTMIN-1", "RTMAX+1",
+    "RTMIN+", "RTMIN+31",
     "RTMIN3", "RTM", "RTMINX", "SIGRTMIN+300", "SIGTERM\n", "99999999999999999999",
   ])
   func whatIsNoSignalIsRefused(_ text: String) {
@@ -88,8 +93,10 @@ import Testing
 
   @Test func everyNamespaceHasItsNamesAndFlag() {
     let expected: [(NamespaceKind, String, String, UInt64)] = [
-      (.pid, "pid", "pid", 0x2000_0000), (.network, "network", "net", 0x4000_0000), (.mount, "mount", "mnt", 0x20000),
-      (.ipc, "ipc", "ipc", 0x800_0000), (.uts, "uts", "uts", 0x400_0000), (.user, "user", "user", 0x1000_0000),
+      (.pid, "pid", "pid", 0x2000_0000), (.network, "network", "net", 0x4000_0000),
+      (.mount, "mount", "mnt", 0x20000),
+      (.ipc, "ipc", "ipc", 0x800_0000), (.uts, "uts", "uts", 0x400_0000),
+      (.user, "user", "user", 0x1000_0000),
       (.cgroup, "cgroup", "cgroup", 0x200_0000), (.time, "time", "time", 0x80),
     ]
     #expect(NamespaceKind.allCases.count == expected.count)
@@ -104,10 +111,11 @@ import Testing
     #expect(NamespaceKind(ociName: "net") == nil)
   }
 
-  @Test(arguments: [
-    (1, 3, 0x103), (5, 1, 0x501), (136, 0, 0x8800), (0xFFF, 0xFFFFF, 0xFFFFFFFF), (8, 256, 0x100800),
-    (0x12345, 0xABCDE, 0x1_2000_ABC3_45DE),
-  ] as [(UInt32, UInt32, UInt64)])
+  @Test(
+    arguments: [
+      (1, 3, 0x103), (5, 1, 0x501), (136, 0, 0x8800), (0xFFF, 0xFFFFF, 0xFFFF_FFFF), (8, 256, 0x100800),
+      (0x12345, 0xABCDE, 0x1_2000_ABC3_45DE),
+    ] as [(UInt32, UInt32, UInt64)])
   func deviceNumbersAreThoseOfMakedev(_ major: UInt32, _ minor: UInt32, _ raw: UInt64) {
     let number = DeviceNumber(major: major, minor: minor)
     #expect(number.rawValue == raw)

@@ -40,21 +40,23 @@ private func compile(
   }
 
   @Test func theDefaultActionMeetsWhatNoRuleNames() throws {
-    let program = try compile([SeccompRule(names: ["read", "write"], action: "SCMP_ACT_ALLOW")], "SCMP_ACT_ERRNO")
+    let program = try compile(
+      [SeccompRule(names: ["read", "write"], action: "SCMP_ACT_ALLOW")], "SCMP_ACT_ERRNO")
     #expect(try verdict(program, 0) == allow)
     #expect(try verdict(program, 1) == allow)
     #expect(try verdict(program, 39) == denied)
     #expect(try verdict(program, 9999) == denied)
   }
 
-  @Test(arguments: [
-    ("SCMP_CMP_EQ", [5], [4, 6, 0x1_0000_0005]),
-    ("SCMP_CMP_NE", [4, 6, 0x1_0000_0005], [5]),
-    ("SCMP_CMP_LT", [0, 4], [5, 6, 0x1_0000_0000]),
-    ("SCMP_CMP_LE", [0, 5], [6, 0x1_0000_0000]),
-    ("SCMP_CMP_GE", [5, 6, 0x1_0000_0000], [0, 4]),
-    ("SCMP_CMP_GT", [6, 0x1_0000_0000], [0, 5]),
-  ] as [(String, [UInt64], [UInt64])])
+  @Test(
+    arguments: [
+      ("SCMP_CMP_EQ", [5], [4, 6, 0x1_0000_0005]),
+      ("SCMP_CMP_NE", [4, 6, 0x1_0000_0005], [5]),
+      ("SCMP_CMP_LT", [0, 4], [5, 6, 0x1_0000_0000]),
+      ("SCMP_CMP_LE", [0, 5], [6, 0x1_0000_0000]),
+      ("SCMP_CMP_GE", [5, 6, 0x1_0000_0000], [0, 4]),
+      ("SCMP_CMP_GT", [6, 0x1_0000_0000], [0, 5]),
+    ] as [(String, [UInt64], [UInt64])])
   func everyOperatorComparesAllOfTheArgument(_ op: String, _ matching: [UInt64], _ others: [UInt64]) throws {
     for index in UInt(0)...5 {
       let program = try compile([
@@ -156,7 +158,9 @@ private func compile(
     #expect(try compile([]).flags == .allowSpeculation)
     let program = try compile(
       [],
-      flags: ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"])
+      flags: [
+        "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+      ])
     #expect(program.flags == [.log, .synchronizeThreads])
   }
 
@@ -214,7 +218,8 @@ private func compile(
     let tree = ClassicBPF(try SeccompCompiler.compile(filter).instructions)
     #expect(tree.count > plain.count)
     let arguments: [[UInt64]] = [
-      [], [2], [8], [0x20000], [0x20008], [0xFFFF_FFFF], [0x1000_0000], [16, 3, 9], [0x7E02_0000], [0, 0x1000_0000],
+      [], [2], [8], [0x20000], [0x20008], [0xFFFF_FFFF], [0x1000_0000], [16, 3, 9], [0x7E02_0000],
+      [0, 0x1000_0000],
       [40], [16, 2, 1], [40, 3],
     ]
     for architecture in [SystemCall.amd64, SystemCall.i386, 0xC000_00B7] {
@@ -251,7 +256,8 @@ private var isAMD64: Bool {
 
 /// What podman writes into config.json on x86_64 with its default capabilities.
 func podmanProfile() throws -> SeccompProfile {
-  let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/podman-amd64.json")
+  let file = URL(filePath: #filePath).deletingLastPathComponent().appending(
+    path: "Fixtures/podman-amd64.json")
   struct Profile: Decodable {
     struct Rule: Decodable {
       struct Argument: Decodable {

@@ -37,7 +37,8 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     let filter = try #require(
       try SeccompFilter.make(
         profile(
-          "SCMP_ACT_ERRNO", errnoRet: 38, SeccompRule(names: ["read"], action: "SCMP_ACT_ERRNO", errnoRet: 13),
+          "SCMP_ACT_ERRNO", errnoRet: 38,
+          SeccompRule(names: ["read"], action: "SCMP_ACT_ERRNO", errnoRet: 13),
           SeccompRule(names: ["write"], action: "SCMP_ACT_TRACE", errnoRet: 0xFFFF),
           SeccompRule(names: ["open"], action: "SCMP_ACT_ERRNO"))))
     #expect(filter.defaultAction == 0x5_0026)
@@ -68,7 +69,8 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     let other = SeccompArgument(index: 0, value: 2, op: "SCMP_CMP_EQ")
     let third = SeccompArgument(index: 1, value: 2, op: "SCMP_CMP_EQ")
     func groups(_ arguments: [SeccompArgument]) throws -> [Int]? {
-      try SeccompFilter.make(profile(SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP", args: arguments)))?
+      try SeccompFilter.make(
+        profile("SCMP_ACT_ALLOW", SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP", args: arguments)))?
         .rules.map(\.conditions.count)
     }
     #expect(try groups([equal, third]) == [2])
@@ -83,7 +85,9 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     ) -> SeccompProfile {
       let arguments = [SeccompArgument(index: index, value: 0, op: op)]
       let good = SeccompRule(names: ["write"], action: "SCMP_ACT_TRAP")
-      return profile(good, SeccompRule(names: names, action: action, errnoRet: errnoRet, args: arguments))
+      return profile(
+        "SCMP_ACT_ALLOW", good, SeccompRule(names: names, action: action, errnoRet: errnoRet, args: arguments)
+      )
     }
     #expect(error(rule()) == nil)
     let cases: [(SeccompProfile, String, ErrorCode)] = [
@@ -122,7 +126,7 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     let filter = try #require(
       try SeccompFilter.make(
         profile(
-          SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP"),
+          "SCMP_ACT_ALLOW", SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP"),
           SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP"),
           SeccompRule(names: ["read"], action: "SCMP_ACT_KILL"),
           SeccompRule(names: ["write"], action: "SCMP_ACT_TRAP", args: condition),
@@ -135,7 +139,9 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
 
   @Test func everyNameGoesBothWays() {
     for action in SeccompAction.allCases { #expect(SeccompAction(name: action.name) == action) }
-    for comparison in SeccompOperator.allCases { #expect(SeccompOperator(name: comparison.name) == comparison) }
+    for comparison in SeccompOperator.allCases {
+      #expect(SeccompOperator(name: comparison.name) == comparison)
+    }
     for architecture in SeccompArchitecture.allCases {
       #expect(SeccompArchitecture(name: architecture.name) == architecture)
       #expect(architecture.name == "SCMP_ARCH_" + architecture.libraryName.uppercased())
