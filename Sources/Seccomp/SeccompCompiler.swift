@@ -52,12 +52,14 @@ package enum SeccompCompiler {
   ///
   /// - Parameters:
   ///   - stateRoot: the directory of `--root`, below which programs are kept; empty for none.
-  ///   - log: gets warnings about the rules, and what was wrong with the cache, which never stops anything.
+  ///   - log: is told of rules without effect, and of what was wrong with the cache, which never stops anything.
   package static func program(
     for profile: SeccompProfile?, stateRoot: String, log: any LogSink
   ) throws(RuntimeError) -> SeccompProgram? {
     guard let profile, let filter = try SeccompFilter.make(profile) else { return nil }
-    for warning in filter.warnings() { log.warning(warning) }
+    if log.level >= .debug {
+      for sentence in filter.ineffectiveRules() { log.debug(sentence) }
+    }
     if stateRoot.isEmpty { return try compile(filter) }
     let key = filter.key(library: libraryVersionText, architecture: seccomp_arch_native())
     do {

@@ -18,17 +18,17 @@ extension SeccompFilter {
   /// of the native one. The flags are not part of a program.
   func key(library: String, architecture: UInt32) -> SeccompKey {
     var text: [UInt8] = []
-    text.reserveCapacity(32 * (rules.count + 4))
+    text.reserveCapacity(24 * (rules.count + 4))
     // To be raised with every change of what is made of the same filter.
     SeccompFilter.put("apus-seccomp-1", &text)
     SeccompFilter.put(library, &text)
-    SeccompFilter.put(UInt64(architecture), &text)
-    SeccompFilter.put(UInt64(defaultAction), &text)
+    SeccompFilter.put(architecture, &text)
+    SeccompFilter.put(defaultAction, &text)
     text.append(UInt8(architectures.count))
     for architecture in architectures { text.append(architecture.rawValue) }
     for rule in rules {
       SeccompFilter.put(rule.systemCall, &text)
-      SeccompFilter.put(UInt64(rule.action), &text)
+      SeccompFilter.put(rule.action, &text)
       text.append(UInt8(rule.conditions.count))
       for condition in rule.conditions {
         text.append(condition.index)
@@ -43,11 +43,11 @@ extension SeccompFilter {
   // Every text has its length in front of it, so no two filters have the same bytes.
 
   private static func put(_ value: String, _ text: inout [UInt8]) {
-    put(UInt64(value.utf8.count), &text)
+    put(UInt32(value.utf8.count), &text)
     text.append(contentsOf: value.utf8)
   }
 
-  private static func put(_ value: UInt64, _ text: inout [UInt8]) {
-    for shift in 0..<8 { text.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * shift))) }
+  private static func put<Number: FixedWidthInteger>(_ value: Number, _ text: inout [UInt8]) {
+    for byte in 0..<(Number.bitWidth / 8) { text.append(UInt8(truncatingIfNeeded: value >> (8 * byte))) }
   }
 }
