@@ -76,6 +76,10 @@ let package = Package(
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
     tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
+    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
+    .testTarget(
+      name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
+      swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )
