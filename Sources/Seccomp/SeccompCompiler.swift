@@ -54,7 +54,7 @@ package enum SeccompCompiler {
   ///   - stateRoot: the directory of `--root`, below which programs are kept; empty for none.
   ///   - log: is told of rules without effect, and of what was wrong with the cache, which never stops anything.
   package static func program(
-    for profile: SeccompProfile?, stateRoot: String, log: any LogSink
+    for profile: SeccompProfile?, stateRoot: String, log: LogSink
   ) throws(RuntimeError) -> SeccompProgram? {
     guard let profile, let filter = try SeccompFilter.make(profile) else { return nil }
     if log.level >= .debug {

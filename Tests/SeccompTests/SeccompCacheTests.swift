@@ -6,14 +6,15 @@ import Testing
 
 @testable import Seccomp
 
-/// Used by one test at a time, each of which has its own.
-private final class Records: LogSink, @unchecked Sendable {
-  let level = LogLevel.debug
+/// What was logged. Used by one test at a time, each of which has its own.
+private final class Records: @unchecked Sendable {
   var warnings: [String] = []
   var others: [String] = []
 
-  func write(_ level: LogLevel, _ message: String) {
-    if level == .warning { warnings.append(message) } else { others.append(message) }
+  var sink: LogSink {
+    LogSink(level: .debug) { level, message in
+      if level == .warning { self.warnings.append(message) } else { self.others.append(message) }
+    }
   }
 }
 
@@ -63,7 +64,7 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
   }
 
   private func program(_ profile: SeccompProfile? = profile()) throws -> SeccompProgram? {
-    try SeccompCompiler.program(for: profile, stateRoot: root.path, log: records)
+    try SeccompCompiler.program(for: profile, stateRoot: root.path, log: records.sink)
   }
 
   /// Puts `bytes` where a program that was kept stands.
@@ -188,11 +189,12 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
 
   @Test func withoutAPlaceToKeepItTheProgramIsMadeAllTheSame() throws {
     let good = try program()
-    let nowhere = try SeccompCompiler.program(for: profile(), stateRoot: root.path + "/absent", log: records)
+    let nowhere = try SeccompCompiler.program(
+      for: profile(), stateRoot: root.path + "/absent", log: records.sink)
     #expect(nowhere == good)
     #expect(records.warnings == [])
     #expect(!records.others.isEmpty)
-    #expect(try SeccompCompiler.program(for: profile(), stateRoot: "", log: records) == good)
+    #expect(try SeccompCompiler.program(for: profile(), stateRoot: "", log: records.sink) == good)
   }
 
   @Test func theCacheDoesNotGrowWithoutBounds() throws {
