@@ -28,6 +28,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
   .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, swiftSettings: commonSettings)
+}
+
 let package = Package(
   name: "apus",
   products: [
@@ -68,6 +73,10 @@ let package = Package(
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
+    tests("Diagnostics"),
+    tests("Linux", ["Diagnostics", "LinuxABI"]),
+    tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]
 )

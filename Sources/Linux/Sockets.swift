@@ -2,7 +2,7 @@ import CLinux
 public import Diagnostics
 
 /// One packet of a SOCK_SEQPACKET socket, with the descriptor that came along.
-public struct Packet: ~Copyable {
+@frozen public struct Packet: ~Copyable {
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
 }
@@ -69,6 +69,9 @@ public enum Socket {
 @frozen public struct SocketPair: ~Copyable {
   public var first: FileDescriptor
   public var second: FileDescriptor
+
+  /// The first end; the second is closed.
+  @inlinable public consuming func takeFirst() -> FileDescriptor { first }
 }
 
 extension FileDescriptor {
