@@ -69,7 +69,7 @@ let package = Package(
         "OCISpec",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
-    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
+    tests("JSON", ["Diagnostics"]),
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
