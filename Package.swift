@@ -80,6 +80,14 @@ let package = Package(
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
+    tests("JSON", ["Diagnostics"]),
+    .testTarget(
+      name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
+      swiftSettings: commonSettings),
+    tests("Diagnostics"),
+    tests("Linux", ["Diagnostics", "LinuxABI"]),
+    tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]
 )
