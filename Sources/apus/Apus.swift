@@ -3,6 +3,7 @@ import ContainerInit
 import ContainerRuntime
 import Diagnostics
 import Linux
+import OCISpec
 
 
 func say(_ text: String) {
