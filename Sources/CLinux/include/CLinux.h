@@ -1,1 +1,183 @@
+// C prototypes for the system calls that Swift cannot make itself. Every function forwards its arguments and returns
+// what the kernel returned: a negative number is -errno. Nothing here decides anything.
+//
+// No system header is included: it would clash with the Glibc module where the package is used as a library.
+#ifndef APUS_CLINUX_H
+#define APUS_CLINUX_H
+
+#include <stddef.h>
 #include <stdint.h>
+
+// openat2(2)
+struct apus_open_how {
+  uint64_t flags;
+  uint64_t mode;
+  uint64_t resolve;
+};
+
+// mount_setattr(2)
+struct apus_mount_attr {
+  uint64_t attr_set;
+  uint64_t attr_clr;
+  uint64_t propagation;
+  uint64_t userns_fd;
+};
+
+// clone3(2), all fields of CLONE_ARGS_SIZE_VER2
+struct apus_clone_args {
+  uint64_t flags;
+  uint64_t pidfd;
+  uint64_t child_tid;
+  uint64_t parent_tid;
+  uint64_t exit_signal;
+  uint64_t stack;
+  uint64_t stack_size;
+  uint64_t tls;
+  uint64_t set_tid;
+  uint64_t set_tid_size;
+  uint64_t cgroup;
+};
+
+// The part of statx(2) that is used here.
+struct apus_status {
+  uint32_t mode;
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t links;
+  uint64_t size;
+  uint64_t inode;
+  uint32_t device_major;
+  uint32_t device_minor;
+  uint32_t special_major;
+  uint32_t special_minor;
+  uint64_t mount_id;
+  uint64_t attributes;
+};
+
+struct apus_poll {
+  int32_t fd;
+  int16_t events;
+  int16_t revents;
+};
+
+struct apus_timespec {
+  int64_t seconds;
+  int64_t nanoseconds;
+};
+
+// waitid(2): what of siginfo_t is used here.
+struct apus_wait_result {
+  int32_t pid;
+  int32_t code;
+  int32_t status;
+};
+
+// Files
+int64_t sys_openat(int directory, const char *path, int flags, uint32_t mode);
+int64_t sys_openat2(int directory, const char *path, const struct apus_open_how *how);
+int64_t sys_close(int fd);
+int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags);
+int64_t sys_read(int fd, void *buffer, size_t count);
+int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset);
+int64_t sys_write(int fd, const void *buffer, size_t count);
+int64_t sys_dup3(int from, int to, int flags);
+int64_t sys_fcntl(int fd, int command, uint64_t argument);
+int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status);
+int64_t sys_fstatfs_type(int fd, uint64_t *type);
+int64_t sys_readlinkat(int directory, const char *path, char *buffer, size_t size);
+int64_t sys_getdents64(int fd, void *buffer, size_t size);
+int64_t sys_mkdirat(int directory, const char *path, uint32_t mode);
+int64_t sys_mknodat(int directory, const char *path, uint32_t mode, uint32_t major, uint32_t minor);
+int64_t sys_symlinkat(const char *target, int directory, const char *path);
+int64_t sys_unlinkat(int directory, const char *path, int flags);
+int64_t sys_renameat2(int from_directory, const char *from, int to_directory, const char *to, uint32_t flags);
+int64_t sys_fchmod(int fd, uint32_t mode);
+int64_t sys_fchmodat(int directory, const char *path, uint32_t mode);
+int64_t sys_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid, int flags);
+int64_t sys_faccessat2(int directory, const char *path, int mode, int flags);
+int64_t sys_fsync(int fd);
+int64_t sys_flock(int fd, int operation);
+int64_t sys_memfd_create(const char *name, uint32_t flags);
+int64_t sys_ftruncate(int fd, int64_t length);
+int64_t sys_sendfile(int to, int from, size_t count);
+int64_t sys_ioctl(int fd, uint64_t request, void *argument);
+int64_t sys_umask(uint32_t mask);
+int64_t sys_chdir(const char *path);
+int64_t sys_fchdir(int fd);
+int64_t sys_getcwd(char *buffer, size_t size);
+int64_t sys_chroot(const char *path);
+
+// Mounts
+int64_t sys_open_tree(int directory, const char *path, uint32_t flags);
+int64_t sys_move_mount(int from_directory, const char *from, int to_directory, const char *to, uint32_t flags);
+int64_t sys_fsopen(const char *type, uint32_t flags);
+int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux);
+int64_t sys_fsmount(int fd, uint32_t flags, uint32_t attributes);
+int64_t sys_mount_setattr(int directory, const char *path, uint32_t flags, const struct apus_mount_attr *attr);
+int64_t sys_mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data);
+int64_t sys_umount2(const char *target, int flags);
+int64_t sys_pivot_root(const char *new_root, const char *put_old);
+
+// Processes and namespaces
+int64_t sys_clone3(const struct apus_clone_args *arguments);
+int64_t sys_unshare(uint64_t flags);
+int64_t sys_setns(int fd, uint64_t kind);
+int64_t sys_pidfd_open(int pid, uint32_t flags);
+int64_t sys_pidfd_send_signal(int pidfd, int signal, uint32_t flags);
+int64_t sys_waitid(int idtype, int id, struct apus_wait_result *result, int options);
+int64_t sys_kill(int pid, int signal);
+int64_t sys_getpid(void);
+int64_t sys_getppid(void);
+int64_t sys_geteuid(void);
+int64_t sys_getuid(void);
+int64_t sys_getegid(void);
+int64_t sys_setsid(void);
+int64_t sys_prctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+int64_t sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
+int64_t sys_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
+int64_t sys_setgroups(size_t count, const uint32_t *groups);
+int64_t sys_sethostname(const char *name, size_t length);
+int64_t sys_setdomainname(const char *name, size_t length);
+int64_t sys_prlimit64(int pid, int resource, const uint64_t *new_limit, uint64_t *old_limit);
+int64_t sys_execveat(int directory, const char *path, char *const *arguments, char *const *environment, int flags);
+void sys_exit_group(int status) __attribute__((noreturn));
+int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments);
+int64_t sys_bpf(int command, void *attributes, uint32_t size);
+int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+int64_t sys_personality(uint64_t persona);
+
+// Signals. A set is the kernel's 64-bit mask: signal N is bit N - 1.
+int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
+int64_t sys_signal_default(int signal);
+int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
+
+// Sockets and waiting
+int64_t sys_socketpair(int type, int *pair);
+int64_t sys_unix_listen(int socket, const char *path, size_t length);
+int64_t sys_unix_connect(int socket, const char *path, size_t length);
+int64_t sys_socket(int domain, int type, int protocol);
+int64_t sys_accept4(int socket, int flags);
+// One packet with at most one descriptor; `fd` is -1 for none. Received descriptors are close-on-exec.
+int64_t sys_send_packet(int socket, const void *bytes, size_t count, int fd);
+int64_t sys_receive_packet(int socket, void *bytes, size_t count, int *fd);
+int64_t sys_ppoll(struct apus_poll *polled, uint32_t count, const struct apus_timespec *timeout);
+int64_t sys_clock_gettime(int clock, struct apus_timespec *time);
+
+// Network interfaces: sets IFF_UP on the interface of that name (netdevice(7)).
+int64_t sys_interface_up(int socket, const char *name);
+
+// errno as the last call of a C library left it.
+int32_t apus_errno(void);
+
+// The environment of the process; NULL where there is no such variable.
+const char *apus_environment(const char *name);
+char **apus_environment_all(void);
+
+// spawn.c: starts the program in `executable` (a descriptor) as a child of the caller, with `descriptors[i]` as
+// descriptor 3 + i and everything above closed on exec; standard input, output and error are inherited.
+// The new program starts with every signal blocked. The caller is suspended until the child has called execve.
+// Returns the pid and stores a pidfd.
+int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
+                   int count, int *pidfd);
+
+#endif

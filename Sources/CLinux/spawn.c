@@ -1,0 +1,72 @@
+// Between clone and execve of a parent that may have threads, with the parent's memory shared: only system calls, no
+// allocation, no locks, nothing that is not async-signal-safe (vfork(2), signal-safety(7)).
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { first_descriptor = 3, most_descriptors = 32, stack_size = 32 * 1024 };
+
+struct request {
+  int executable;
+  char *const *arguments;
+  char *const *environment;
+  const int *descriptors;
+  int count;
+  int64_t failure;
+};
+
+static int child(void *argument) {
+  struct request *request = argument;
+  int moved[most_descriptors + 1];
+  long failed = 0;
+  // First out of the way of the numbers 3..., then down to them: dup3 clears close-on-exec on the copy.
+  int above = first_descriptor + request->count + 1;
+  for (int i = 0; i <= request->count && !failed; i++) {
+    int from = i < request->count ? request->descriptors[i] : request->executable;
+    long result = syscall(SYS_fcntl, from, F_DUPFD_CLOEXEC, above);
+    if (result < 0) failed = errno;
+    moved[i] = (int)result;
+  }
+  for (int i = 0; i < request->count && !failed; i++)
+    if (syscall(SYS_dup3, moved[i], first_descriptor + i, 0) < 0) failed = errno;
+  // Whatever the embedding program left open without close-on-exec does not reach the init stage.
+  if (!failed && syscall(SYS_close_range, first_descriptor + request->count, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
+    failed = errno;
+  if (!failed) {
+    syscall(SYS_execveat, moved[request->count], "", request->arguments, request->environment, AT_EMPTY_PATH);
+    failed = errno;
+  }
+  request->failure = failed;
+  syscall(SYS_exit_group, 127);
+  return 127;
+}
+
+int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
+                   int count, int *pidfd) {
+  if (count > most_descriptors) return -(int64_t)EINVAL;
+  uint64_t all = ~(uint64_t)0, old = 0;
+  struct request request = {executable, arguments, environment, descriptors, count, 0};
+  _Alignas(16) char stack[stack_size];
+  // A handler of the parent must not run in memory that both share: every signal stays blocked in the child, and the
+  // program that it becomes lets them in again.
+  // CLONE_VFORK suspends the caller until execve, so the stack of this frame may serve as the child's.
+  sys_sigprocmask(SIG_SETMASK, &all, &old);
+  int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &request, pidfd);
+  int64_t result = pid < 0 ? -(int64_t)errno : pid;
+  sys_sigprocmask(SIG_SETMASK, &old, NULL);
+  if (pid > 0 && request.failure) {
+    // Nobody else knows of the child: it is reaped here.
+    struct apus_wait_result ignored;
+    sys_waitid(1 /* P_PID */, pid, &ignored, 4 /* WEXITED */);
+    sys_close(*pidfd);
+    return -request.failure;
+  }
+  return result;
+}

@@ -1,0 +1,136 @@
+import CLinux
+public import Diagnostics
+import LinuxABI
+
+/// A change of the attributes of a mount, mount_setattr(2). The numbers are MOUNT_ATTR_* and, for the propagation,
+/// MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE; 0 leaves the propagation as it is.
+public struct MountChange: Sendable, Equatable {
+  public var set: UInt64
+  public var clear: UInt64
+  public var propagation: UInt64
+
+  public init(set: UInt64 = 0, clear: UInt64 = 0, propagation: UInt64 = 0) {
+    self.set = set
+    self.clear = clear
+    self.propagation = propagation
+  }
+
+  public var changesNothing: Bool {
+    (self.set | self.clear | self.propagation) == 0
+  }
+}
+
+/// Mounts by descriptor only. A mount is made detached, changed while nobody can see it, and then attached to a
+/// directory that was resolved before.
+public enum Mounts {
+  /// A detached copy of the mount that holds `file` (of the file or directory itself), open_tree(2).
+  public static func clone(
+    _ file: borrowing FileDescriptor, recursive: Bool
+  ) throws(SystemError) -> FileDescriptor {
+    // OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE
+    let flags: UInt32 = 1 | 0o2000000 | 0x1000 | (recursive ? 0x8000 : 0)
+    return FileDescriptor(owning: Int32(try check("open_tree", sys_open_tree(file.number, "", flags))))
+  }
+
+  /// Attaches the detached mount `tree` on top of `target`.
+  public static func attach(
+    _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor
+  ) throws(SystemError) {
+    // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+    try check("move_mount", sys_move_mount(tree.number, "", target.number, "", 0x4 | 0x40))
+  }
+
+  /// Changes the mount whose root `tree` is open on; with `recursive` also every mount below it.
+  public static func change(
+    _ tree: borrowing FileDescriptor, _ change: MountChange, recursive: Bool
+  ) throws(SystemError) {
+    var attributes = apus_mount_attr(
+      attr_set: change.set, attr_clr: change.clear, propagation: change.propagation, userns_fd: 0)
+    let flags: UInt32 = 0x1000 | (recursive ? 0x8000 : 0)
+    try check("mount_setattr", sys_mount_setattr(tree.number, "", flags, &attributes))
+  }
+
+  /// Sets the propagation of every mount from `/` on.
+  public static func setPropagationOfRoot(_ propagation: UInt64, recursive: Bool) throws(SystemError) {
+    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: propagation, userns_fd: 0)
+    let flags: UInt32 = recursive ? 0x8000 : 0
+    try check("mount_setattr", sys_mount_setattr(-100, "/", flags, &attributes), "/")
+  }
+
+  /// Makes the mount at `root` the root of this mount namespace and lets go of the old one, pivot_root(2) with both
+  /// arguments `.`. The working directory is the new root afterwards.
+  public static func pivot(to root: borrowing FileDescriptor) throws(SystemError) {
+    let old = try FileDescriptor.open("/", [.path, .directory])
+    try check("fchdir", sys_fchdir(root.number))
+    try check("pivot_root", sys_pivot_root(".", "."))
+    // The old root now lies on top of the new one. What happens to it must not reach the host's mounts: they may be
+    // shared with it.
+    try check("fchdir", sys_fchdir(old.number))
+    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: 1 << 19, userns_fd: 0)
+    try check("mount_setattr", sys_mount_setattr(-100, ".", 0x8000, &attributes), "old root")
+    try check("umount2", sys_umount2(".", 2 /* MNT_DETACH */), "old root")
+    try check("chdir", sys_chdir("/"))
+  }
+
+  /// Makes `root` the root directory of this process without a mount namespace of its own, chroot(2).
+  public static func changeRoot(to root: borrowing FileDescriptor) throws(SystemError) {
+    try check("fchdir", sys_fchdir(root.number))
+    try check("chroot", sys_chroot("."))
+    try check("chdir", sys_chdir("/"))
+  }
+}
+
+/// A file system that is being configured, fsopen(2) and fsconfig(2).
+@frozen public struct FileSystemContext: ~Copyable {
+  public var descriptor: FileDescriptor
+  public var type: String
+
+  public init(_ type: String) throws(SystemError) {
+    self.type = type
+    descriptor = FileDescriptor(
+      owning: Int32(try check("fsopen", sys_fsopen(type, 1 /* FSOPEN_CLOEXEC */), type)))
+  }
+}
+
+extension FileSystemContext {
+  /// Sets a parameter that has a value: `size=64k`.
+  public func set(_ key: String, _ value: String) throws(SystemError) {
+    let number = descriptor.number
+    let result = value.withCString { sys_fsconfig(number, 1 /* FSCONFIG_SET_STRING */, key, $0, 0) }
+    try check("fsconfig", result, "\(key)=\(value)")
+  }
+
+  /// Sets a parameter that is there or not: `newinstance`.
+  public func setFlag(_ key: String) throws(SystemError) {
+    try check("fsconfig", sys_fsconfig(descriptor.number, 0 /* FSCONFIG_SET_FLAG */, key, nil, 0), key)
+  }
+
+  /// Makes the superblock and a detached mount of it with the MOUNT_ATTR_* `attributes`.
+  public func mount(attributes: UInt64) throws(SystemError) -> FileDescriptor {
+    try check(
+      "fsconfig", sys_fsconfig(descriptor.number, 6 /* FSCONFIG_CMD_CREATE */, nil, nil, 0), type)
+    let result = sys_fsmount(descriptor.number, 1 /* FSMOUNT_CLOEXEC */, UInt32(truncatingIfNeeded: attributes))
+    return FileDescriptor(owning: Int32(try check("fsmount", result, type)))
+  }
+
+  /// What the kernel wrote about the last failure, one message after the other; empty if nothing.
+  public func messages() -> String {
+    var text = ""
+    while true {
+      let line: [UInt8]
+      do {
+        line = try descriptor.read(upTo: 1024)
+      } catch {
+        // ENODATA: there are no more messages. They only explain an error that is reported anyway.
+        return text
+      }
+      if line.isEmpty { return text }
+      if !text.isEmpty { text += ", " }
+      // `e message`: the first letter is the level.
+      let body = line.count > 2 && line[1] == 0x20 ? line[2...] : line[...]
+      var trimmed = body
+      while trimmed.last == 0x0A { trimmed.removeLast() }
+      text += String(decoding: trimmed, as: UTF8.self)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import CLinux
+public import Diagnostics
+public import LinuxABI
+
+public enum Namespaces {
+  /// Moves this process into new namespaces of the CLONE_NEW* `kinds`, unshare(2).
+  public static func unshare(_ kinds: CloneFlags) throws(SystemError) {
+    try check("unshare", sys_unshare(UInt64(kinds.rawValue)))
+  }
+
+  /// Joins the namespace behind `file`, which must be of this kind, setns(2).
+  public static func join(_ file: borrowing FileDescriptor, _ kind: CloneFlags) throws(SystemError) {
+    try check("setns", sys_setns(file.number, UInt64(kind.rawValue)))
+  }
+
+  public static func setHostname(_ name: String) throws(SystemError) {
+    try check("sethostname", sys_sethostname(name, name.utf8.count), name)
+  }
+
+  public static func setDomainname(_ name: String) throws(SystemError) {
+    try check("setdomainname", sys_setdomainname(name, name.utf8.count), name)
+  }
+
+  /// Sets the interface of that name of this network namespace up.
+  public static func setInterfaceUp(_ name: String) throws(SystemError) {
+    let socket = FileDescriptor(
+      owning: Int32(try check("socket", sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0))))
+    try check("ioctl", sys_interface_up(socket.number, name), name)
+  }
+}
+
+/// What ``Clone/fork(_:cgroup:exitSignal:)`` answers: in which of the two processes the caller goes on.
+@frozen public enum CloneResult: ~Copyable {
+  case child
+  case parent(SpawnedProcess)
+}
+
+public enum Clone {
+  /// clone3(2) without shared memory: the child goes on from here with a copy of this process. With a `cgroup`
+  /// directory of cgroup v2 the child starts its life in it.
+  public static func fork(
+    _ flags: CloneFlags, cgroup: Int32, exitSignal: Int32
+  ) throws(SystemError) -> CloneResult {
+    var pidfd: Int32 = -1
+    var all = flags.union(.pidfd)
+    if cgroup >= 0 { all.formUnion(.intoCgroup) }
+    let result = withUnsafeMutablePointer(to: &pidfd) { pointer in
+      var arguments = apus_clone_args()
+      arguments.flags = UInt64(all.rawValue)
+      arguments.pidfd = UInt64(UInt(bitPattern: pointer))
+      arguments.exit_signal = UInt64(exitSignal)
+      arguments.cgroup = cgroup >= 0 ? UInt64(cgroup) : 0
+      return sys_clone3(&arguments)
+    }
+    let pid = try check("clone3", result)
+    if pid == 0 { return .child }
+    return .parent(SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd)))
+  }
+}

@@ -1,0 +1,195 @@
+import CLinux
+public import Diagnostics
+import LinuxABI
+
+/// How a process ended.
+public enum ExitStatus: Sendable, Equatable {
+  case exited(Int32)
+  case signaled(Int32)
+
+  /// As a shell gives it: the exit status, or 128 and the number of the signal.
+  public var shellStatus: Int32 {
+    switch self {
+    case .exited(let status): status
+    case .signaled(let signal): 128 + signal
+    }
+  }
+}
+
+/// What `/proc/PID/stat` says of a process.
+public struct ProcessStatus: Sendable, Equatable {
+  /// R, S, D, T, Z, X … of proc(5).
+  public var state: UInt8
+  /// Clock ticks between boot and the start of the process; with the pid it names one process for ever.
+  public var startTime: UInt64
+
+  public var isAlive: Bool { state != 0x5A /* Z */ && state != 0x58 /* X */ }
+}
+
+public enum Processes {
+  public static func ownPid() -> Int32 { Int32(sys_getpid()) }
+  public static func effectiveUser() -> UInt32 { UInt32(truncatingIfNeeded: sys_geteuid()) }
+
+  /// Ends this process at once, with no clean-up.
+  public static func exit(_ status: Int32) -> Never { sys_exit_group(status) }
+
+  /// A descriptor for the process with this pid, pidfd_open(2).
+  public static func open(_ pid: Int32) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: Int32(try check("pidfd_open", sys_pidfd_open(pid, 0), "\(pid)")))
+  }
+
+  /// The state of a process; nil where there is none with that pid.
+  public static func status(_ pid: Int32) throws(SystemError) -> ProcessStatus? {
+    let bytes: [UInt8]
+    do {
+      bytes = try FileDescriptor.open("/proc/\(pid)/stat", .readOnly).read(upTo: 4096)
+    } catch {
+      if error.errno == .noEntry || error.errno == .noProcess { return nil }
+      throw error
+    }
+    return ProcessStatus(statLine: bytes)
+  }
+
+  /// Waits until a child of this process has ended, and reaps it.
+  public static func wait(_ pid: Int32) throws(SystemError) -> ExitStatus {
+    var result = apus_wait_result()
+    try checkRetrying("waitid", "\(pid)") { sys_waitid(1 /* P_PID */, pid, &result, 0x4000_0004 /* __WALL */) }
+    return ExitStatus(result)
+  }
+
+  /// Reaps any child that has ended already; nil where there is none left to reap now.
+  public static func reapAny() throws(SystemError) -> (pid: Int32, status: ExitStatus)? {
+    var result = apus_wait_result()
+    do {
+      // WNOHANG | WEXITED | __WALL
+      try checkRetrying("waitid") { sys_waitid(0 /* P_ALL */, 0, &result, 0x4000_0005) }
+    } catch {
+      if error.errno == .noChild { return nil }
+      throw error
+    }
+    if result.pid == 0 { return nil }
+    return (result.pid, ExitStatus(result))
+  }
+
+  /// Whether a process of this pid exists, kill(2) with signal 0. For messages only: a pid may be used again.
+  public static func exists(_ pid: Int32) -> Bool { sys_kill(pid, 0) != -3 }
+
+  /// PR_SET_CHILD_SUBREAPER: orphans below this process become its children.
+  public static func becomeSubreaper() throws(SystemError) {
+    try check("prctl", sys_prctl(36, 1, 0, 0, 0), "PR_SET_CHILD_SUBREAPER")
+  }
+
+  /// PR_SET_DUMPABLE 0: nobody may trace this process or open its files in /proc without CAP_SYS_PTRACE.
+  public static func becomeNotDumpable() throws(SystemError) {
+    try check("prctl", sys_prctl(4, 0, 0, 0, 0), "PR_SET_DUMPABLE")
+  }
+
+  /// The calling process gets `signal` when its parent dies, PR_SET_PDEATHSIG; 0 for none.
+  public static func setParentDeathSignal(_ signal: Int32) throws(SystemError) {
+    try check("prctl", sys_prctl(1, UInt64(signal), 0, 0, 0), "PR_SET_PDEATHSIG")
+  }
+
+  public static func startSession() throws(SystemError) {
+    try check("setsid", sys_setsid())
+  }
+}
+
+extension ExitStatus {
+  init(_ result: apus_wait_result) {
+    // CLD_EXITED is 1, CLD_KILLED 2, CLD_DUMPED 3.
+    self = result.code == 1 ? .exited(result.status) : .signaled(result.status)
+  }
+}
+
+extension ProcessStatus {
+  /// Parses a line of proc(5) `stat`. The command name may hold spaces and brackets: fields count from the last `)`.
+  package init?(statLine bytes: [UInt8]) {
+    guard let close = bytes.lastIndex(of: 0x29), close + 2 < bytes.count else { return nil }
+    var field = 3
+    var index = close + 2
+    state = bytes[index]
+    startTime = 0
+    while index < bytes.count {
+      if bytes[index] == 0x20 {
+        field += 1
+      } else if field == 22 {
+        guard bytes[index] >= 0x30 && bytes[index] <= 0x39 else { return }
+        startTime = startTime &* 10 &+ UInt64(bytes[index] - 0x30)
+      } else if field > 22 {
+        return
+      }
+      index += 1
+    }
+    if field < 22 { return nil }
+  }
+}
+
+extension FileDescriptor {
+  /// Sends a signal to the process that this pidfd stands for; it can never reach another one.
+  public func sendSignal(_ signal: Int32) throws(SystemError) {
+    try check("pidfd_send_signal", sys_pidfd_send_signal(number, signal, 0), "signal \(signal)")
+  }
+}
+
+/// Signals of this process. A mask has bit N - 1 for signal N.
+public enum Signals {
+  public static var every: UInt64 { ~0 }
+
+  /// Sets which signals are blocked; the mask from before.
+  @discardableResult
+  public static func setMask(_ mask: UInt64) throws(SystemError) -> UInt64 {
+    var old: UInt64 = 0
+    var mask = mask
+    try check("rt_sigprocmask", sys_sigprocmask(2 /* SIG_SETMASK */, &mask, &old))
+    return old
+  }
+
+  /// Gives every signal its default action, so that the agent command does not inherit an ignored SIGPIPE.
+  public static func resetActions() {
+    for signal in Int32(1)...64 {
+      // SIGKILL and SIGSTOP answer EINVAL: their action cannot change.
+      _ = sys_signal_default(signal)
+    }
+  }
+
+  /// A descriptor from which the blocked signals of `mask` are read, signalfd(2).
+  public static func descriptor(_ mask: UInt64) throws(SystemError) -> FileDescriptor {
+    var mask = mask
+    return FileDescriptor(owning: Int32(try check("signalfd4", sys_signalfd4(-1, &mask, 0o2000000))))
+  }
+
+  /// The number of the next signal of a ``descriptor(_:)``.
+  public static func next(_ descriptor: borrowing FileDescriptor) throws(SystemError) -> Int32 {
+    let record = try descriptor.read(upTo: 128)
+    if record.count < 4 { throw SystemError("read", .inputOutput, "signalfd") }
+    return Int32(record[0])
+  }
+}
+
+public enum Spawn {
+  /// Starts the program in `executable` with `descriptors` as 3, 4, …; everything else above 2 is closed. It starts
+  /// with every signal blocked and an empty environment but for `environment`.
+  public static func start(
+    _ executable: borrowing FileDescriptor, arguments: [String], environment: [String], descriptors: [Int32]
+  ) throws(SystemError) -> SpawnedProcess {
+    let argumentList = CStringList(arguments)
+    let environmentList = CStringList(environment)
+    var pidfd: Int32 = -1
+    let result = apus_spawn(
+      executable.number, argumentList.pointers, environmentList.pointers, descriptors,
+      Int32(descriptors.count), &pidfd)
+    let pid = try check("execveat", result, arguments.first ?? "")
+    return SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd))
+  }
+}
+
+/// A child process: its pid, valid until it is reaped, and a pidfd.
+@frozen public struct SpawnedProcess: ~Copyable {
+  public var pid: Int32
+  public var descriptor: FileDescriptor
+
+  @inlinable public init(pid: Int32, descriptor: consuming FileDescriptor) {
+    self.pid = pid
+    self.descriptor = descriptor
+  }
+}

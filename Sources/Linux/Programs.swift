@@ -1,0 +1,60 @@
+import CLinux
+public import Diagnostics
+
+/// The calls around execve(2) of the agent command.
+public enum Programs {
+  /// Becomes the program at `path`; returns only to say why not.
+  public static func execute(
+    _ path: String, _ arguments: borrowing CStringList, _ environment: borrowing CStringList
+  ) -> SystemError {
+    let result = sys_execveat(-100, path, arguments.pointers, environment.pointers, 0)
+    return SystemError("execve", Errno(Int32(truncatingIfNeeded: -result)), path)
+  }
+
+  /// Installs a classic BPF filter, seccomp(2) SECCOMP_SET_MODE_FILTER. `instructions` holds 8 bytes for each.
+  public static func loadFilter(_ instructions: [UInt8], flags: UInt32) throws(SystemError) {
+    let result = instructions.withUnsafeBytes { bytes in
+      var program = FilterProgram(length: UInt16(bytes.count / 8), instructions: bytes.baseAddress)
+      return sys_seccomp(1, flags, &program)
+    }
+    try check("seccomp", result)
+  }
+
+  /// Marks every descriptor from `first` on close-on-exec, or closes them.
+  public static func closeRange(from first: UInt32, onExec: Bool) throws(SystemError) {
+    try check("close_range", sys_close_range(first, UInt32.max, onExec ? 4 : 0))
+  }
+
+  public static func changeDirectory(_ path: String) throws(SystemError) {
+    try check("chdir", sys_chdir(path), path)
+  }
+
+  public static func changeDirectory(to directory: borrowing FileDescriptor) throws(SystemError) {
+    try check("fchdir", sys_fchdir(directory.number))
+  }
+
+  /// getcwd(2) as the kernel gives it; a directory outside of the root starts with `(unreachable)`.
+  public static func workingDirectory() throws(SystemError) -> String {
+    var result: Int64 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+      buffer.withMemoryRebound(to: CChar.self) { characters in
+        guard let start = characters.baseAddress else { return }
+        result = sys_getcwd(start, 4096)
+      }
+      count = max(0, Int(result) - 1)
+    }
+    try check("getcwd", result)
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Whether the file may be executed by the effective user, faccessat2(2).
+  public static func isExecutable(_ path: String) throws(SystemError) {
+    try check("faccessat2", sys_faccessat2(-100, path, 1 /* X_OK */, 0x200 /* AT_EACCESS */), path)
+  }
+}
+
+/// struct sock_fprog of seccomp(2).
+private struct FilterProgram {
+  var length: UInt16
+  var instructions: UnsafeRawPointer?
+}

@@ -1,0 +1,109 @@
+import CLinux
+public import Diagnostics
+
+/// One packet of a SOCK_SEQPACKET socket, with the descriptor that came along.
+@frozen public struct Packet: ~Copyable {
+  public var bytes: [UInt8]
+  public var descriptor: FileDescriptor?
+}
+
+public enum Socket {
+  /// The longest packet that is sent or accepted, in bytes.
+  public static var packetLimit: Int { 65536 }
+
+  /// A connected pair of packet sockets.
+  public static func pair() throws(SystemError) -> SocketPair {
+    var numbers: (Int32, Int32) = (-1, -1)
+    let result = withUnsafeMutablePointer(to: &numbers) { pointer in
+      pointer.withMemoryRebound(to: Int32.self, capacity: 2) {
+        sys_socketpair(5 /* SOCK_SEQPACKET */, $0)
+      }
+    }
+    try check("socketpair", result)
+    return SocketPair(
+      first: FileDescriptor(owning: numbers.0), second: FileDescriptor(owning: numbers.1))
+  }
+
+  /// A packet socket that listens at `name` in `directory`; mode 0600 by the caller's umask is not relied on, the
+  /// directory is the runtime's own.
+  public static func listen(
+    in directory: borrowing FileDescriptor, _ name: String
+  ) throws(SystemError) -> FileDescriptor {
+    let socket = try unix()
+    var path = pathname(directory, name)
+    let result = path.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) {
+        sys_unix_listen(socket.number, $0.baseAddress, $0.count)
+      }
+    }
+    try check("bind", result, name)
+    return socket
+  }
+
+  /// Connects to the socket at `name` in `directory`.
+  public static func connect(
+    in directory: borrowing FileDescriptor, _ name: String
+  ) throws(SystemError) -> FileDescriptor {
+    let socket = try unix()
+    var path = pathname(directory, name)
+    let result = path.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) {
+        sys_unix_connect(socket.number, $0.baseAddress, $0.count)
+      }
+    }
+    try check("connect", result, name)
+    return socket
+  }
+
+  /// A socket address holds 107 bytes and there is no connectat(2): the way over the descriptor is always short.
+  private static func pathname(_ directory: borrowing FileDescriptor, _ name: String) -> String {
+    "/proc/self/fd/\(directory.number)/\(name)"
+  }
+
+  private static func unix() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 5 /* SEQPACKET */, 0))))
+  }
+}
+
+/// Both ends of a socketpair(2).
+@frozen public struct SocketPair: ~Copyable {
+  public var first: FileDescriptor
+  public var second: FileDescriptor
+
+  /// The first end; the second is closed.
+  @inlinable public consuming func takeFirst() -> FileDescriptor { first }
+}
+
+extension FileDescriptor {
+  /// Waits for a connection to this listening socket.
+  public func accept() throws(SystemError) -> FileDescriptor {
+    let number = number
+    return FileDescriptor(owning: Int32(try checkRetrying("accept4") { sys_accept4(number, 0) }))
+  }
+
+  /// Sends one packet, and with it the descriptor `passing` if it is not -1.
+  public func send(_ bytes: [UInt8], passing descriptor: Int32 = -1) throws(SystemError) {
+    let number = number
+    try checkRetrying("sendmsg") {
+      bytes.withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, descriptor) }
+    }
+  }
+
+  /// Receives one packet; empty bytes when the other side has closed.
+  public func receive() throws(SystemError) -> Packet {
+    var passed: Int32 = -1
+    var result: Int64 = 0
+    let number = number
+    let limit = Socket.packetLimit
+    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+      repeat {
+        result = sys_receive_packet(number, buffer.baseAddress, limit, &passed)
+      } while result == -4
+      count = min(limit, max(0, Int(result)))
+    }
+    let descriptor: FileDescriptor? = passed >= 0 ? FileDescriptor(owning: passed) : nil
+    try check("recvmsg", result)
+    if result > Int64(limit) { throw SystemError("recvmsg", Errno(90)) }
+    return Packet(bytes: bytes, descriptor: descriptor)
+  }
+}
