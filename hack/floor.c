@@ -44,7 +44,7 @@ enum { maximumHierarchies = 16 };
 struct hierarchy {
   char options[64];    // mount data of v1: `memory`, `cpu,cpuacct`, `name=systemd`; empty for v2
   char directory[256]; // the container's cgroup on the host
-  char name[64];       // the folder below /sys/fs/cgroup; empty when v2 is mounted there
+  char name[64];       // the folder below /sys/fs/cgroup
 };
 
 struct container {
@@ -74,27 +74,27 @@ static void writeFile(const char *directory, const char *file, const char *text)
 
 // ---- cgroups
 
-// One line of /proc/self/cgroup is `number:options:path`.
-static void addHierarchy(struct container *c, const char *options) {
+// OPTIONS is the second field of a line of /proc/self/cgroup, empty for v2. In a pure v2 view the
+// machine's v1 hierarchies still have their lines, and are mounted nowhere.
+static void addHierarchy(struct container *c, const char *options, int pure) {
   struct hierarchy *h = &c->hierarchies[c->hierarchyCount];
+  const char *name = strncmp(options, "name=", 5) == 0 ? options + 5 : options;
   if (*options == 0) {
-    const char *mountPoint = c->hierarchyCount > 0 ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
-    if (access(c->hierarchyCount > 0 ? "/sys/fs/cgroup/unified/cgroup.procs" : "/sys/fs/cgroup/cgroup.procs", F_OK) < 0)
-      return;  // the pure v1 view: v2 exists and is mounted nowhere
+    if (!pure && access("/sys/fs/cgroup/unified/cgroup.procs", F_OK) < 0) return;
+    name = pure ? "." : "unified";
     c->unified = c->hierarchyCount;
-    snprintf(h->directory, sizeof h->directory, "%s/%s", mountPoint, c->cgroup);
-    strcpy(h->name, c->hierarchyCount > 0 ? "unified" : "");
-  } else {
-    const char *name = strncmp(options, "name=", 5) == 0 ? options + 5 : options;
-    snprintf(h->options, sizeof h->options, "%s", options);
-    snprintf(h->name, sizeof h->name, "%s", name);
-    snprintf(h->directory, sizeof h->directory, "/sys/fs/cgroup/%s/%s", name, c->cgroup);
+  } else if (pure) {
+    return;
   }
+  snprintf(h->options, sizeof h->options, "%s", options);
+  snprintf(h->name, sizeof h->name, "%s", name);
+  snprintf(h->directory, sizeof h->directory, "/sys/fs/cgroup/%s/%s", name, c->cgroup);
   c->hierarchyCount += 1;
 }
 
 static void readHierarchies(struct container *c) {
   static char text[4096];
+  int pure = access("/sys/fs/cgroup/cgroup.procs", F_OK) == 0;
   int fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
   CHECK(fd, "/proc/self/cgroup");
   ssize_t length = read(fd, text, sizeof text - 1);
@@ -106,7 +106,7 @@ static void readHierarchies(struct container *c) {
     char *path = options ? strchr(options + 1, ':') : NULL;
     if (!path || c->hierarchyCount == maximumHierarchies) continue;
     *path = 0;
-    addHierarchy(c, options + 1);
+    addHierarchy(c, options + 1, pure);
   }
 }
 
