@@ -18,15 +18,18 @@
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -328,6 +331,15 @@ static void installFilter(int fd) {
   CHECK(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
 }
 
+// Not in the configuration; every runtime does it for a new network namespace.
+static void startLoopback(void) {
+  struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  CHECK(fd, "socket");
+  CHECK(ioctl(fd, SIOCSIFFLAGS, &request), "SIOCSIFFLAGS of lo");
+  close(fd);
+}
+
 static void initMain(const struct container *c) {
   umask(0);
   int filter = c->filter ? open(c->filter, O_RDONLY | O_CLOEXEC) : -1;
@@ -337,6 +349,7 @@ static void initMain(const struct container *c) {
   CHECK(unshare(CLONE_NEWCGROUP), "unshare CLONE_NEWCGROUP");
   CHECK(setsid(), "setsid");
   CHECK(sethostname("floor", 5), "sethostname");
+  startLoopback();
   makeRoot(c);
   umask(022);
   CHECK(syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
