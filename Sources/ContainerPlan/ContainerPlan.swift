@@ -1,1 +1,139 @@
-// placeholder
+public import LinuxABI
+public import OCISpec
+
+/// Everything that will be done to make one container, worked out once from the configuration and the facts of the
+/// host. A pure value: printing it is `apus plan`.
+public struct ContainerPlan: Sendable {
+  public var namespaces: NamespacePlan
+  public var cgroup: CgroupPlan
+  /// The seccomp profile, compiled by the runtime before anything is started; nil for none.
+  public var seccomp: Seccomp?
+  /// The absolute path of the root file system.
+  public var rootPath: String
+  /// What init stage 2 does up to the new root, in order.
+  public var steps: [InitStep]
+  /// What becomes the agent command; nil where `process` is absent, and then `start` fails.
+  public var agent: AgentPlan?
+  public var annotations: [NamedValue<String>]
+  public var ociVersion: String
+  /// What the specification says to warn about and carry on.
+  public var warnings: [String]
+}
+
+/// The seccomp profile of the plan: as the document has it.
+public typealias Seccomp = SeccompProfile
+
+public struct NamespacePlan: Sendable, Equatable {
+  /// The namespaces that are made new.
+  public var created: CloneFlags
+  /// The lines for /proc/PID/uid_map and gid_map; empty without a new user namespace.
+  public var uidMap: [IDRange]
+  public var gidMap: [IDRange]
+  /// The lines for /proc/PID/timens_offsets; empty without offsets.
+  public var timeOffsets: String
+
+  public init(
+    created: CloneFlags, uidMap: [IDRange] = [], gidMap: [IDRange] = [], timeOffsets: String = ""
+  ) {
+    self.created = created
+    self.uidMap = uidMap
+    self.gidMap = gidMap
+    self.timeOffsets = timeOffsets
+  }
+}
+
+/// One line of user_namespaces(7) uid_map.
+public struct IDRange: Sendable, Equatable {
+  public var inside: UInt32
+  public var outside: UInt32
+  public var count: UInt32
+
+  public init(inside: UInt32, outside: UInt32, count: UInt32) {
+    self.inside = inside
+    self.outside = outside
+    self.count = count
+  }
+}
+
+public struct CgroupPlan: Sendable {
+  /// `linux.cgroupsPath`; nil where it is absent.
+  public var path: String?
+  public var resources: Resources?
+  /// The device rules: those of the configuration, then those that the default devices need.
+  public var deviceRules: [DeviceRule]
+
+  public init(path: String?, resources: Resources?, deviceRules: [DeviceRule]) {
+    self.path = path
+    self.resources = resources
+    self.deviceRules = deviceRules
+  }
+}
+
+/// The agent command and the privileges that it starts with.
+public struct AgentPlan: Sendable, Equatable {
+  public var arguments: [String]
+  public var environment: [String]
+  /// `process.cwd`, absolute inside of the container.
+  public var workingDirectory: String
+  public var uid: UInt32
+  public var gid: UInt32
+  public var additionalGids: [UInt32]
+  public var umask: UInt32
+  public var capabilities: CapabilityPlan
+  public var noNewPrivileges: Bool
+  public var limits: [LimitPlan]
+  /// HOME is not in the environment and is looked up in the container's /etc/passwd.
+  public var looksUpHome: Bool
+
+  public init(
+    arguments: [String], environment: [String], workingDirectory: String, uid: UInt32, gid: UInt32,
+    additionalGids: [UInt32], umask: UInt32, capabilities: CapabilityPlan, noNewPrivileges: Bool,
+    limits: [LimitPlan], looksUpHome: Bool
+  ) {
+    self.arguments = arguments
+    self.environment = environment
+    self.workingDirectory = workingDirectory
+    self.uid = uid
+    self.gid = gid
+    self.additionalGids = additionalGids
+    self.umask = umask
+    self.capabilities = capabilities
+    self.noNewPrivileges = noNewPrivileges
+    self.limits = limits
+    self.looksUpHome = looksUpHome
+  }
+}
+
+/// The five sets of capabilities(7), bit N for capability N.
+public struct CapabilityPlan: Sendable, Equatable {
+  public var bounding: UInt64
+  public var effective: UInt64
+  public var permitted: UInt64
+  public var inheritable: UInt64
+  public var ambient: UInt64
+
+  public init(
+    bounding: UInt64 = 0, effective: UInt64 = 0, permitted: UInt64 = 0, inheritable: UInt64 = 0,
+    ambient: UInt64 = 0
+  ) {
+    self.bounding = bounding
+    self.effective = effective
+    self.permitted = permitted
+    self.inheritable = inheritable
+    self.ambient = ambient
+  }
+}
+
+/// One resource limit of setrlimit(2).
+public struct LimitPlan: Sendable, Equatable {
+  /// RLIMIT_* as a number.
+  public var resource: Int32
+  public var soft: UInt64
+  public var hard: UInt64
+
+  public init(resource: Int32, soft: UInt64, hard: UInt64) {
+    self.resource = resource
+    self.soft = soft
+    self.hard = hard
+  }
+}

@@ -43,3 +43,26 @@ extension FileDescriptor {
   /// F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
   private static var everySeal: UInt64 { 0xF }
 }
+
+extension FileDescriptor {
+  /// The whole file from its start, whatever the position is; for files whose size does not change.
+  public func readFromStart() throws(SystemError) -> [UInt8] {
+    let size = Int(try status().size)
+    var failure: Int64 = 0
+    let number = number
+    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+      var done = 0
+      while done < size {
+        guard let start = buffer.baseAddress else { break }
+        let result = sys_pread(number, start + done, size - done, Int64(done))
+        if result == -4 { continue }
+        if result < 0 { failure = result }
+        if result <= 0 { break }
+        done += Int(result)
+      }
+      count = done
+    }
+    try check("pread64", failure)
+    return bytes
+  }
+}

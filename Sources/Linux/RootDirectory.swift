@@ -29,6 +29,12 @@ extension RootDirectory {
     try RootDirectory.resolve(descriptor.number, path, flags, mode: mode, RootDirectory.inRoot)
   }
 
+  /// Opens what is at `path`, refusing any symbolic link on the way (ELOOP).
+  public func openWithoutLinks(_ path: String, _ flags: OpenFlags) throws(SystemError) -> FileDescriptor {
+    // RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+    try RootDirectory.resolve(descriptor.number, path, flags, mode: 0, 0x10 | 0x04 | 0x02)
+  }
+
   /// Opens one name in a directory that was resolved before; never through a symbolic link.
   public static func openEntry(
     in directory: borrowing FileDescriptor, _ name: String, _ flags: OpenFlags, mode: UInt32 = 0

@@ -2,7 +2,7 @@ import CLinux
 public import Diagnostics
 
 /// One packet of a SOCK_SEQPACKET socket, with the descriptor that came along.
-public struct Packet: ~Copyable {
+@frozen public struct Packet: ~Copyable {
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
 }

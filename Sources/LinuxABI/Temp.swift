@@ -20,4 +20,9 @@ public struct CloneFlags: OptionSet, Sendable {
   public static let pidfd = CloneFlags(rawValue: 0x1000)
   public static let parent = CloneFlags(rawValue: 0x8000)
   public static let intoCgroup = CloneFlags(rawValue: 0x2_0000_0000)
+  public static let newTime = CloneFlags(rawValue: 0x80)
+  public static let newMount = CloneFlags(rawValue: 0x20000)
+  public static let newCgroup = CloneFlags(rawValue: 0x0200_0000)
+  public static let newUser = CloneFlags(rawValue: 0x1000_0000)
 }
+public struct Capability { public let name: String; public init?(number: Int) { return nil } }

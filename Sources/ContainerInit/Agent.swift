@@ -1,0 +1,165 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// The agent command, ready to be executed: all privileges are what they will be, but for what installing the seccomp
+/// filter still needs.
+struct Agent: ~Copyable {
+  let path: String
+  let arguments: CStringList
+  let environment: CStringList
+  let filter: [UInt8]
+  let filterFlags: UInt32
+  /// The capabilities still to be given up behind the filter: only where no_new_privs is not set and the filter
+  /// therefore wants CAP_SYS_ADMIN.
+  let lateCapabilities: CapabilityPlan?
+
+  /// CAP_SYS_ADMIN of capabilities(7).
+  private static var systemAdministration: UInt64 { 1 << 21 }
+
+  /// Gives up what the plan says, in the order in which the kernel allows it. Nil where there is no `process`.
+  static func prepare(
+    _ payload: InitPayload, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) -> Agent? {
+    guard let plan = payload.agent else { return nil }
+    for limit in plan.limits {
+      try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
+        () throws(SystemError) in
+        try Credentials.setLimit(limit.resource, soft: limit.soft, hard: limit.hard)
+      }
+    }
+    var environment = plan.environment
+    if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
+    // Before the user changes: a directory that only root may enter is a valid working directory, as in runc.
+    let enteredEarly = enter(plan.workingDirectory)
+    let late = try giveUpPrivileges(plan, hasFilter: !payload.filter.isEmpty, reporter)
+    if let failure = enteredEarly {
+      // Root of a user namespace may lack the right that the user has (a directory on NFS).
+      if enter(plan.workingDirectory) != nil {
+        throw failure.because(.workingDirectory, "cannot enter `\(plan.workingDirectory)`", field: "/process/cwd")
+      }
+    }
+    try checkWorkingDirectory(plan.workingDirectory)
+    let path = try Executable.find(plan.arguments, environment: environment)
+    Credentials.setUmask(plan.umask)
+    return Agent(
+      path: path, arguments: CStringList(plan.arguments), environment: CStringList(environment),
+      filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late)
+  }
+
+  private static func enter(_ path: String) -> SystemError? {
+    do {
+      try Programs.changeDirectory(path)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// A working directory outside of the root (through a descriptor of the host that was left open) is the attack of
+  /// CVE-2024-21626; the kernel then answers a path that does not start with a slash.
+  private static func checkWorkingDirectory(_ path: String) throws(RuntimeError) {
+    let current = try describe(.workingDirectory, "cannot verify `\(path)`", field: "/process/cwd") {
+      () throws(SystemError) in
+      try Programs.workingDirectory()
+    }
+    guard current.utf8.first == 0x2F else {
+      throw RuntimeError(
+        .workingDirectory, "`\(path)` is outside of the container's root file system", field: "/process/cwd")
+    }
+  }
+
+  /// Groups, user, bounding set, capabilities, no_new_privs. What is left to do behind the filter is answered.
+  private static func giveUpPrivileges(
+    _ plan: AgentPlan, hasFilter: Bool, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) -> CapabilityPlan? {
+    var sets = plan.capabilities
+    try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
+      // Always, also for an empty list: the caller's groups must not stay.
+      try Credentials.setGroups(plan.additionalGids)
+      try Credentials.setGroup(plan.gid)
+    }
+    let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
+      try Capabilities.permitted()
+    }
+    try describe(.capabilities, "cannot limit the bounding set", field: "/process/capabilities/bounding") {
+      () throws(SystemError) in
+      try Capabilities.limitBounding(to: sets.bounding)
+      try Credentials.keepCapabilities(true)
+    }
+    try describe(.credentials, "cannot become user \(plan.uid)", field: "/process/user/uid") {
+      () throws(SystemError) in
+      try Credentials.setUser(plan.uid)
+      try Processes.becomeNotDumpable()
+    }
+    // What this process does not hold cannot be granted; the specification wants a warning, not an error.
+    let wanted = sets.permitted | sets.effective | sets.inheritable
+    if wanted & ~held != 0 {
+      try warn(reporter, "capabilities that cannot be granted are left out: \(names(wanted & ~held))")
+    }
+    sets.permitted &= held
+    sets.effective &= sets.permitted
+    sets.inheritable &= held
+    if plan.noNewPrivileges {
+      try describe(.credentials, "cannot set no_new_privs") { () throws(SystemError) in
+        try Credentials.setNoNewPrivileges()
+      }
+    }
+    let isLate = hasFilter && !plan.noNewPrivileges && sets.effective & systemAdministration == 0
+    let early = isLate ? systemAdministration & held : 0
+    try describe(.capabilities, "cannot set the capabilities", field: "/process/capabilities") {
+      () throws(SystemError) in
+      try Capabilities.set(
+        effective: sets.effective | early, permitted: sets.permitted | early, inheritable: sets.inheritable)
+    }
+    let refused = try describe(.capabilities, "cannot set the ambient set", field: "/process/capabilities/ambient") {
+      () throws(SystemError) in
+      try Capabilities.setAmbient(sets.ambient)
+    }
+    if refused != 0 { try warn(reporter, "ambient capabilities that cannot be raised: \(names(refused))") }
+    return isLate ? sets : nil
+  }
+
+  private static func warn(_ reporter: borrowing InitReporter, _ text: String) throws(RuntimeError) {
+    try describe(.initProtocol, "cannot warn") { () throws(SystemError) in
+      try reporter.send(.warning(text))
+    }
+  }
+
+  private static func names(_ mask: UInt64) -> String {
+    var text = ""
+    for number in 0..<64 where mask & (1 << UInt64(number)) != 0 {
+      if !text.isEmpty { text += ", " }
+      text += Capability(number: number)?.name ?? "\(number)"
+    }
+    return text
+  }
+
+  /// Installs the filter and becomes the command. After the filter only write, capset, execve and exit are called.
+  mutating func execute(_ connection: borrowing InitReporter) -> RuntimeError {
+    do {
+      // From here to execve a signal may end this process as it would end the command.
+      try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
+      if !filter.isEmpty {
+        let (filter, flags) = (filter, filterFlags)
+        try describe(.seccomp, "cannot install the seccomp filter", field: "/linux/seccomp") {
+          () throws(SystemError) in
+          try Programs.loadFilter(filter, flags: flags)
+        }
+      }
+      if let late = lateCapabilities {
+        try describe(.capabilities, "cannot set the capabilities behind the seccomp filter") {
+          () throws(SystemError) in
+          try Capabilities.set(
+            effective: late.effective, permitted: late.permitted, inheritable: late.inheritable)
+        }
+      }
+    } catch {
+      return error
+    }
+    let failure = Programs.execute(path, arguments, environment)
+    return Executable.explain(failure, path)
+  }
+}

@@ -1,0 +1,84 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// The init stage: the second copy of the program, which becomes process 1 of a container and then the agent command.
+public enum InitStage {
+  /// argv[0] by which the program knows that it is an init stage.
+  public static var argument0: String { InitPayload.argument0 }
+
+  /// Runs the init stage with the descriptors that the runtime gave it; ends in the agent command or in an exit.
+  public static func main() -> Never {
+    // Before anything else, and above all before a namespace is joined: from then on processes of the container could
+    // trace this one and take its descriptors (CVE-2016-9962).
+    do {
+      try Processes.becomeNotDumpable()
+    } catch {
+      Processes.exit(1)
+    }
+    let payloadFile = FileDescriptor(owning: InitPayload.Descriptor.payload)
+    // Started by hand there is no sealed payload, and then this is no init stage whatever argv[0] says.
+    guard payloadFile.isSealed(), let payload = read(payloadFile) else { refuse() }
+    let reporter = InitReporter(FileDescriptor(owning: InitPayload.Descriptor.channel))
+    let startSocket = FileDescriptor(owning: InitPayload.Descriptor.startSocket)
+    var failure: RuntimeError
+    do {
+      // The runtime gave the descriptors without close-on-exec, or they would not be here; from now on none may pass on.
+      try describe(.spawn, "cannot mark descriptors close-on-exec") { () throws(SystemError) in
+        try Programs.closeRange(from: 3, onExec: true)
+      }
+      let stage1 = Stage1(payload: payload)
+      if try stage1.run(reporter) {
+        // Stage 2 is on its way; this half has nothing more to do.
+        Processes.exit(0)
+      }
+      var stage2 = Stage2(payload: payload)
+      failure = stage2.run(reporter, startSocket)
+    } catch {
+      failure = error
+    }
+    do {
+      try reporter.send(.failed(failure))
+    } catch {
+      // The runtime is gone: there is nobody left to tell.
+      Processes.exit(1)
+    }
+    Processes.exit(1)
+  }
+
+  private static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
+    do {
+      let bytes = try file.readFromStart()
+      do throws(WireError) {
+        return try InitPayload(decoding: bytes)
+      } catch {
+        return nil
+      }
+    } catch {
+      return nil
+    }
+  }
+
+  private static func refuse() -> Never {
+    do {
+      try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create` only\n")
+    } catch {
+      Processes.exit(1)
+    }
+    Processes.exit(1)
+  }
+}
+
+/// Runs a call and says why it was made if it fails.
+func describe<T: ~Copyable>(
+  _ code: ErrorCode, _ message: @autoclosure () -> String, field: @autoclosure () -> String = "",
+  _ body: () throws(SystemError) -> T
+) throws(RuntimeError) -> T {
+  do {
+    return try body()
+  } catch {
+    throw error.because(code, message(), field: field())
+  }
+}

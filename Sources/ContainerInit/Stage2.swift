@@ -1,0 +1,110 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// The half of the init stage that is process 1 of the container.
+struct Stage2 {
+  let payload: InitPayload
+
+  /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
+  /// behind the filter or after `start` has been reported already and ends the process here.
+  mutating func run(
+    _ reporter: borrowing InitReporter, _ startSocket: borrowing FileDescriptor
+  ) -> RuntimeError {
+    do {
+      // What the set-up makes has the modes that the plan says.
+      Credentials.setUmask(0)
+      Signals.resetActions()
+      var rootFileSystem = RootFileSystem(payload: payload)
+      for step in payload.steps {
+        try execute(step, &rootFileSystem, reporter)
+      }
+      rootFileSystem.close()
+      let agent = try Agent.prepare(payload, reporter)
+      try describe(.initProtocol, "cannot tell the runtime that the container is prepared") {
+        () throws(SystemError) in
+        try reporter.send(.prepared)
+      }
+      let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
+        try reporter.receive()
+      }
+      guard order == .committed else {
+        // The runtime died or gave up: nobody will ever send `start`.
+        Processes.exit(1)
+      }
+      waitForStart(startSocket, agent)
+    } catch {
+      return error
+    }
+  }
+
+  private func execute(
+    _ step: InitStep, _ root: inout RootFileSystem, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) {
+    switch step {
+    case .startSession:
+      try describe(.spawn, "cannot start a session") { () throws(SystemError) in try Processes.startSession() }
+    case .newCgroupNamespace:
+      try describe(.namespace, "cannot make the cgroup namespace") { () throws(SystemError) in
+        try Namespaces.unshare(.newCgroup)
+      }
+    case .interfaceUp(let name):
+      try describe(.network, "cannot set `\(name)` up") { () throws(SystemError) in
+        try Namespaces.setInterfaceUp(name)
+      }
+    case .hostname(let name):
+      try describe(.hostname, "cannot set the host name", field: "/hostname") { () throws(SystemError) in
+        try Namespaces.setHostname(name)
+      }
+    case .domainname(let name):
+      try describe(.hostname, "cannot set the domain name", field: "/domainname") { () throws(SystemError) in
+        try Namespaces.setDomainname(name)
+      }
+    case .keyring(let name):
+      try joinKeyring(name)
+    case .propagation(let change), .rootPropagation(let change):
+      try describe(.mount, "cannot make the mounts \(change.text)", field: "/linux/rootfsPropagation") {
+        () throws(SystemError) in
+        try Mounts.setPropagationOfRoot(change.kind, recursive: change.recursive)
+      }
+    default:
+      try root.execute(step, reporter)
+    }
+  }
+
+  private func joinKeyring(_ name: String) throws(RuntimeError) {
+    do {
+      try Credentials.joinSessionKeyring(name)
+    } catch {
+      // A kernel without keys: then there is no keyring of the caller that the container could see.
+      if error.errno == .notImplemented { return }
+      throw error.because(.credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
+    }
+  }
+
+  /// From here on the other side is whoever calls `start`.
+  private func waitForStart(_ startSocket: borrowing FileDescriptor, _ agent: consuming Agent?) -> Never {
+    while true {
+      do {
+        let connection = InitReporter(try startSocket.accept())
+        // A connection that is closed without an order only asked whether this process still waits.
+        guard try connection.receive() == .start else { continue }
+        var failure: RuntimeError
+        if agent != nil {
+          failure = agent!.execute(connection)
+        } else {
+          failure = RuntimeError(
+            .configInvalid, "the container has no process to start", field: "/process",
+            hint: "`process` is required by start")
+        }
+        try connection.sendBehindFilter(.failed(failure))
+        Processes.exit(failure.code == .executableNotFound ? 127 : 126)
+      } catch {
+        // Whoever connected has gone again; without the start socket nobody can come any more.
+        if error.call == "accept4" { Processes.exit(1) }
+      }
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/// Who carries a step out.
+public enum Runner: UInt8, Sendable {
+  /// The process that the user called, in the host's namespaces.
+  case runtime = 0
+  /// The first half of the init stage: still on the host's side, where namespaces and cgroups are joined.
+  case stage1 = 1
+  /// The second half: process 1 of the container.
+  case stage2 = 2
+
+  public var name: String {
+    switch self {
+    case .runtime: "runtime"
+    case .stage1: "init stage 1"
+    case .stage2: "init stage 2"
+    }
+  }
+}
+
+/// One thing to do inside of the init stage. The list of them is made once by the planner, crosses to the init stage in
+/// wire form, and is carried out in order; nothing is decided there that could be decided before.
+public enum InitStep: Sendable, Equatable {
+  // Stage 2, before the new root
+  case startSession
+  case newCgroupNamespace
+  case interfaceUp(String)
+  case hostname(String)
+  case domainname(String)
+  case keyring(String)
+  /// Sets the propagation of all mounts from `/` on, so that nothing done here reaches the host.
+  case propagation(PropagationChange)
+  /// Makes the root file system a mount of its own at its place. With `privateParent` the mount around it is made
+  /// private first, because pivot_root(2) refuses a shared one and the new mount would reach the host.
+  case openRoot(path: String, privateParent: Bool)
+  case mount(MountStep)
+  case devices([DeviceNode])
+  case deviceLinks
+  /// The directory `process.cwd`, made if it is missing; relative to the root.
+  case workingDirectory(String)
+  case maskPaths([String])
+  case readonlyPaths([String])
+  case readonlyRoot
+  // The switch
+  case pivotRoot
+  /// For a container without a mount namespace: chroot(2), no mount is touched.
+  case changeRoot
+  /// rootfsPropagation, applied to the new `/`.
+  case rootPropagation(PropagationChange)
+}
+
+/// A propagation type of mount_namespaces(7), MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE.
+public struct PropagationChange: Sendable, Equatable {
+  public var kind: UInt64
+  public var recursive: Bool
+
+  public init(kind: UInt64, recursive: Bool) {
+    self.kind = kind
+    self.recursive = recursive
+  }
+
+  public static var slaves: PropagationChange { PropagationChange(kind: 1 << 19, recursive: true) }
+  public var isShared: Bool { kind == 1 << 20 }
+
+  public var text: String {
+    let name =
+      switch kind {
+      case 1 << 20: "shared"
+      case 1 << 19: "slave"
+      case 1 << 18: "private"
+      default: "unbindable"
+      }
+    return recursive ? "r\(name)" : name
+  }
+}
+
+/// What is mounted.
+public enum MountSource: Sendable, Equatable {
+  /// A copy of a mount of the host, at an absolute path.
+  case bind(path: String, recursive: Bool)
+  /// A file system of its own; a parameter without a value is a flag.
+  case fileSystem(type: String, source: String, parameters: [MountParameter])
+  /// The cgroup of the container, found only when it has been made.
+  case cgroup
+}
+
+/// `key=value`, or `key` alone.
+public struct MountParameter: Sendable, Equatable {
+  public var key: String
+  public var value: String?
+
+  public init(key: String, value: String?) {
+    self.key = key
+    self.value = value
+  }
+}
+
+/// One entry of `mounts`.
+public struct MountStep: Sendable, Equatable {
+  /// The place in `mounts`, for the JSON pointer of an error.
+  public var index: UInt32
+  /// Relative to the root, cleaned: no leading slash, no `.`, no `..`.
+  public var destination: String
+  public var source: MountSource
+  /// MOUNT_ATTR_* of this mount alone.
+  public var set: UInt64
+  public var clear: UInt64
+  /// MOUNT_ATTR_* of this mount and all below it.
+  public var setRecursively: UInt64
+  public var clearRecursively: UInt64
+  public var propagation: [PropagationChange]
+  /// What was in the directory before is copied into the new tmpfs.
+  public var copiesUp: Bool
+
+  public init(
+    index: UInt32, destination: String, source: MountSource, set: UInt64 = 0, clear: UInt64 = 0,
+    setRecursively: UInt64 = 0, clearRecursively: UInt64 = 0, propagation: [PropagationChange] = [],
+    copiesUp: Bool = false
+  ) {
+    self.index = index
+    self.destination = destination
+    self.source = source
+    self.set = set
+    self.clear = clear
+    self.setRecursively = setRecursively
+    self.clearRecursively = clearRecursively
+    self.propagation = propagation
+    self.copiesUp = copiesUp
+  }
+}
+
+/// A device node, fifo or socket to be made in the root.
+public struct DeviceNode: Sendable, Equatable {
+  /// Relative to the root.
+  public var path: String
+  /// Type and permission bits of mknod(2).
+  public var mode: UInt32
+  public var major: UInt32
+  public var minor: UInt32
+  public var uid: UInt32
+  public var gid: UInt32
+
+  public init(path: String, mode: UInt32, major: UInt32, minor: UInt32, uid: UInt32 = 0, gid: UInt32 = 0) {
+    self.path = path
+    self.mode = mode
+    self.major = major
+    self.minor = minor
+    self.uid = uid
+    self.gid = gid
+  }
+}

@@ -1,0 +1,174 @@
+public import ContainerPlan
+
+/// Everything the init stage needs, in one sealed file. It parses nothing else.
+public struct InitPayload: Sendable, Equatable {
+  public var namespaces: NamespacePlan
+  public var steps: [InitStep]
+  public var agent: AgentPlan?
+  /// The seccomp program, 8 bytes for each instruction; empty for none.
+  public var filter: [UInt8]
+  public var filterFlags: UInt32
+  /// Where the cgroup of the container appears below a mount of type cgroup.
+  public var cgroupMounts: [CgroupMountSource]
+  /// How many of the descriptors that stage 1 got are `tasks` files of cgroup v1.
+  public var taskFiles: UInt32
+  /// Whether the last of them is the cgroup v2 directory that stage 2 is born in.
+  public var hasCgroupDirectory: Bool
+
+  public init(
+    namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
+    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool
+  ) {
+    self.namespaces = namespaces
+    self.steps = steps
+    self.agent = agent
+    self.filter = filter
+    self.filterFlags = filterFlags
+    self.cgroupMounts = cgroupMounts
+    self.taskFiles = taskFiles
+    self.hasCgroupDirectory = hasCgroupDirectory
+  }
+
+  /// The descriptors that the init stage is started with, by number.
+  public enum Descriptor {
+    public static let channel: Int32 = 3
+    public static let payload: Int32 = 4
+    public static let startSocket: Int32 = 5
+    /// The first `tasks` file; then the others, then the cgroup v2 directory.
+    public static let firstCgroup: Int32 = 6
+  }
+
+  /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
+  public static let argument0 = "apus-init"
+}
+
+/// One directory of the container's cgroup, and its name below the mount; the name is empty for cgroup v2.
+public struct CgroupMountSource: Sendable, Equatable {
+  public var name: String
+  /// Absolute on the host.
+  public var path: String
+  /// A name that is only a link to another one (`cpu` to `cpu,cpuacct`); then `path` is the target.
+  public var isLink: Bool
+
+  public init(name: String, path: String, isLink: Bool = false) {
+    self.name = name
+    self.path = path
+    self.isLink = isLink
+  }
+}
+
+extension InitPayload {
+  private static var magic: UInt32 { 0x3149_5041 }  // "API1"
+
+  public func encode() -> [UInt8] {
+    var writer = WireWriter()
+    writer.put(InitPayload.magic)
+    namespaces.encode(to: &writer)
+    writer.put(list: steps) { $1.encode(to: &$0) }
+    writer.put(agent != nil)
+    agent?.encode(to: &writer)
+    writer.put(filter)
+    writer.put(filterFlags)
+    writer.put(list: cgroupMounts) {
+      $0.put($1.name)
+      $0.put($1.path)
+      $0.put($1.isLink)
+    }
+    writer.put(taskFiles)
+    writer.put(hasCgroupDirectory)
+    return writer.bytes
+  }
+
+  public init(decoding bytes: [UInt8]) throws(WireError) {
+    var reader = WireReader(bytes)
+    guard try reader.uint32() == InitPayload.magic else { throw .malformed }
+    namespaces = try NamespacePlan(from: &reader)
+    steps = try reader.list { (reader) throws(WireError) in try InitStep(from: &reader) }
+    agent = try reader.bool() ? try AgentPlan(from: &reader) : nil
+    filter = try reader.blob()
+    filterFlags = try reader.uint32()
+    cgroupMounts = try reader.list { (reader) throws(WireError) in
+      let name = try reader.string()
+      let path = try reader.string()
+      return CgroupMountSource(name: name, path: path, isLink: try reader.bool())
+    }
+    taskFiles = try reader.uint32()
+    hasCgroupDirectory = try reader.bool()
+    guard reader.isAtEnd else { throw .malformed }
+  }
+}
+
+extension NamespacePlan {
+  func encode(to writer: inout WireWriter) {
+    writer.put(UInt64(created.rawValue))
+    for map in [uidMap, gidMap] {
+      writer.put(list: map) {
+        $0.put($1.inside)
+        $0.put($1.outside)
+        $0.put($1.count)
+      }
+    }
+    writer.put(timeOffsets)
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    let created = CloneFlags(rawValue: try reader.uint64())
+    var maps: [[IDRange]] = []
+    for _ in 0..<2 {
+      maps.append(
+        try reader.list { (reader) throws(WireError) in
+          let inside = try reader.uint32()
+          let outside = try reader.uint32()
+          return IDRange(inside: inside, outside: outside, count: try reader.uint32())
+        })
+    }
+    self.init(created: created, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
+  }
+}
+
+extension AgentPlan {
+  func encode(to writer: inout WireWriter) {
+    writer.put(arguments)
+    writer.put(environment)
+    writer.put(workingDirectory)
+    writer.put(uid)
+    writer.put(gid)
+    writer.put(additionalGids)
+    writer.put(umask)
+    let sets = capabilities
+    for mask in [sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient] {
+      writer.put(mask)
+    }
+    writer.put(noNewPrivileges)
+    writer.put(list: limits) {
+      $0.put($1.resource)
+      $0.put($1.soft)
+      $0.put($1.hard)
+    }
+    writer.put(looksUpHome)
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    let arguments = try reader.strings()
+    let environment = try reader.strings()
+    let workingDirectory = try reader.string()
+    let uid = try reader.uint32()
+    let gid = try reader.uint32()
+    let additionalGids = try reader.numbers()
+    let umask = try reader.uint32()
+    var masks: [UInt64] = []
+    for _ in 0..<5 { masks.append(try reader.uint64()) }
+    let noNewPrivileges = try reader.bool()
+    let limits = try reader.list { (reader) throws(WireError) in
+      let resource = try reader.int32()
+      let soft = try reader.uint64()
+      return LimitPlan(resource: resource, soft: soft, hard: try reader.uint64())
+    }
+    self.init(
+      arguments: arguments, environment: environment, workingDirectory: workingDirectory, uid: uid, gid: gid,
+      additionalGids: additionalGids, umask: umask,
+      capabilities: CapabilityPlan(
+        bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]),
+      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool())
+  }
+}

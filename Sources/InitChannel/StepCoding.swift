@@ -1,0 +1,157 @@
+import ContainerPlan
+
+extension InitStep {
+  func encode(to writer: inout WireWriter) {
+    switch self {
+    case .startSession: writer.put(UInt8(1))
+    case .newCgroupNamespace: writer.put(UInt8(2))
+    case .interfaceUp(let name): writer.put(tag: 3, name)
+    case .hostname(let name): writer.put(tag: 4, name)
+    case .domainname(let name): writer.put(tag: 5, name)
+    case .keyring(let name): writer.put(tag: 6, name)
+    case .propagation(let change):
+      writer.put(UInt8(7))
+      change.encode(to: &writer)
+    case .openRoot(let path, let privateParent):
+      writer.put(tag: 8, path)
+      writer.put(privateParent)
+    case .mount(let mount):
+      writer.put(UInt8(9))
+      mount.encode(to: &writer)
+    case .devices(let nodes):
+      writer.put(UInt8(10))
+      writer.put(list: nodes) { $1.encode(to: &$0) }
+    case .deviceLinks: writer.put(UInt8(11))
+    case .workingDirectory(let path): writer.put(tag: 12, path)
+    case .maskPaths(let paths):
+      writer.put(UInt8(13))
+      writer.put(paths)
+    case .readonlyPaths(let paths):
+      writer.put(UInt8(14))
+      writer.put(paths)
+    case .readonlyRoot: writer.put(UInt8(15))
+    case .pivotRoot: writer.put(UInt8(16))
+    case .changeRoot: writer.put(UInt8(17))
+    case .rootPropagation(let change):
+      writer.put(UInt8(18))
+      change.encode(to: &writer)
+    }
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    switch try reader.byte() {
+    case 1: self = .startSession
+    case 2: self = .newCgroupNamespace
+    case 3: self = .interfaceUp(try reader.string())
+    case 4: self = .hostname(try reader.string())
+    case 5: self = .domainname(try reader.string())
+    case 6: self = .keyring(try reader.string())
+    case 7: self = .propagation(try PropagationChange(from: &reader))
+    case 8:
+      let path = try reader.string()
+      self = .openRoot(path: path, privateParent: try reader.bool())
+    case 9: self = .mount(try MountStep(from: &reader))
+    case 10:
+      self = .devices(try reader.list { (reader) throws(WireError) in try DeviceNode(from: &reader) })
+    case 11: self = .deviceLinks
+    case 12: self = .workingDirectory(try reader.string())
+    case 13: self = .maskPaths(try reader.strings())
+    case 14: self = .readonlyPaths(try reader.strings())
+    case 15: self = .readonlyRoot
+    case 16: self = .pivotRoot
+    case 17: self = .changeRoot
+    case 18: self = .rootPropagation(try PropagationChange(from: &reader))
+    default: throw .malformed
+    }
+  }
+}
+
+extension WireWriter {
+  fileprivate mutating func put(tag: UInt8, _ value: String) {
+    put(tag)
+    put(value)
+  }
+}
+
+extension PropagationChange {
+  fileprivate func encode(to writer: inout WireWriter) {
+    writer.put(kind)
+    writer.put(recursive)
+  }
+
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let kind = try reader.uint64()
+    self.init(kind: kind, recursive: try reader.bool())
+  }
+}
+
+extension MountStep {
+  fileprivate func encode(to writer: inout WireWriter) {
+    writer.put(index)
+    writer.put(destination)
+    switch source {
+    case .bind(let path, let recursive):
+      writer.put(UInt8(1))
+      writer.put(path)
+      writer.put(recursive)
+    case .fileSystem(let type, let source, let parameters):
+      writer.put(UInt8(2))
+      writer.put(type)
+      writer.put(source)
+      writer.put(list: parameters) {
+        $0.put($1.key)
+        $0.put($1.value != nil)
+        $0.put($1.value ?? "")
+      }
+    case .cgroup: writer.put(UInt8(3))
+    }
+    for mask in [set, clear, setRecursively, clearRecursively] { writer.put(mask) }
+    writer.put(list: propagation) { $1.encode(to: &$0) }
+    writer.put(copiesUp)
+  }
+
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let index = try reader.uint32()
+    let destination = try reader.string()
+    let source: MountSource
+    switch try reader.byte() {
+    case 1:
+      let path = try reader.string()
+      source = .bind(path: path, recursive: try reader.bool())
+    case 2:
+      let type = try reader.string()
+      let device = try reader.string()
+      let parameters = try reader.list { (reader) throws(WireError) in
+        let key = try reader.string()
+        let hasValue = try reader.bool()
+        let value = try reader.string()
+        return MountParameter(key: key, value: hasValue ? value : nil)
+      }
+      source = .fileSystem(type: type, source: device, parameters: parameters)
+    case 3: source = .cgroup
+    default: throw .malformed
+    }
+    self.init(index: index, destination: destination, source: source)
+    set = try reader.uint64()
+    clear = try reader.uint64()
+    setRecursively = try reader.uint64()
+    clearRecursively = try reader.uint64()
+    propagation = try reader.list { (reader) throws(WireError) in try PropagationChange(from: &reader) }
+    copiesUp = try reader.bool()
+  }
+}
+
+extension DeviceNode {
+  fileprivate func encode(to writer: inout WireWriter) {
+    writer.put(path)
+    for number in [mode, major, minor, uid, gid] { writer.put(number) }
+  }
+
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let path = try reader.string()
+    var numbers: [UInt32] = []
+    for _ in 0..<5 { numbers.append(try reader.uint32()) }
+    self.init(
+      path: path, mode: numbers[0], major: numbers[1], minor: numbers[2], uid: numbers[3], gid: numbers[4])
+  }
+}
