@@ -28,6 +28,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
   .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, swiftSettings: commonSettings)
+}
+
 let package = Package(
   name: "apus",
   products: [
@@ -64,6 +69,10 @@ let package = Package(
         "OCISpec",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
+    tests("Diagnostics"),
+    tests("Linux", ["Diagnostics", "LinuxABI"]),
+    tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]
 )

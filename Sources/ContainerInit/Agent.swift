@@ -132,7 +132,7 @@ struct Agent: ~Copyable {
     var text = ""
     for number in 0..<64 where mask & (1 << UInt64(number)) != 0 {
       if !text.isEmpty { text += ", " }
-      text += Capability(number: number)?.name ?? "\(number)"
+      text += Capability(rawValue: UInt8(number))?.name ?? "\(number)"
     }
     return text
   }

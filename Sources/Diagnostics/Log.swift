@@ -20,7 +20,7 @@ public enum LogLevel: UInt8, Sendable, Comparable {
 }
 
 /// Where records go. The program that embeds the library gives one; the library has no log of its own.
-public protocol LogSink: AnyObject {
+public protocol LogSink: AnyObject, Sendable {
   /// Records above this level are not wanted, and need not be put together.
   var level: LogLevel { get }
   func write(_ level: LogLevel, _ message: String)

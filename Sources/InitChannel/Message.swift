@@ -81,6 +81,12 @@ public struct RuntimeChannel: ~Copyable {
 @frozen public struct ReceivedReport: ~Copyable {
   public var report: InitReport
   public var descriptor: FileDescriptor?
+
+  /// The descriptor, which the caller closes from here on.
+  @inlinable public mutating func takeDescriptor() -> FileDescriptor? {
+    let taken = descriptor.take()
+    return taken
+  }
 }
 
 /// The init stage's side of the channel.

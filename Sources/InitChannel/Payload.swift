@@ -1,4 +1,5 @@
 public import ContainerPlan
+import LinuxABI
 
 /// Everything the init stage needs, in one sealed file. It parses nothing else.
 public struct InitPayload: Sendable, Equatable {

@@ -129,6 +129,12 @@ extension FileDescriptor {
     try FileDescriptor.readLink(at: number, path)
   }
 
+  /// The absolute path of this directory as the host sees it, from procfs. For what is stored and printed; nothing is
+  /// opened by it where somebody else could have changed it.
+  public func hostPath() throws(SystemError) -> String {
+    try FileDescriptor.readLink(at: CurrentDirectory.number, "/proc/self/fd/\(number)")
+  }
+
   static func readLink(at directory: Int32, _ path: String) throws(SystemError) -> String {
     let size = 4096
     var result: Int64 = 0

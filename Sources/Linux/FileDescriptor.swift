@@ -50,6 +50,12 @@ extension FileDescriptor {
     return FileDescriptor(owning: Int32(number))
   }
 
+  /// Opens the file that this O_PATH descriptor stands for, by its name in procfs: a magic link, which leads to the
+  /// file itself on its own mount and not to a path. Only on the host's side, where /proc is the host's.
+  public func reopenReadOnly() throws(SystemError) -> FileDescriptor {
+    try FileDescriptor.open("/proc/self/fd/\(number)", .readOnly)
+  }
+
   /// A second descriptor for the same open file.
   public func duplicate() throws(SystemError) -> FileDescriptor {
     FileDescriptor(owning: Int32(try check("fcntl", sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, 3))))

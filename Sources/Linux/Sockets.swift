@@ -69,6 +69,9 @@ public enum Socket {
 @frozen public struct SocketPair: ~Copyable {
   public var first: FileDescriptor
   public var second: FileDescriptor
+
+  /// The first end; the second is closed.
+  @inlinable public consuming func takeFirst() -> FileDescriptor { first }
 }
 
 extension FileDescriptor {

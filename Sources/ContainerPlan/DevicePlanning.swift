@@ -1,0 +1,103 @@
+import Diagnostics
+import LinuxABI
+import OCISpec
+
+/// The device nodes of a container.
+struct DevicePlan {
+  /// False where /dev is a bind mount: then it is somebody else's, and nothing is made in it.
+  var isSetUp: Bool
+  var nodes: [DeviceNode]
+}
+
+extension Planner {
+  private static var characterDevice: UInt32 { 0o020000 }
+
+  /// Default devices (config-linux.md, "Default Devices"), then `linux.devices`.
+  func planDevices() throws(RuntimeError) -> DevicePlan {
+    let nodes = try configuredDevices()
+    var all = Planner.defaultDevices
+    for node in nodes {
+      // An entry of the configuration takes the place of a default device.
+      all.removeAll { $0.path == node.path }
+      all.append(node)
+    }
+    return DevicePlan(isSetUp: !bindsDev, nodes: all)
+  }
+
+  private var bindsDev: Bool {
+    (config.mounts ?? []).contains { mount in
+      relative(mount.destination) == "dev"
+        && (mount.type == "bind" || (mount.options ?? []).contains { $0 == "bind" || $0 == "rbind" })
+    }
+  }
+
+  private static var defaultDevices: [DeviceNode] {
+    [
+      device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7), device("random", 1, 8),
+      device("urandom", 1, 9), device("tty", 5, 0),
+    ]
+  }
+
+  private static func device(_ name: String, _ major: UInt32, _ minor: UInt32) -> DeviceNode {
+    DeviceNode(path: "dev/\(name)", mode: characterDevice | 0o666, major: major, minor: minor)
+  }
+
+  private func configuredDevices() throws(RuntimeError) -> [DeviceNode] {
+    var nodes: [DeviceNode] = []
+    for (index, device) in (linux.devices ?? []).enumerated() {
+      let field = "/linux/devices/\(index)"
+      guard device.path.utf8.first == 0x2F else {
+        throw RuntimeError(.configInvalid, "`\(device.path)` must be an absolute path", field: "\(field)/path")
+      }
+      let path = relative(device.path)
+      if nodes.contains(where: { $0.path == path }) {
+        throw RuntimeError(.configInvalid, "`\(device.path)` stands twice in devices", field: "\(field)/path")
+      }
+      let kind: UInt32
+      switch device.type {
+      case "c", "u": kind = Planner.characterDevice
+      case "b": kind = 0o060000
+      case "p": kind = 0o010000
+      default:
+        throw RuntimeError(
+          .configInvalid, "unknown device type `\(device.type)`", field: "\(field)/type",
+          hint: "expected c, b, u or p")
+      }
+      var numbers: (UInt32, UInt32) = (0, 0)
+      if device.type != "p" {
+        numbers = (
+          try deviceNumber(device.major, "\(field)/major"), try deviceNumber(device.minor, "\(field)/minor")
+        )
+      }
+      nodes.append(
+        DeviceNode(
+          path: path, mode: kind | (device.fileMode ?? 0o666) & 0o7777, major: numbers.0, minor: numbers.1,
+          uid: device.uid ?? 0, gid: device.gid ?? 0))
+    }
+    return nodes
+  }
+
+  private func deviceNumber(_ number: Int64?, _ field: String) throws(RuntimeError) -> UInt32 {
+    guard let number, let value = UInt32(exactly: number) else {
+      throw RuntimeError(.configInvalid, "a device needs a number from 0 to 4294967295", field: field)
+    }
+    return value
+  }
+
+  /// The rules of the configuration, then those without which the default devices would be dead files. As in runc the
+  /// default devices win over a rule that denies all.
+  func deviceRules(_ devices: DevicePlan) -> [DeviceRule] {
+    var rules = linux.resources?.devices ?? []
+    func allow(_ type: String, _ major: Int64?, _ minor: Int64?, _ access: String) {
+      rules.append(DeviceRule(allow: true, type: type, major: major, minor: minor, access: access))
+    }
+    // Nodes may be made, not used, for every device: mknod(2) alone gives nothing.
+    allow("c", nil, nil, "m")
+    allow("b", nil, nil, "m")
+    for node in Planner.defaultDevices { allow("c", Int64(node.major), Int64(node.minor), "rwm") }
+    allow("c", 5, 1, "rwm")  // console
+    allow("c", 136, nil, "rwm")  // the terminals of devpts
+    allow("c", 5, 2, "rwm")  // ptmx
+    return rules
+  }
+}

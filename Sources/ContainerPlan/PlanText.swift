@@ -1,0 +1,120 @@
+import LinuxABI
+import OCISpec
+
+extension ContainerPlan {
+  /// What `apus plan` prints: one line for each thing that will be done, with who does it, in order.
+  public var lines: [PlanLine] {
+    var lines: [PlanLine] = []
+    func add(_ runner: Runner, _ action: String, _ detail: String = "") {
+      lines.append(PlanLine(runner: runner.name, action: action, detail: detail))
+    }
+    for warning in warnings { add(.runtime, "warn", warning) }
+    if let seccomp {
+      add(.runtime, "compile seccomp", "\(seccomp.defaultAction), \(seccomp.syscalls?.count ?? 0) rules")
+    }
+    add(.runtime, "make cgroup", cgroup.path ?? "")
+    add(.runtime, "limit devices", "\(cgroup.deviceRules.count) rules")
+    if cgroup.resources != nil { add(.runtime, "set resource limits") }
+    for (map, name) in [(namespaces.uidMap, "uid"), (namespaces.gidMap, "gid")] {
+      for range in map { add(.runtime, "map \(name)", "\(range.inside) to \(range.outside), \(range.count) ids") }
+    }
+    add(.stage1, "make namespaces", namespaces.names)
+    if !namespaces.timeOffsets.isEmpty {
+      add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))
+    }
+    for step in steps { step.describe(add) }
+    guard let agent else {
+      add(.stage2, "wait for start", "no process: start will fail")
+      return lines
+    }
+    for limit in agent.limits {
+      let name = limit.resource >= 0 ? Resource(rawValue: UInt8(limit.resource))?.name ?? "" : ""
+      add(.stage2, "limit resource", "\(name) \(limit.soft) \(limit.hard)")
+    }
+    add(.stage2, "become user", "\(agent.uid):\(agent.gid) \(agent.additionalGids.map { "\($0)" }.joined(separator: ","))")
+    let sets = agent.capabilities
+    for (mask, name) in [
+      (sets.bounding, "bounding"), (sets.effective, "effective"), (sets.permitted, "permitted"),
+      (sets.inheritable, "inheritable"), (sets.ambient, "ambient"),
+    ] {
+      add(.stage2, "limit \(name) capabilities", CapabilitySet(rawValue: mask).names)
+    }
+    if agent.noNewPrivileges { add(.stage2, "set no_new_privs") }
+    add(.stage2, "enter", agent.workingDirectory)
+    add(.stage2, "wait for start")
+    if seccomp != nil { add(.stage2, "install seccomp filter") }
+    add(.stage2, "execute", agent.arguments.joined(separator: " "))
+    return lines
+  }
+}
+
+/// One line of a printed plan.
+public struct PlanLine: Sendable, Equatable {
+  public var runner: String
+  public var action: String
+  /// On what; empty if the action says it all.
+  public var detail: String
+}
+
+extension NamespacePlan {
+  fileprivate var names: String {
+    NamespaceKind.allCases.filter { created.contains($0.cloneFlag) }.map { $0.ociName }.joined(separator: " ")
+  }
+}
+
+extension CapabilitySet {
+  fileprivate var names: String {
+    capabilities.isEmpty ? "none" : capabilities.map { $0.name }.joined(separator: " ")
+  }
+}
+
+extension InitStep {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    switch self {
+    case .startSession: add(.stage2, "start session", "")
+    case .newCgroupNamespace: add(.stage2, "make namespaces", "cgroup")
+    case .interfaceUp(let name): add(.stage2, "set interface up", name)
+    case .hostname(let name): add(.stage2, "set host name", name)
+    case .domainname(let name): add(.stage2, "set domain name", name)
+    case .keyring(let name): add(.stage2, "join new session keyring", name)
+    case .propagation(let change): add(.stage2, "set propagation of all mounts", change.text)
+    case .openRoot(let path, let privateParent):
+      add(.stage2, "open root", privateParent ? "\(path), mount around it private" : path)
+    case .mount(let mount): add(.stage2, "mount", mount.text)
+    case .devices(let nodes):
+      for node in nodes { add(.stage2, "make device", "/\(node.path) \(node.major):\(node.minor)") }
+    case .deviceLinks: add(.stage2, "link", "/dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx")
+    case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
+    case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
+    case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
+    case .readonlyRoot: add(.stage2, "make root read-only", "")
+    case .pivotRoot: add(.stage2, "pivot root", "")
+    case .changeRoot: add(.stage2, "change root", "no mount namespace")
+    case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
+    }
+  }
+}
+
+extension MountStep {
+  fileprivate var text: String {
+    var text = "/\(destination) "
+    switch source {
+    case .bind(let path, let recursive): text += recursive ? "rbind \(path)" : "bind \(path)"
+    case .fileSystem(let type, _, let parameters):
+      text += type
+      for parameter in parameters { text += " \(parameter.text)" }
+    case .cgroup: text += "cgroup of the container"
+    }
+    let own = MountAttributes(rawValue: set)
+    for (flag, name) in [
+      (MountAttributes.readOnly, "ro"), (.noSetUserID, "nosuid"), (.noDevices, "nodev"), (.noExecute, "noexec"),
+      (.noSymlinkFollow, "nosymfollow"),
+    ] where own.contains(flag) {
+      text += " \(name)"
+    }
+    if setRecursively & MountAttributes.readOnly.rawValue != 0 { text += " rro" }
+    for change in propagation { text += " \(change.text)" }
+    if copiesUp { text += " tmpcopyup" }
+    return text
+  }
+}

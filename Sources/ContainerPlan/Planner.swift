@@ -1,0 +1,282 @@
+public import Diagnostics
+import LinuxABI
+public import OCISpec
+
+/// What the planner has to know besides the configuration.
+public struct PlanInput: Sendable {
+  public var config: Config
+  /// The absolute path of the bundle.
+  public var bundle: String
+  /// The container gets a session keyring of its own unless `--no-new-keyring` was given; the name is for messages of
+  /// keyctl(1) only.
+  public var keyring: String?
+  public var facts: HostFacts
+
+  public init(config: Config, bundle: String, keyring: String?, facts: HostFacts) {
+    self.config = config
+    self.bundle = bundle
+    self.keyring = keyring
+    self.facts = facts
+  }
+}
+
+/// Everything asked of the machine before planning. A plain value.
+public struct HostFacts: Sendable, Equatable {
+  /// The effective user of the runtime.
+  public var effectiveUser: UInt32
+
+  public init(effectiveUser: UInt32) {
+    self.effectiveUser = effectiveUser
+  }
+}
+
+/// Makes the plan of a container: a pure function of its input.
+public struct Planner {
+  let input: PlanInput
+  let linux: LinuxConfig
+  var warnings: [String] = []
+
+  var config: Config { input.config }
+
+  /// Works the plan out, or throws the first thing that is wrong with the configuration.
+  public static func plan(_ input: PlanInput) throws(RuntimeError) -> ContainerPlan {
+    var planner = Planner(input: input, linux: input.config.linux ?? LinuxConfig())
+    return try planner.make()
+  }
+
+  private mutating func make() throws(RuntimeError) -> ContainerPlan {
+    try Unsupported.refuse(config)
+    try refuseNul()
+    let namespaces = try planNamespaces()
+    try checkNamespaceUse(namespaces)
+    let mounts = try planMounts()
+    let devices = try planDevices()
+    let steps = try orderSteps(namespaces, mounts, devices)
+    let agent = try planAgent(namespaces)
+    let cgroup = CgroupPlan(
+      path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
+    return ContainerPlan(
+      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
+      rootPath: rootPath, steps: steps, agent: agent,
+      annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
+  }
+
+  /// `root.path` is relative to the bundle unless it starts with a slash (config.md, "Root").
+  private var rootPath: String {
+    let path = config.root.path
+    return path.utf8.first == 0x2F ? path : "\(input.bundle)/\(path)"
+  }
+
+  // MARK: Order
+
+  /// The order of the steps in stage 2. What stands behind each says why there.
+  private func orderSteps(
+    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan
+  ) throws(RuntimeError) -> [InitStep] {
+    let created = namespaces.created
+    var steps: [InitStep] = [.startSession]
+    // Stage 2 is in its cgroup by now, which becomes the root of the namespace.
+    if created.contains(.newCgroup) { steps.append(.newCgroupNamespace) }
+    if created.contains(.newNetwork) { steps.append(.interfaceUp("lo")) }
+    if let hostname = config.hostname, !hostname.isEmpty { steps.append(.hostname(hostname)) }
+    if let domainname = config.domainname, !domainname.isEmpty { steps.append(.domainname(domainname)) }
+    if let keyring = input.keyring { steps.append(.keyring(keyring)) }
+    guard created.contains(.newMount) else {
+      // The host's mounts are the container's: nothing is mounted, masked or changed.
+      steps.append(.openRoot(path: rootPath, privateParent: false))
+      if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
+      steps.append(.changeRoot)
+      return steps
+    }
+    let propagation = try rootfsPropagation()
+    // First of all, so that no mount made below reaches the host.
+    steps.append(.propagation(propagation ?? .slaves))
+    steps.append(.openRoot(path: rootPath, privateParent: propagation?.isShared ?? false))
+    for mount in mounts { steps.append(.mount(mount)) }
+    if devices.isSetUp {
+      steps.append(.devices(devices.nodes))
+      steps.append(.deviceLinks)
+    }
+    if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
+    // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.
+    if let paths = linux.readonlyPaths, !paths.isEmpty {
+      steps.append(.readonlyPaths(try absolutePaths(paths, "/linux/readonlyPaths")))
+    }
+    if let paths = linux.maskedPaths, !paths.isEmpty {
+      steps.append(.maskPaths(try absolutePaths(paths, "/linux/maskedPaths")))
+    }
+    // Last before the switch: everything above may have to make directories in the root.
+    if config.root.readonly == true { steps.append(.readonlyRoot) }
+    steps.append(.pivotRoot)
+    // It is about the new `/`, so behind the switch.
+    if let propagation { steps.append(.rootPropagation(propagation)) }
+    return steps
+  }
+
+  private func absolutePaths(_ paths: [String], _ field: String) throws(RuntimeError) -> [String] {
+    var result: [String] = []
+    for (index, path) in paths.enumerated() {
+      guard path.utf8.first == 0x2F else {
+        throw RuntimeError(
+          .configInvalid, "`\(path)` must be an absolute path", field: "\(field)/\(index)")
+      }
+      result.append(relative(path))
+    }
+    return result
+  }
+
+  private func rootfsPropagation() throws(RuntimeError) -> PropagationChange? {
+    guard let name = linux.rootfsPropagation, !name.isEmpty else { return nil }
+    switch name {
+    case "shared": return PropagationChange(kind: 1 << 20, recursive: false)
+    case "rshared": return PropagationChange(kind: 1 << 20, recursive: true)
+    case "slave": return PropagationChange(kind: 1 << 19, recursive: false)
+    case "rslave": return PropagationChange(kind: 1 << 19, recursive: true)
+    case "private": return PropagationChange(kind: 1 << 18, recursive: false)
+    case "rprivate": return PropagationChange(kind: 1 << 18, recursive: true)
+    case "unbindable": return PropagationChange(kind: 1 << 17, recursive: false)
+    case "runbindable": return PropagationChange(kind: 1 << 17, recursive: true)
+    default:
+      throw RuntimeError(
+        .configInvalid, "unknown propagation `\(name)`", field: "/linux/rootfsPropagation",
+        hint: "expected shared, slave, private or unbindable, or one of them with an `r` in front")
+    }
+  }
+
+  // MARK: Namespaces
+
+  private func planNamespaces() throws(RuntimeError) -> NamespacePlan {
+    var created: CloneFlags = []
+    for (index, namespace) in (linux.namespaces ?? []).enumerated() {
+      guard let kind = NamespaceKind(ociName: namespace.type) else {
+        throw RuntimeError(
+          .configInvalid, "unknown namespace type `\(namespace.type)`",
+          field: "/linux/namespaces/\(index)/type",
+          hint: "expected pid, network, mount, ipc, uts, user, cgroup or time")
+      }
+      guard !created.contains(kind.cloneFlag) else {
+        throw RuntimeError(
+          .configInvalid, "malformed spec file: duplicated ns `\(namespace.type)`",
+          field: "/linux/namespaces/\(index)")
+      }
+      created.formUnion(kind.cloneFlag)
+    }
+    let uidMap = try planIDMap(linux.uidMappings, "/linux/uidMappings", created)
+    let gidMap = try planIDMap(linux.gidMappings, "/linux/gidMappings", created)
+    if created.contains(.newUser) && (uidMap.isEmpty || gidMap.isEmpty) {
+      throw RuntimeError(
+        .configInvalid, "a new user namespace needs uidMappings and gidMappings",
+        field: uidMap.isEmpty ? "/linux/uidMappings" : "/linux/gidMappings")
+    }
+    return NamespacePlan(
+      created: created, uidMap: uidMap, gidMap: gidMap, timeOffsets: try planTimeOffsets(created))
+  }
+
+  private func planIDMap(
+    _ mappings: [IDMapping]?, _ field: String, _ created: CloneFlags
+  ) throws(RuntimeError) -> [IDRange] {
+    guard let mappings, !mappings.isEmpty else { return [] }
+    guard created.contains(.newUser) else {
+      throw RuntimeError(
+        .configInvalid, "id mappings need a user namespace in `linux.namespaces`", field: field)
+    }
+    return mappings.map { IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size) }
+  }
+
+  private func planTimeOffsets(_ created: CloneFlags) throws(RuntimeError) -> String {
+    guard let offsets = linux.timeOffsets, !offsets.isEmpty else { return "" }
+    guard created.contains(.newTime) else {
+      throw RuntimeError(
+        .configInvalid, "time offsets need a time namespace in `linux.namespaces`", field: "/linux/timeOffsets")
+    }
+    var lines = ""
+    for offset in offsets {
+      guard offset.name == "monotonic" || offset.name == "boottime" else {
+        throw RuntimeError(
+          .configInvalid, "unknown clock `\(offset.name)`", field: "/linux/timeOffsets",
+          hint: "expected monotonic or boottime")
+      }
+      lines += "\(offset.name) \(offset.value.secs ?? 0) \(offset.value.nanosecs ?? 0)\n"
+    }
+    return lines
+  }
+
+  /// Settings that would change the host where the container shares its namespace.
+  private func checkNamespaceUse(_ namespaces: NamespacePlan) throws(RuntimeError) {
+    let created = namespaces.created
+    if !created.contains(.newUTS) {
+      if let name = config.hostname, !name.isEmpty { throw needs("uts", "/hostname") }
+      if let name = config.domainname, !name.isEmpty { throw needs("uts", "/domainname") }
+    }
+    if !created.contains(.newMount) {
+      if let mounts = config.mounts, !mounts.isEmpty { throw needs("mount", "/mounts") }
+      if let paths = linux.maskedPaths, !paths.isEmpty { throw needs("mount", "/linux/maskedPaths") }
+      if let paths = linux.readonlyPaths, !paths.isEmpty { throw needs("mount", "/linux/readonlyPaths") }
+      if let name = linux.rootfsPropagation, !name.isEmpty { throw needs("mount", "/linux/rootfsPropagation") }
+      if let devices = linux.devices, !devices.isEmpty { throw needs("mount", "/linux/devices") }
+      if config.root.readonly == true { throw needs("mount", "/root/readonly") }
+    }
+  }
+
+  private func needs(_ namespace: String, _ field: String) -> RuntimeError {
+    RuntimeError(
+      .configInvalid, "this needs a \(namespace) namespace of the container's own", field: field,
+      hint: "add {\"type\": \"\(namespace)\"} to `linux.namespaces`")
+  }
+
+  // MARK: Paths
+
+  /// A path of the container as the resolver wants it: relative to the root, `.` and `..` worked out by the text as
+  /// runc does, no slash at either end. The root itself is `.`.
+  func relative(_ path: String) -> String {
+    var parts: [Substring.UTF8View] = []
+    for part in path.utf8.split(separator: 0x2F) {
+      if part.elementsEqual(".".utf8) { continue }
+      if part.elementsEqual("..".utf8) {
+        if !parts.isEmpty { parts.removeLast() }
+        continue
+      }
+      parts.append(part)
+    }
+    if parts.isEmpty { return "." }
+    var text = ""
+    for part in parts {
+      if !text.isEmpty { text += "/" }
+      text += String(decoding: part, as: UTF8.self)
+    }
+    return text
+  }
+
+  /// The kernel ends a string at a NUL: what stands behind it would silently be lost.
+  private func refuseNul() throws(RuntimeError) {
+    try refuseNul(config.root.path, "/root/path")
+    try refuseNul(config.hostname ?? "", "/hostname")
+    try refuseNul(config.domainname ?? "", "/domainname")
+    for (index, mount) in (config.mounts ?? []).enumerated() {
+      try refuseNul(mount.destination, "/mounts/\(index)/destination")
+      try refuseNul(mount.source ?? "", "/mounts/\(index)/source")
+      try refuseNul(mount.type ?? "", "/mounts/\(index)/type")
+      for (number, option) in (mount.options ?? []).enumerated() {
+        try refuseNul(option, "/mounts/\(index)/options/\(number)")
+      }
+    }
+    let lists: [([String]?, String)] = [
+      (config.process?.args, "/process/args"), (config.process?.env, "/process/env"),
+      (linux.maskedPaths, "/linux/maskedPaths"), (linux.readonlyPaths, "/linux/readonlyPaths"),
+    ]
+    for (values, field) in lists {
+      for (index, value) in (values ?? []).enumerated() { try refuseNul(value, "\(field)/\(index)") }
+    }
+    for (index, device) in (linux.devices ?? []).enumerated() {
+      try refuseNul(device.path, "/linux/devices/\(index)/path")
+    }
+    try refuseNul(config.process?.cwd ?? "", "/process/cwd")
+    try refuseNul(linux.cgroupsPath ?? "", "/linux/cgroupsPath")
+  }
+
+  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+    if text.utf8.contains(0) {
+      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import Diagnostics
+import LinuxABI
+import OCISpec
+
+extension Planner {
+  /// What becomes the agent command. Nil where `process` is absent: create succeeds, start does not.
+  mutating func planAgent(_ namespaces: NamespacePlan) throws(RuntimeError) -> AgentPlan? {
+    guard let process = config.process else { return nil }
+    guard let arguments = process.args, !arguments.isEmpty else {
+      throw RuntimeError(.configInvalid, "args must not be empty", field: "/process/args")
+    }
+    guard process.cwd.utf8.first == 0x2F else {
+      throw RuntimeError(
+        .configInvalid, "Cwd must be an absolute path: `\(process.cwd)`", field: "/process/cwd")
+    }
+    try checkMapped(process.user, namespaces)
+    var environment: [String] = []
+    var hasHome = false
+    for (index, entry) in (process.env ?? []).enumerated() {
+      guard entry.utf8.contains(0x3D) else {
+        throw RuntimeError(
+          .configInvalid, "`\(entry)` is not of the form NAME=value", field: "/process/env/\(index)")
+      }
+      if entry.utf8.starts(with: "HOME=".utf8) { hasHome = true }
+      environment.append(entry)
+    }
+    return AgentPlan(
+      arguments: arguments, environment: environment, workingDirectory: process.cwd,
+      uid: process.user.uid, gid: process.user.gid, additionalGids: process.user.additionalGids ?? [],
+      // The text leaves the caller's umask; runc sets 0022, and a caller's 0 would be a hole (spec/deviations.md).
+      umask: process.user.umask ?? 0o022,
+      capabilities: planCapabilities(process.capabilities),
+      noNewPrivileges: process.noNewPrivileges ?? false,
+      limits: try planLimits(process.rlimits ?? []),
+      looksUpHome: !hasHome)
+  }
+
+  /// An id without a mapping cannot be taken on; the kernel's own answer would be EINVAL without a name.
+  private func checkMapped(_ user: User, _ namespaces: NamespacePlan) throws(RuntimeError) {
+    guard namespaces.created.contains(.newUser) else { return }
+    func isMapped(_ id: UInt32, _ map: [IDRange]) -> Bool {
+      map.contains { id >= $0.inside && UInt64(id) < UInt64($0.inside) + UInt64($0.count) }
+    }
+    var ids: [(UInt32, [IDRange], String)] = [
+      (user.uid, namespaces.uidMap, "/process/user/uid"), (user.gid, namespaces.gidMap, "/process/user/gid"),
+    ]
+    for (index, gid) in (user.additionalGids ?? []).enumerated() {
+      ids.append((gid, namespaces.gidMap, "/process/user/additionalGids/\(index)"))
+    }
+    for (id, map, field) in ids where !isMapped(id, map) {
+      throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
+    }
+  }
+
+  /// Unknown names are warned about and left out (config.md, "Linux Process").
+  private mutating func planCapabilities(_ sets: Capabilities?) -> CapabilityPlan {
+    var unknown: [String] = []
+    func mask(_ names: [String]?) -> UInt64 {
+      var mask: UInt64 = 0
+      for name in names ?? [] {
+        if let capability = Capability(name: name) {
+          mask |= 1 << UInt64(capability.rawValue)
+        } else if !unknown.contains(name) {
+          unknown.append(name)
+        }
+      }
+      return mask
+    }
+    let plan = CapabilityPlan(
+      bounding: mask(sets?.bounding), effective: mask(sets?.effective), permitted: mask(sets?.permitted),
+      inheritable: mask(sets?.inheritable), ambient: mask(sets?.ambient))
+    for name in unknown {
+      warnings.append("unknown capability `\(name)` is ignored (at `/process/capabilities`)")
+    }
+    return plan
+  }
+
+  /// A type that stands twice is an error (config.md, "rlimits").
+  private func planLimits(_ limits: [ResourceLimit]) throws(RuntimeError) -> [LimitPlan] {
+    var plans: [LimitPlan] = []
+    for (index, limit) in limits.enumerated() {
+      let field = "/process/rlimits/\(index)"
+      guard let resource = Resource(name: limit.type) else {
+        throw RuntimeError(.configInvalid, "unknown resource limit `\(limit.type)`", field: "\(field)/type")
+      }
+      let number = Int32(resource.rawValue)
+      if plans.contains(where: { $0.resource == number }) {
+        throw RuntimeError(.configInvalid, "`\(limit.type)` stands twice in rlimits", field: "\(field)/type")
+      }
+      if limit.soft > limit.hard {
+        throw RuntimeError(
+          .configInvalid, "the soft limit \(limit.soft) is above the hard limit \(limit.hard)",
+          field: "\(field)/soft")
+      }
+      plans.append(LimitPlan(resource: number, soft: limit.soft, hard: limit.hard))
+    }
+    return plans
+  }
+}

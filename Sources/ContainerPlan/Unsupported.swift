@@ -1,0 +1,67 @@
+import Diagnostics
+import OCISpec
+
+/// Properties of the specification that are decoded and not applied yet. Each is refused by name: a container that
+/// silently lacks what it was told to have is worse than none. The list only ever gets shorter.
+enum Unsupported {
+  static func refuse(_ config: Config) throws(RuntimeError) {
+    for (isUsed, field) in used(config) where isUsed {
+      throw RuntimeError(
+        .configUnsupported, "this property is not supported yet", field: field,
+        hint: "remove it, or use another runtime for this container")
+    }
+    for (index, namespace) in (config.linux?.namespaces ?? []).enumerated() {
+      if let path = namespace.path, !path.isEmpty {
+        throw RuntimeError(
+          .configUnsupported, "joining a namespace by path is not supported yet",
+          field: "/linux/namespaces/\(index)/path")
+      }
+    }
+    for (index, mount) in (config.mounts ?? []).enumerated() {
+      for (values, name) in [(mount.uidMappings, "uidMappings"), (mount.gidMappings, "gidMappings")] {
+        if let values, !values.isEmpty {
+          throw RuntimeError(
+            .configUnsupported, "id-mapped mounts are not supported yet", field: "/mounts/\(index)/\(name)")
+        }
+      }
+    }
+  }
+
+  private static func used(_ config: Config) -> [(Bool, String)] {
+    var list: [(Bool, String)] = []
+    if let process = config.process {
+      list += [
+        (process.terminal == true, "/process/terminal"),
+        (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
+        (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
+        (process.oomScoreAdj != nil, "/process/oomScoreAdj"),
+        (process.scheduler != nil, "/process/scheduler"),
+        (process.ioPriority != nil, "/process/ioPriority"),
+        (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
+      ]
+    }
+    if let hooks = config.hooks {
+      list += [
+        (isFilled(hooks.prestart), "/hooks/prestart"),
+        (isFilled(hooks.createRuntime), "/hooks/createRuntime"),
+        (isFilled(hooks.createContainer), "/hooks/createContainer"),
+        (isFilled(hooks.startContainer), "/hooks/startContainer"),
+        (isFilled(hooks.poststart), "/hooks/poststart"),
+        (isFilled(hooks.poststop), "/hooks/poststop"),
+      ]
+    }
+    if let linux = config.linux {
+      list += [
+        (isFilled(linux.netDevices), "/linux/netDevices"),
+        (linux.intelRdt != nil, "/linux/intelRdt"),
+        (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
+        (isFilled(linux.sysctl), "/linux/sysctl"),
+        (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
+        (linux.personality != nil, "/linux/personality"),
+      ]
+    }
+    return list
+  }
+
+  private static func isFilled<T>(_ values: [T]?) -> Bool { !(values?.isEmpty ?? true) }
+}
