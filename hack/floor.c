@@ -315,11 +315,9 @@ static void setPrivileges(void) {
   CHECK(syscall(SYS_setresgid, 0, 0, 0), "setresgid");
   CHECK(syscall(SYS_setresuid, 0, 0, 0), "setresuid");
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct data[2] = {{mask, mask, mask}, {mask >> 32, mask >> 32, mask >> 32}};
+  struct __user_cap_data_struct data[2] = {{mask, mask, 0}, {mask >> 32, mask >> 32, 0}};
   CHECK(syscall(SYS_capset, &header, data), "capset");
   CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "PR_CAP_AMBIENT_CLEAR_ALL");
-  for (size_t i = 0; i < COUNT(kept); i += 1)
-    CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0), "PR_CAP_AMBIENT_RAISE");
   CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
 }
 
