@@ -64,6 +64,9 @@ let package = Package(
         "OCISpec",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
+    .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["IntegrationSupport"], swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )
