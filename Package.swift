@@ -73,6 +73,7 @@ let package = Package(
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
     tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
+    tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]
 )
