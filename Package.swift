@@ -76,18 +76,10 @@ let package = Package(
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
     tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
-    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
-    .testTarget(
-      name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
-      swiftSettings: commonSettings),
     tests("JSON", ["Diagnostics"]),
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
-    tests("Diagnostics"),
-    tests("Linux", ["Diagnostics", "LinuxABI"]),
-    tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
-    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]

@@ -73,7 +73,8 @@ public enum BPF {
   public static func program(id: UInt32) throws(SystemError) -> FileDescriptor {
     var attributes = Attributes()
     attributes.set(0, id)
-    return FileDescriptor(owning: Int32(try check("bpf", attributes.call(openCommand), "BPF_PROG_GET_FD_BY_ID")))
+    let number = try check("bpf", attributes.call(openCommand), "BPF_PROG_GET_FD_BY_ID")
+    return FileDescriptor(owning: Int32(number))
   }
 
   /// `union bpf_attr`. The buffer is larger than the size that is passed: kernels 6.17 to 7.1 store results of
