@@ -28,6 +28,12 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
   .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, exclude: exclude,
+    swiftSettings: commonSettings)
+}
+
 let package = Package(
   name: "apus",
   products: [
@@ -64,6 +70,16 @@ let package = Package(
         "OCISpec",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
+    tests("Diagnostics"),
+    tests("LinuxABI"),
+    tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
+    tests("Linux", ["Diagnostics", "LinuxABI"]),
+    tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
+    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
+    .testTarget(
+      name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
+      swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )

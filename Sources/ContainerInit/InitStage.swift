@@ -70,15 +70,3 @@ public enum InitStage {
     Processes.exit(1)
   }
 }
-
-/// Runs a call and says why it was made if it fails.
-func describe<T: ~Copyable>(
-  _ code: ErrorCode, _ message: @autoclosure () -> String, field: @autoclosure () -> String = "",
-  _ body: () throws(SystemError) -> T
-) throws(RuntimeError) -> T {
-  do {
-    return try body()
-  } catch {
-    throw error.because(code, message(), field: field())
-  }
-}

@@ -1,1 +1,66 @@
-// placeholder
+public import Diagnostics
+import Linux
+
+/// How the runtime is set up: what the global flags say.
+public struct RuntimeOptions: Sendable {
+  /// The state directory, absolute.
+  public var root: String
+  public var log: LogSink
+  /// The program that is started as init stage; nil is the running program itself. A program that embeds the library
+  /// names an `apus` here.
+  public var initExecutable: String?
+
+  public init(root: String, log: LogSink) {
+    self.root = root
+    self.log = log
+  }
+}
+
+/// The lifecycle of containers (runtime.md, "Operations"): one method for each command.
+public struct ContainerRuntime: Sendable {
+  let options: RuntimeOptions
+  var store: StateStore { StateStore(root: options.root) }
+
+  public init(_ options: RuntimeOptions) {
+    self.options = options
+  }
+}
+
+/// Where a container stands in its life (runtime.md, "State").
+public enum ContainerStatus: Sendable {
+  case creating
+  case created
+  case running
+  case paused
+  case stopped
+
+  /// As `state` prints it.
+  public var name: String {
+    switch self {
+    case .creating: "creating"
+    case .created: "created"
+    case .running: "running"
+    case .paused: "paused"
+    case .stopped: "stopped"
+    }
+  }
+}
+
+/// The id rules of runc: letters, digits, `_`, `+`, `-` and `.`, but neither `.` nor `..`.
+func checkID(_ id: String) throws(RuntimeError) {
+  let isValid = id.utf8.allSatisfy { byte in
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F, 0x2B, 0x2D, 0x2E: true
+    default: false
+    }
+  }
+  if id.isEmpty {
+    throw RuntimeError(.idInvalid, "invalid container ID format: the id is empty")
+  }
+  // NAME_MAX: the id is the name of a folder.
+  guard isValid, id != ".", id != "..", id.utf8.count <= 255 else {
+    throw RuntimeError(
+      .idInvalid, "invalid container ID format: `\(id.prefix(80))`",
+      hint: "an id has at most 255 letters, digits and `_+-.`, and is neither `.` nor `..`")
+  }
+}

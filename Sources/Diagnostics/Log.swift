@@ -19,21 +19,25 @@ public enum LogLevel: UInt8, Sendable, Comparable {
   }
 }
 
-/// Where records go. The program that embeds the library gives one; the library has no log of its own.
-public protocol LogSink: AnyObject, Sendable {
-  /// Records above this level are not wanted, and need not be put together.
-  var level: LogLevel { get }
-  func write(_ level: LogLevel, _ message: String)
-}
+/// Where records go. The program that embeds the library gives one; the library has no log of its own. A closure and
+/// not a protocol: a witness that only another module calls is dropped from an Embedded build.
+public struct LogSink: Sendable {
+  /// Records above this level are not wanted, and are not put together.
+  public let level: LogLevel
+  private let sink: @Sendable (LogLevel, String) -> Void
 
-extension LogSink {
-  /// Something that the user should know and that stops nothing.
-  public func warning(_ message: @autoclosure () -> String) {
-    if level >= .warning { write(.warning, message()) }
+  public init(level: LogLevel, write sink: @escaping @Sendable (LogLevel, String) -> Void) {
+    self.level = level
+    self.sink = sink
   }
+
+  public func write(_ level: LogLevel, _ message: @autoclosure () -> String) {
+    if self.level >= level { sink(level, message()) }
+  }
+
+  /// Something that the user should know and that stops nothing.
+  public func warning(_ message: @autoclosure () -> String) { write(.warning, message()) }
 
   /// What was done, for `--debug`.
-  public func debug(_ message: @autoclosure () -> String) {
-    if level >= .debug { write(.debug, message()) }
-  }
+  public func debug(_ message: @autoclosure () -> String) { write(.debug, message()) }
 }

@@ -73,3 +73,15 @@ public func during<T: ~Copyable>(
     throw error.during(phrase())
   }
 }
+
+/// Runs a call and says why it was made if it fails.
+public func describe<T: ~Copyable>(
+  _ code: ErrorCode, _ message: @autoclosure () -> String, field: @autoclosure () -> String = "",
+  _ body: () throws(SystemError) -> T
+) throws(RuntimeError) -> T {
+  do {
+    return try body()
+  } catch {
+    throw error.because(code, message(), field: field())
+  }
+}

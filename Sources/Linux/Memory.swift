@@ -26,7 +26,8 @@ extension FileDescriptor {
     return copy
   }
 
-  private static func memory(_ name: String) throws(SystemError) -> FileDescriptor {
+  /// An empty file in memory, memfd_create(2), that can be sealed later.
+  public static func memory(_ name: String) throws(SystemError) -> FileDescriptor {
     // MFD_CLOEXEC | MFD_ALLOW_SEALING
     FileDescriptor(owning: Int32(try check("memfd_create", sys_memfd_create(name, 3), name)))
   }

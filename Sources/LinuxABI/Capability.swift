@@ -56,6 +56,12 @@ public enum Capability: UInt8, Sendable, Hashable, CaseIterable {
     return nil
   }
 
+  /// The capability of that number; nil if this table has none.
+  public init?(number: Int) {
+    guard let small = UInt8(exactly: number) else { return nil }
+    self.init(rawValue: small)
+  }
+
   /// `CAP_CHOWN`
   public var name: String {
     switch self {

@@ -1,5 +1,5 @@
 public import Diagnostics
-package import JSON
+public import JSON
 
 extension Config {
   /// Reads `config.json`.
@@ -42,5 +42,61 @@ extension JSONReader {
       entries.append(NamedValue(name, try value()))
     }
     return entries
+  }
+}
+
+extension JSONWriter {
+  /// A property that is an object with free names, or nothing where it is absent.
+  mutating func members<Value: JSONEncodable>(_ name: StaticString, _ values: [NamedValue<Value>]?) {
+    guard let values else { return }
+    self.name(name.description)
+    beginObject()
+    for entry in values {
+      self.name(entry.name)
+      entry.value.encode(to: &self)
+    }
+    endObject()
+  }
+}
+
+// The documents below come without a line break at the end.
+
+extension Config {
+  /// The document, for `spec`. Properties stand in the order in which the other runtimes write them.
+  public func document(_ layout: JSONLayout = .tabs) -> [UInt8] {
+    encoded(layout)
+  }
+}
+
+extension State {
+  /// The document that hooks get.
+  public func document(_ layout: JSONLayout = .compact) -> [UInt8] {
+    encoded(layout)
+  }
+}
+
+extension ContainerProcessState {
+  /// The document that goes to the listener of a seccomp filter.
+  public func document(_ layout: JSONLayout = .compact) -> [UInt8] {
+    encoded(layout)
+  }
+}
+
+extension ContainerState {
+  /// The document that `state` prints.
+  public func document(_ layout: JSONLayout = .spaces) -> [UInt8] {
+    encoded(layout)
+  }
+
+  /// The document that `list --format json` prints.
+  public static func document(of list: [ContainerState], _ layout: JSONLayout = .compact) -> [UInt8] {
+    list.encoded(layout)
+  }
+}
+
+extension Features {
+  /// The document that `features` prints.
+  public func document(_ layout: JSONLayout = .spaces) -> [UInt8] {
+    encoded(layout)
   }
 }

@@ -1,0 +1,147 @@
+import Cgroups
+import ContainerPlan
+public import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+import OCISpec
+import Seccomp
+
+/// What `create` and `run` are told.
+public struct CreateOptions: Sendable {
+  /// The folder that holds `config.json`; relative to the working directory or absolute.
+  public var bundle: String
+  /// Where the pid of the container's first process is written; nil for nowhere.
+  public var pidFile: String?
+  /// The container shares the session keyring of the caller.
+  public var noNewKeyring = false
+
+  public init(bundle: String) {
+    self.bundle = bundle
+  }
+}
+
+extension ContainerRuntime {
+  /// Makes a container out of a bundle: everything but the agent command, which waits for ``start(_:)`` (runtime.md,
+  /// "Create"). When any step fails, all that was done before it is undone.
+  public func create(_ id: String, _ options: CreateOptions) throws(RuntimeError) {
+    _ = try createContainer(id, options)
+  }
+
+  /// The same, answering the process for those who wait for it.
+  func createContainer(_ id: String, _ options: CreateOptions) throws(RuntimeError) -> SpawnedProcess {
+    try checkID(id)
+    let bundle = try Bundle.load(options.bundle)
+    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)")
+    for warning in plan.warnings { self.options.log.warning(warning) }
+    // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
+    try bundle.checkRoot(plan.rootPath)
+    let cgroup = try CgroupSetup(plan.cgroup, id: id, log: self.options.log)
+    let filter = try Seccomp.compile(plan.seccomp)
+    let entry = try store.reserve(id)
+    var creation = Creation(runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
+    do {
+      return try creation.run(entry, bundle: bundle.path)
+    } catch {
+      creation.undo(entry)
+      throw error
+    }
+  }
+
+  func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
+    try Planner.plan(
+      PlanInput(
+        config: bundle.config, bundle: bundle.path, keyring: keyring,
+        facts: HostFacts(effectiveUser: Processes.effectiveUser())))
+  }
+}
+
+/// One run of `create`, with what has to be undone if it fails.
+private struct Creation: ~Copyable {
+  let runtime: ContainerRuntime
+  let plan: ContainerPlan
+  let filter: SeccompProgram?
+  var cgroup: CgroupSetup
+  let pidFile: String?
+  private var pidFileWritten = false
+
+  init(
+    runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
+    pidFile: String?
+  ) {
+    self.runtime = runtime
+    self.plan = plan
+    self.filter = filter
+    self.cgroup = cgroup
+    self.pidFile = pidFile
+  }
+
+  mutating func run(
+    _ entry: borrowing StateStore.Entry, bundle: String
+  ) throws(RuntimeError) -> SpawnedProcess {
+    try cgroup.make()
+    var record = ContainerRecord(
+      id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
+      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
+      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
+    // Before anything runs: if this process is killed now, `delete --force` still finds the cgroup.
+    try entry.write(record)
+    let executable = try SelfExecutable.open(runtime.options.initExecutable)
+    let startSocket: FileDescriptor
+    do {
+      startSocket = try Socket.listen(in: entry.directory, StateStore.Name.startSocket)
+    } catch {
+      throw error.because(.stateUnwritable, "cannot make the start socket of `\(entry.id)`")
+    }
+    var launch = try InitLaunch(
+      executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files, log: runtime.options.log)
+    do {
+      let process = try finish(&launch, entry, &record)
+      return process
+    } catch {
+      if let failure = launch.abort() {
+        runtime.options.log.warning("cannot end the init stage: \(failure.text)")
+      }
+      throw cgroup.explain(error)
+    }
+  }
+
+  private mutating func finish(
+    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
+  ) throws(RuntimeError) -> SpawnedProcess {
+    try launch.prepare(plan.namespaces)
+    record.pid = launch.initProcess.pid
+    do {
+      record.startTime = try Processes.status(record.pid)?.startTime ?? 0
+    } catch {
+      throw error.because(.stateUnreadable, "cannot read the start time of process \(record.pid)")
+    }
+    try entry.write(record)
+    if let pidFile {
+      try PidFile.write(record.pid, to: pidFile)
+      pidFileWritten = true
+    }
+    try launch.commit()
+    return launch.takeProcess()
+  }
+
+  private func payload() -> InitPayload {
+    InitPayload(
+      namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
+      filterFlags: filter?.flags ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
+      hasCgroupDirectory: cgroup.hasDirectory)
+  }
+
+  /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
+  mutating func undo(_ entry: borrowing StateStore.Entry) {
+    if pidFileWritten, let pidFile, let failure = PidFile.remove(pidFile) {
+      runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
+    }
+    if let failure = cgroup.remove() {
+      runtime.options.log.warning("cannot remove the cgroup: \(failure.text)")
+    }
+    if let failure = runtime.store.remove(entry) {
+      runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
+    }
+  }
+}

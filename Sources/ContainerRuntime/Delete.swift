@@ -1,0 +1,68 @@
+public import Diagnostics
+import InitChannel
+import Linux
+
+extension ContainerRuntime {
+  /// Removes what `create` made (runtime.md, "Delete"). A created container is ended first, as runc does; a running one
+  /// only with `force`, and with `force` an id that does not exist is no error.
+  public func delete(_ id: String, force: Bool) throws(RuntimeError) {
+    try checkExistingID(id)
+    let entry: StateStore.Entry
+    do {
+      entry = try store.open(id, locking: true)
+    } catch {
+      if force && error.code == .containerNotFound { return }
+      throw error
+    }
+    let record: ContainerRecord?
+    do {
+      record = try entry.read()
+    } catch {
+      guard force else { throw error }
+      options.log.warning("\(error.text); the folder is removed, a cgroup may stay")
+      record = nil
+    }
+    if let record { try end(record, entry, force: force) }
+    if let failure = store.remove(entry) {
+      throw failure.because(.cleanup, "cannot remove the state of `\(id)`")
+    }
+  }
+
+  private func end(
+    _ record: ContainerRecord, _ entry: borrowing StateStore.Entry, force: Bool
+  ) throws(RuntimeError) {
+    let status = try status(record, entry)
+    if status != .stopped && status != .created && !force {
+      throw RuntimeError(
+        .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
+        hint: "`kill` it first, or use `delete --force`")
+    }
+    if status != .stopped { try killProcess(record) }
+    try CgroupSetup.endAll(record.cgroup)
+  }
+
+  /// Ends process 1 and waits for its end by event. With a pid namespace the kernel ends all others before it.
+  private func killProcess(_ record: ContainerRecord) throws(RuntimeError) {
+    do throws(RuntimeError) {
+      let process = try openProcess(record)
+      do throws(SystemError) {
+        // A frozen process of v1 takes no signal until it is thawed.
+        try process.sendSignal(9)
+        CgroupSetup.thaw(record.cgroup)
+        if try !Poll.wait(process, for: Poll.readable, timeout: ContainerRuntime.endTimeout) {
+          throw SystemError("poll", .timedOut, "process \(record.pid)")
+        }
+      } catch {
+        if error.errno == .noProcess { return }
+        throw error.because(.processesRemain, "cannot end process \(record.pid) of `\(record.id)`")
+      }
+    } catch {
+      // It ended by itself meanwhile.
+      if error.code == .containerNotRunning { return }
+      throw error
+    }
+  }
+
+  /// How long a killed process may take to end, in milliseconds.
+  static var endTimeout: Int64 { 10_000 }
+}

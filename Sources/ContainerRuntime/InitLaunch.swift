@@ -1,0 +1,136 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// The runtime's side of the ladder in `InitChannel/Message.swift`, up to `prepared`.
+struct InitLaunch: ~Copyable {
+  private let channel: RuntimeChannel
+  private let log: LogSink
+  private var stage1: SpawnedProcess
+  private var stage1IsReaped = false
+  /// Process 1 of the container; pid 0 until it exists.
+  private(set) var initProcess: SpawnedProcess
+
+  /// Starts stage 1 with the payload. `cgroupFiles` are the `tasks` files of v1, then the directory of v2.
+  init(
+    _ executable: borrowing FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
+    cgroupFiles: [Int32], log: LogSink
+  ) throws(RuntimeError) {
+    self.log = log
+    do {
+      let memory = try FileDescriptor.sealedMemory("apus-payload", payload.encode())
+      let pair = try Socket.pair()
+      stage1 = try Spawn.start(
+        executable, arguments: [InitPayload.argument0], environment: [],
+        descriptors: [pair.second.number, memory.number, startSocket.number] + cgroupFiles)
+      // The end of the init stage is closed here, so that its death is an end of file.
+      channel = RuntimeChannel(pair.takeFirst())
+    } catch {
+      throw error.because(.spawn, "cannot start the init stage")
+    }
+    initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
+  }
+
+  /// Follows the ladder until the container is prepared.
+  mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
+    while true {
+      guard var received = try channel.receive() else { throw silentDeath() }
+      switch received.report {
+      case .userNamespaceReady:
+        try IDMapWriter.write(namespaces, pid: stage1.pid)
+        try order(.idsMapped)
+      case .cloned(let pid):
+        guard let descriptor = received.takeDescriptor() else {
+          throw RuntimeError(.initProtocol, "the init stage announced a process without its descriptor")
+        }
+        initProcess = SpawnedProcess(pid: pid, descriptor: descriptor)
+        try reapStage1()
+      case .warning(let text):
+        log.warning(text)
+      case .prepared:
+        return
+      case .failed(let error):
+        throw error
+      }
+    }
+  }
+
+  /// The process of the container, which is the caller's to wait for.
+  mutating func takeProcess() -> SpawnedProcess {
+    let pid = initProcess.pid
+    var nothing = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
+    swap(&nothing, &initProcess)
+    nothing.pid = pid
+    return nothing
+  }
+
+  /// Lets process 1 wait for `start`.
+  func commit() throws(RuntimeError) {
+    try order(.committed)
+  }
+
+  private func order(_ order: RuntimeOrder) throws(RuntimeError) {
+    do {
+      try channel.send(order)
+    } catch {
+      // The other side has usually said why before it closed.
+      if let received = try channel.receive(), case .failed(let reason) = received.report { throw reason }
+      throw error.because(.initProtocol, "the init stage has gone")
+    }
+  }
+
+  private mutating func reapStage1() throws(RuntimeError) {
+    if stage1IsReaped { return }
+    stage1IsReaped = true
+    do {
+      _ = try Processes.wait(stage1.pid)
+    } catch {
+      throw error.because(.spawn, "cannot wait for the init stage")
+    }
+  }
+
+  /// The error for a child that ended without a word: with the signal, and what that may mean.
+  private mutating func silentDeath() -> RuntimeError {
+    let pid = initProcess.pid != 0 ? initProcess.pid : stage1.pid
+    do {
+      let status = try Processes.wait(pid)
+      if initProcess.pid != 0 {
+        initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
+      } else {
+        stage1IsReaped = true
+      }
+      switch status {
+      case .exited(let code):
+        return RuntimeError(.initDied, "the init stage ended with status \(code) without a word")
+      case .signaled(let signal):
+        return RuntimeError(
+          .initDied, "the init stage was killed by signal \(signal) (\(SignalName.name(of: signal) ?? "?"))",
+          hint: signal == 9
+            ? "if the memory limit of the container is very low, the kernel may have ended it" : "")
+      }
+    } catch {
+      return error.because(.initDied, "the init stage has gone")
+    }
+  }
+
+  /// Ends whatever was started, and waits for the end. What fails is answered: it cannot be undone further.
+  mutating func abort() -> SystemError? {
+    do {
+      if initProcess.pid != 0 {
+        try initProcess.descriptor.sendSignal(9)
+        _ = try Processes.wait(initProcess.pid)
+        initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
+      }
+      if !stage1IsReaped {
+        stage1IsReaped = true
+        try stage1.descriptor.sendSignal(9)
+        _ = try Processes.wait(stage1.pid)
+      }
+      return nil
+    } catch {
+      return error.errno == .noProcess ? nil : error
+    }
+  }
+}

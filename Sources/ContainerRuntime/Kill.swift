@@ -1,0 +1,26 @@
+public import Diagnostics
+import Linux
+
+extension ContainerRuntime {
+  /// Sends a signal to the container's first process (runtime.md, "Kill"), with `all` to every process of it.
+  public func kill(_ id: String, signal: Int32, all: Bool) throws(RuntimeError) {
+    try checkExistingID(id)
+    let entry = try store.open(id, locking: false)
+    guard let record = try entry.read() else {
+      throw RuntimeError(.containerNotRunning, "container not running: `\(id)`")
+    }
+    if all {
+      // Also where the first process is gone: without a pid namespace others may live on.
+      if try CgroupSetup.signalAll(record.cgroup, signal) { return }
+    }
+    let process = try openProcess(record)
+    do {
+      try process.sendSignal(signal)
+    } catch {
+      if error.errno == .noProcess {
+        throw error.because(.containerNotRunning, "container not running: `\(id)`")
+      }
+      throw error.because(.signalling, "cannot send signal \(signal) to `\(id)`")
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import Cgroups
+import Diagnostics
+import InitChannel
+import Linux
+import OCISpec
+
+/// What is kept of a container between two commands: spec/state-format.md. The status is not in it; it is worked out
+/// from the process, the start socket and the freezer each time.
+struct ContainerRecord {
+  var id: String
+  var ociVersion: String
+  var bundle: String
+  var rootfs: String
+  /// The moment of `create`.
+  var created: TimeValue
+  /// The name of the user who created it.
+  var owner: String
+  var annotations: [NamedValue<String>]
+  /// Process 1 of the container as the host numbers it; 0 until it exists.
+  var pid: Int32
+  /// With the pid this names one process for ever (proc(5), stat, field 22).
+  var startTime: UInt64
+  /// Whether the container has a pid namespace of its own, so that all of it ends with process 1.
+  var hasPidNamespace: Bool
+  var cgroup: CgroupRecord
+}
+
+extension ContainerRecord {
+  private static var magic: UInt32 { 0x3152_5041 }  // "APR1"
+  static var sizeLimit: Int { 16 << 20 }
+
+  func encode() -> [UInt8] {
+    var writer = WireWriter()
+    writer.put(ContainerRecord.magic)
+    for text in [id, ociVersion, bundle, rootfs, owner] { writer.put(text) }
+    writer.put(created.seconds)
+    writer.put(created.nanoseconds)
+    writer.put(list: annotations) {
+      $0.put($1.name)
+      $0.put($1.value)
+    }
+    writer.put(pid)
+    writer.put(startTime)
+    writer.put(hasPidNamespace)
+    cgroup.encode(to: &writer)
+    return writer.bytes
+  }
+
+  init(decoding bytes: [UInt8]) throws(WireError) {
+    var reader = WireReader(bytes)
+    guard try reader.uint32() == ContainerRecord.magic else { throw .malformed }
+    id = try reader.string()
+    ociVersion = try reader.string()
+    bundle = try reader.string()
+    rootfs = try reader.string()
+    owner = try reader.string()
+    let seconds = try reader.int64()
+    created = TimeValue(seconds: seconds, nanoseconds: try reader.int64())
+    annotations = try reader.list { (reader) throws(WireError) in
+      let name = try reader.string()
+      return NamedValue(name, try reader.string())
+    }
+    pid = try reader.int32()
+    startTime = try reader.uint64()
+    hasPidNamespace = try reader.bool()
+    cgroup = try CgroupRecord(from: &reader)
+    guard reader.isAtEnd else { throw .malformed }
+  }
+}

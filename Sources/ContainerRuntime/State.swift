@@ -1,0 +1,99 @@
+import Cgroups
+public import Diagnostics
+import InitChannel
+import Linux
+public import OCISpec
+
+extension ContainerRuntime {
+  /// The state of a container (runtime.md, "Query State").
+  public func state(_ id: String) throws(RuntimeError) -> ContainerState {
+    try checkExistingID(id)
+    let entry = try store.open(id, locking: false)
+    guard let record = try entry.read() else {
+      throw RuntimeError(.containerNotFound, "container `\(id)` is being created: container does not exist")
+    }
+    return describe(record, try status(record, entry))
+  }
+
+  /// All containers of this state directory, in the order of their ids. One that is deleted meanwhile is left out; one
+  /// that cannot be read is a warning.
+  public func list() throws(RuntimeError) -> [ContainerState] {
+    var states: [ContainerState] = []
+    for id in try store.ids() {
+      do throws(RuntimeError) {
+        states.append(try state(id))
+      } catch {
+        if error.code != .containerNotFound {
+          options.log.warning("`\(id)` is left out: \(error.text)")
+        }
+      }
+    }
+    return states
+  }
+
+  /// A command about a container that cannot exist says so in the same words.
+  func checkExistingID(_ id: String) throws(RuntimeError) {
+    try checkID(id)
+  }
+
+  func describe(_ record: ContainerRecord, _ status: ContainerStatus) -> ContainerState {
+    ContainerState(
+      ociVersion: record.ociVersion, id: record.id, status: status.name,
+      pid: status == .stopped ? 0 : Int(record.pid), bundle: record.bundle, rootfs: record.rootfs,
+      created: timestamp(record.created), owner: record.owner,
+      annotations: record.annotations.isEmpty ? nil : record.annotations)
+  }
+
+  /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.
+  func status(
+    _ record: ContainerRecord, _ entry: borrowing StateStore.Entry
+  ) throws(RuntimeError) -> ContainerStatus {
+    guard try isAlive(record) else { return .stopped }
+    if waitsForStart(entry) { return .created }
+    return CgroupSetup.isFrozen(record.cgroup) ? .paused : .running
+  }
+
+  /// Whether the very process that was created still lives: a pid is used again, a pid with its start time is not.
+  func isAlive(_ record: ContainerRecord) throws(RuntimeError) -> Bool {
+    if record.pid == 0 { return false }
+    do {
+      guard let status = try Processes.status(record.pid) else { return false }
+      return status.isAlive && status.startTime == record.startTime
+    } catch {
+      throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
+    }
+  }
+
+  /// The socket accepts connections until execve(2) closes it. That its name is still there says nothing: `start` may
+  /// have been killed before it could remove it.
+  private func waitsForStart(_ entry: borrowing StateStore.Entry) -> Bool {
+    do {
+      _ = try Socket.connect(in: entry.directory, StateStore.Name.startSocket)
+      return true
+    } catch {
+      // ENOENT and ECONNREFUSED both say that nobody waits there.
+      return false
+    }
+  }
+
+  /// A pidfd of the container's first process, which is that process for sure.
+  func openProcess(_ record: ContainerRecord) throws(RuntimeError) -> FileDescriptor {
+    let notRunning = RuntimeError(.containerNotRunning, "container not running: `\(record.id)`")
+    guard record.pid != 0 else { throw notRunning }
+    let process: FileDescriptor
+    do {
+      process = try Processes.open(record.pid)
+    } catch {
+      if error.errno == .noProcess { throw notRunning }
+      throw error.because(.signalling, "cannot open process \(record.pid) of `\(record.id)`")
+    }
+    // Looked at behind pidfd_open: if the pid was used again before, the start time differs now.
+    guard try isAlive(record) else { throw notRunning }
+    return process
+  }
+}
+
+/// RFC 3339 in UTC with nanoseconds, as runc prints `created`.
+func timestamp(_ time: TimeValue) -> String {
+  RFC3339.text(seconds: time.seconds, nanoseconds: time.nanoseconds)
+}

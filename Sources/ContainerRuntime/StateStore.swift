@@ -1,0 +1,139 @@
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// The state directory: one folder for each container below the root, spec/state-format.md.
+struct StateStore {
+  let root: String
+
+  /// The folder is held under an exclusive lock as long as this value lives.
+  struct Entry: ~Copyable {
+    let id: String
+    let directory: FileDescriptor
+  }
+
+  enum Name {
+    static var record: String { "record" }
+    static var newRecord: String { "record.new" }
+    /// Listens while the container waits for `start`.
+    static var startSocket: String { "start" }
+  }
+
+  /// Takes an id that nobody has. The folder is the reservation: mkdir(2) succeeds for one caller only.
+  func reserve(_ id: String) throws(RuntimeError) -> Entry {
+    let directory: FileDescriptor
+    do {
+      directory = try makeHostDirectories(root, mode: 0o711)
+    } catch {
+      throw error.because(.stateUnwritable, "cannot make the state directory `\(root)`", field: "--root")
+    }
+    do {
+      try directory.makeDirectory(id, mode: 0o711)
+    } catch {
+      if error.errno == .exists {
+        throw RuntimeError(.idTaken, "container with given ID already exists: `\(id)`")
+      }
+      throw error.because(.stateUnwritable, "cannot make a folder in the state directory `\(root)`", field: "--root")
+    }
+    do {
+      let entry = try directory.open(id, [.readOnly, .directory, .noFollow])
+      try entry.lock()
+      return Entry(id: id, directory: entry)
+    } catch {
+      // Nobody else knows the folder yet; if it cannot be removed either, that adds nothing to the first reason.
+      _ = remove(id, from: directory)
+      throw error.because(.stateUnwritable, "cannot open the folder of `\(id)` in `\(root)`")
+    }
+  }
+
+  /// The folder of an existing container, locked against other commands.
+  func open(_ id: String, locking: Bool) throws(RuntimeError) -> Entry {
+    do {
+      let directory = try FileDescriptor.open("\(root)/\(id)", [.readOnly, .directory, .noFollow])
+      if locking {
+        try directory.lock()
+        // Whoever held the lock may have deleted the container meanwhile.
+        _ = try FileDescriptor.open("\(root)/\(id)", [.path, .directory, .noFollow])
+      }
+      return Entry(id: id, directory: directory)
+    } catch {
+      if error.errno == .noEntry || error.errno == .notDirectory {
+        throw RuntimeError(.containerNotFound, "container `\(id)` does not exist: container does not exist")
+      }
+      throw error.because(.stateUnreadable, "cannot open the state of `\(id)` in `\(root)`")
+    }
+  }
+
+  /// The ids in the state directory; none if there is no such directory.
+  func ids() throws(RuntimeError) -> [String] {
+    do {
+      var ids: [String] = []
+      for entry in try FileDescriptor.open(root, [.readOnly, .directory]).entries() {
+        if entry.isDirectory && entry.name.utf8.first != 0x2E { ids.append(entry.name) }
+      }
+      return ids.sorted()
+    } catch {
+      if error.errno == .noEntry { return [] }
+      throw error.because(.stateUnreadable, "cannot read the state directory `\(root)`", field: "--root")
+    }
+  }
+
+  /// Removes the folder and what this program puts into one. The first failure is answered.
+  func remove(_ entry: borrowing Entry) -> SystemError? {
+    var first: SystemError?
+    for name in [Name.startSocket, Name.newRecord, Name.record] {
+      do {
+        try entry.directory.unlink(name)
+      } catch {
+        if error.errno != .noEntry && first == nil { first = error }
+      }
+    }
+    do {
+      return remove(entry.id, from: try FileDescriptor.open(root, [.path, .directory])) ?? first
+    } catch {
+      return first ?? error
+    }
+  }
+
+  private func remove(_ id: String, from directory: borrowing FileDescriptor) -> SystemError? {
+    do {
+      try directory.removeDirectory(id)
+      return nil
+    } catch {
+      return error.errno == .noEntry ? nil : error
+    }
+  }
+}
+
+extension StateStore.Entry {
+  /// Replaces the record: whoever reads sees the old one or the new one, never a part.
+  func write(_ record: ContainerRecord) throws(RuntimeError) {
+    do {
+      let file = try directory.open(
+        StateStore.Name.newRecord, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+      try file.write(record.encode())
+      try directory.rename(StateStore.Name.newRecord, to: StateStore.Name.record)
+    } catch {
+      throw error.because(.stateUnwritable, "cannot write the state of `\(id)`")
+    }
+  }
+
+  /// The record; nil where there is none because `create` ended before it wrote one.
+  func read() throws(RuntimeError) -> ContainerRecord? {
+    let bytes: [UInt8]
+    do {
+      bytes = try directory.readFile(StateStore.Name.record, limit: ContainerRecord.sizeLimit)
+    } catch {
+      if error.errno == .noEntry { return nil }
+      throw error.because(.stateUnreadable, "cannot read the state of `\(id)`")
+    }
+    do throws(WireError) {
+      return try ContainerRecord(decoding: bytes)
+    } catch {
+      throw RuntimeError(
+        .stateUnreadable, "the state of `\(id)` is damaged or of another version of this program",
+        hint: "`delete --force` removes it")
+    }
+  }
+}

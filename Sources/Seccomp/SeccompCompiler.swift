@@ -1,0 +1,168 @@
+internal import CSeccomp
+package import Diagnostics
+internal import Linux
+package import LinuxABI
+
+/// A filter as the kernel takes it.
+package struct SeccompProgram: Sendable, Equatable {
+  /// `struct sock_filter` one after the other, 8 bytes each, in the byte order of this machine.
+  package var instructions: [UInt8]
+  /// For seccomp(2) SECCOMP_SET_MODE_FILTER.
+  package var flags: SeccompFilterFlags
+  /// What the user should know: names of rules that have no effect.
+  package var warnings: [String]
+
+  package init(instructions: [UInt8], flags: SeccompFilterFlags, warnings: [String] = []) {
+    self.instructions = instructions
+    self.flags = flags
+    self.warnings = warnings
+  }
+}
+
+/// Makes programs out of filters with libseccomp.
+package enum SeccompCompiler {
+  /// BPF_MAXINSNS: the kernel takes no longer program.
+  package static var maximumInstructionCount: Int { 4096 }
+
+  /// Above so many rules the program searches the number of the call in a binary tree. Below it a tree gains nothing,
+  /// and libseccomp 2.5 makes wrong ones of no rules at all.
+  package static var treeThreshold: Int { 32 }
+
+  /// The version of the library, seccomp_version(3).
+  package static var libraryVersion: (major: UInt32, minor: UInt32, micro: UInt32) {
+    guard let version = seccomp_version() else { return (0, 0, 0) }
+    return (version.pointee.major, version.pointee.minor, version.pointee.micro)
+  }
+
+  /// `2.5.4`
+  package static var libraryVersionText: String {
+    let version = libraryVersion
+    return "\(version.major).\(version.minor).\(version.micro)"
+  }
+
+  /// The names of the architectures that the library knows: `archs` of the features document.
+  package static var knownArchitectureNames: [String] {
+    var names: [String] = []
+    for architecture in SeccompArchitecture.allCases
+    where seccomp_arch_resolve_name(architecture.libraryName) != 0 {
+      names.append(architecture.name)
+    }
+    return names
+  }
+
+  /// Compiles `filter`. System calls that the library does not know are left out, as runc and crun do: they are those
+  /// of newer kernels and of other architectures.
+  package static func compile(
+    _ filter: SeccompFilter, treeThreshold: Int = treeThreshold
+  ) throws(RuntimeError) -> SeccompProgram {
+    guard let context = seccomp_init(filter.defaultAction) else {
+      throw RuntimeError(
+        .seccomp, "libseccomp refuses the default action", field: "/linux/seccomp/defaultAction")
+    }
+    defer { seccomp_release(context) }
+    for index in filter.architectures.indices {
+      try add(filter.architectures[index], at: index, to: context)
+    }
+    var ruleCount = 0
+    for rule in filter.rules where try add(rule, to: context) {
+      ruleCount += 1
+    }
+    if ruleCount > treeThreshold {
+      try check(
+        "seccomp_attr_set", seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2),
+        "libseccomp cannot make a binary tree", "/linux/seccomp/syscalls")
+    }
+    return SeccompProgram(
+      instructions: try export(context), flags: loadFlags(filter.flags), warnings: filter.warnings())
+  }
+
+  private static func add(
+    _ architecture: SeccompArchitecture, at index: Int, to context: scmp_filter_ctx
+  ) throws(RuntimeError) {
+    let pointer = "/linux/seccomp/architectures/\(index)"
+    let token = seccomp_arch_resolve_name(architecture.libraryName)
+    guard token != 0 else {
+      throw RuntimeError(
+        .configUnsupported,
+        "libseccomp \(libraryVersionText) does not know the architecture `\(architecture.name)`",
+        field: pointer)
+    }
+    let result = seccomp_arch_add(context, token)
+    // EEXIST: the native one is there from the start.
+    if result == -17 { return }
+    if result == -33 {  // EDOM
+      throw RuntimeError(
+        .configInvalid,
+        "architecture `\(architecture.name)` has another byte order than this machine and cannot share its filter",
+        field: pointer)
+    }
+    try check(
+      "seccomp_arch_add", result, "cannot add the architecture `\(architecture.name)` to the seccomp filter",
+      pointer)
+  }
+
+  /// Whether the rule was added: false for an unknown system call.
+  private static func add(
+    _ rule: SeccompFilterRule, to context: scmp_filter_ctx
+  ) throws(RuntimeError) -> Bool {
+    let number = seccomp_syscall_resolve_name(rule.systemCall)
+    // -1 is __NR_SCMP_ERROR. Other negative numbers stand for calls that only other architectures have.
+    if number == -1 { return false }
+    var comparisons: [scmp_arg_cmp] = []
+    for condition in rule.conditions {
+      comparisons.append(
+        scmp_arg_cmp(
+          arg: UInt32(condition.index), op: scmp_compare(UInt32(condition.comparison.rawValue)),
+          datum_a: condition.value, datum_b: condition.valueTwo))
+    }
+    let result = comparisons.withUnsafeBufferPointer {
+      seccomp_rule_add_array(context, rule.action, number, UInt32($0.count), $0.baseAddress)
+    }
+    if result == -17 {  // EEXIST
+      throw RuntimeError(
+        .configInvalid,
+        "the rule for the system call `\(rule.systemCall)` conflicts with an earlier one: same conditions, another action",
+        field: rule.pointer)
+    }
+    try check(
+      "seccomp_rule_add_array", result,
+      "cannot add a rule for the system call `\(rule.systemCall)` to the seccomp filter", rule.pointer)
+    return true
+  }
+
+  /// The program as bytes. The library writes to a descriptor only.
+  private static func export(_ context: scmp_filter_ctx) throws(RuntimeError) -> [UInt8] {
+    let instructions: [UInt8]
+    do throws(SystemError) {
+      let file = try FileDescriptor.memory("seccomp")
+      let result = seccomp_export_bpf(context, file.number)
+      if result < 0 { throw SystemError("seccomp_export_bpf", Errno(-result)) }
+      instructions = try file.readFromStart()
+    } catch {
+      throw error.because(.seccomp, "cannot make the seccomp program", field: "/linux/seccomp")
+    }
+    let count = instructions.count / 8
+    if count == 0 || count > maximumInstructionCount || instructions.count % 8 != 0 {
+      throw RuntimeError(
+        .configInvalid,
+        "the seccomp program has `\(count)` instructions, the kernel takes 1 to \(maximumInstructionCount)",
+        field: "/linux/seccomp/syscalls")
+    }
+    return instructions
+  }
+
+  /// The flags that are right for a program without SCMP_ACT_NOTIFY: waiting for a listener means nothing then, and the
+  /// kernel refuses it.
+  private static func loadFlags(_ flags: SeccompFilterFlags) -> SeccompFilterFlags {
+    flags.subtracting(.waitKillable)
+  }
+
+  private static func check(
+    _ call: String, _ result: Int32, _ message: @autoclosure () -> String,
+    _ pointer: @autoclosure () -> String
+  ) throws(RuntimeError) {
+    if result < 0 {
+      throw SystemError(call, Errno(-result)).because(.seccomp, message(), field: pointer())
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import ContainerPlan
+import Diagnostics
+import Foundation
+import LinuxABI
+import OCISpec
+import Testing
+
+private func namespaces(_ types: String...) -> [Namespace] { types.map { Namespace(type: $0) } }
+
+/// A configuration like the one `apus spec` writes, small enough to read.
+private func sample() -> Config {
+  var process = OCISpec.Process(user: User(uid: 0, gid: 0), cwd: "/")
+  process.args = ["sh", "-c", "true"]
+  process.env = ["PATH=/bin"]
+  process.noNewPrivileges = true
+  process.capabilities = Capabilities(
+    bounding: ["CAP_KILL"], effective: ["CAP_KILL"], inheritable: [], permitted: ["CAP_KILL"], ambient: [])
+  process.rlimits = [ResourceLimit(type: "RLIMIT_NOFILE", soft: 1024, hard: 1024)]
+  var linux = LinuxConfig()
+  linux.namespaces = namespaces("pid", "network", "ipc", "uts", "mount", "cgroup")
+  linux.maskedPaths = ["/proc/kcore"]
+  linux.readonlyPaths = ["/proc/sys"]
+  var config = Config(ociVersion: "1.3.0", root: Root(path: "rootfs"))
+  config.root.readonly = true
+  config.process = process
+  config.hostname = "box"
+  config.linux = linux
+  config.mounts = [
+    Mount(destination: "/proc", type: "proc", source: "proc"),
+    Mount(
+      destination: "/dev", type: "tmpfs", source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+    Mount(destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "ro"]),
+    Mount(destination: "/data", type: "bind", source: "data", options: ["rbind", "ro", "rprivate"]),
+  ]
+  return config
+}
+
+private func plan(_ config: Config) throws(RuntimeError) -> ContainerPlan {
+  try Planner.plan(
+    PlanInput(config: config, bundle: "/b", keyring: "_ses.id", facts: HostFacts(effectiveUser: 0)))
+}
+
+private func change(_ body: (inout Config) -> Void) -> Config {
+  var config = sample()
+  body(&config)
+  return config
+}
+
+private func failure(_ config: Config) -> RuntimeError? {
+  do {
+    _ = try plan(config)
+    return nil
+  } catch {
+    return error
+  }
+}
+
+@Suite struct PlannerTests {
+  /// The whole plan as text. `UPDATE_GOLDEN=1 swift test` records it anew; read the difference.
+  @Test(arguments: ["default", "user", "bare"]) func thePlanIsTheRecordedOne(_ name: String) throws {
+    var config = sample()
+    if name == "user" {
+      config.linux?.namespaces = namespaces("pid", "mount", "user", "time", "uts")
+      config.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 1001, size: 10)]
+      config.linux?.gidMappings = [IDMapping(containerID: 0, hostID: 1001, size: 10)]
+      config.linux?.timeOffsets = [NamedValue("boottime", TimeOffset(secs: 7))]
+      config.linux?.rootfsPropagation = "rshared"
+    } else if name == "bare" {
+      config.linux?.namespaces = namespaces("uts")
+      config.mounts = nil
+      config.linux?.maskedPaths = nil
+      config.linux?.readonlyPaths = nil
+      config.root.readonly = nil
+      config.process = nil
+    }
+    let text = try plan(config).lines.map { "\($0.runner): \($0.action) \($0.detail)\n" }.joined()
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden/\(name).txt")
+    if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
+      try text.write(to: file, atomically: true, encoding: .utf8)
+    }
+    #expect(text == (try String(contentsOf: file, encoding: .utf8)))
+  }
+
+  @Test func mistakesAreNamedWithTheirPlace() {
+    let table: [(Config, String, String)] = [
+      (change { $0.linux?.namespaces?.append(Namespace(type: "pid")) }, "/linux/namespaces/6", "duplicated ns"),
+      (change { $0.linux?.namespaces?.append(Namespace(type: "net")) }, "/linux/namespaces/6/type", "unknown namespace type"),
+      (change { $0.process?.args = [] }, "/process/args", "args must not be empty"),
+      (change { $0.process?.cwd = "tmp" }, "/process/cwd", "absolute"),
+      (change { $0.process?.env = ["PATH"] }, "/process/env/0", "NAME=value"),
+      (
+        change { $0.process?.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1)) },
+        "/process/rlimits/1/type", "stands twice"
+      ),
+      (
+        change { $0.process?.rlimits = [ResourceLimit(type: "RLIMIT_NOFILE", soft: 2, hard: 1)] },
+        "/process/rlimits/0/soft", "above the hard limit"
+      ),
+      (
+        change { $0.process?.rlimits = [ResourceLimit(type: "NOFILE", soft: 2, hard: 2)] },
+        "/process/rlimits/0/type", "unknown resource limit"
+      ),
+      (change { $0.linux?.namespaces = namespaces("mount") }, "/hostname", "needs a uts namespace"),
+      (change { $0.linux?.namespaces = namespaces("uts") }, "/mounts", "needs a mount namespace"),
+      (change { $0.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] }, "/linux/uidMappings", "user namespace"),
+      (change { $0.linux?.namespaces?.append(Namespace(type: "user")) }, "/linux/uidMappings", "needs uidMappings"),
+      (
+        change { $0.linux?.timeOffsets = [NamedValue("monotonic", TimeOffset(secs: 7))] },
+        "/linux/timeOffsets", "time namespace"
+      ),
+      (change { $0.linux?.maskedPaths = ["proc"] }, "/linux/maskedPaths/0", "absolute"),
+      (change { $0.linux?.rootfsPropagation = "sharing" }, "/linux/rootfsPropagation", "unknown propagation"),
+      (change { $0.mounts?[3].options?.append("size=1") }, "/mounts/3/options", "filesystem-specific"),
+      (change { $0.mounts?[3].source = nil }, "/mounts/3/source", "needs a source"),
+      (change { $0.mounts?[0].type = nil }, "/mounts/0/type", "needs a type"),
+      (change { $0.mounts?[0].destination = "/a/.." }, "/mounts/0/destination", "hide the root"),
+      (change { $0.mounts?[0].destination = "/a\u{0}b" }, "/mounts/0/destination", "NUL"),
+      (change { $0.process?.args = ["a\u{0}b"] }, "/process/args/0", "NUL"),
+      (change { $0.linux?.devices = [Device(type: "x", path: "/dev/x")] }, "/linux/devices/0/type", "unknown device type"),
+      (change { $0.linux?.devices = [Device(type: "c", path: "/dev/x")] }, "/linux/devices/0/major", "needs a number"),
+      (change { $0.linux?.devices = [Device(type: "p", path: "x")] }, "/linux/devices/0/path", "absolute"),
+    ]
+    for (config, field, text) in table {
+      let error = failure(config)
+      #expect(error?.field == field, "\(error?.text ?? "no error")")
+      #expect(error?.message.contains(text) == true, "\(error?.text ?? "no error")")
+      #expect(error?.code == .configInvalid)
+    }
+  }
+
+  @Test func whatIsNotAppliedYetIsRefusedByName() {
+    let table: [(Config, String)] = [
+      (change { $0.process?.terminal = true }, "/process/terminal"),
+      (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
+      (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
+      (change { $0.process?.oomScoreAdj = 1 }, "/process/oomScoreAdj"),
+      (change { $0.process?.scheduler = Scheduler(policy: "SCHED_OTHER") }, "/process/scheduler"),
+      (change { $0.hooks = Hooks(prestart: [Hook(path: "/x")]) }, "/hooks/prestart"),
+      (change { $0.hooks = Hooks(poststop: [Hook(path: "/x")]) }, "/hooks/poststop"),
+      (change { $0.linux?.sysctl = [NamedValue("a", "b")] }, "/linux/sysctl"),
+      (change { $0.linux?.mountLabel = "x" }, "/linux/mountLabel"),
+      (change { $0.linux?.personality = Personality(domain: "LINUX32") }, "/linux/personality"),
+      (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
+      (change { $0.linux?.namespaces?[0].path = "/proc/1/ns/pid" }, "/linux/namespaces/0/path"),
+      (change { $0.mounts?[3].options?.append("idmap") }, "/mounts/3/options/3"),
+      (
+        change { $0.mounts?[3].uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] },
+        "/mounts/3/uidMappings"
+      ),
+    ]
+    for (config, field) in table {
+      let error = failure(config)
+      #expect(error?.field == field, "\(error?.text ?? "no error")")
+      #expect(error?.code == .configUnsupported)
+    }
+  }
+
+  @Test func emptyIsNotUsed() throws {
+    var config = sample()
+    config.hooks = Hooks(prestart: [])
+    config.process?.apparmorProfile = ""
+    config.process?.terminal = false
+    config.linux?.sysctl = []
+    config.linux?.mountLabel = ""
+    _ = try plan(config)
+  }
+
+  @Test func anUnknownCapabilityIsAWarning() throws {
+    let made = try plan(change { $0.process?.capabilities?.bounding = ["CAP_KILL", "CAP_NONE", "CAP_NONE"] })
+    #expect(made.warnings == ["unknown capability `CAP_NONE` is ignored (at `/process/capabilities`)"])
+    #expect(made.agent?.capabilities.bounding == 1 << 5)
+  }
+
+  @Test func withoutCapabilitiesEverySetIsEmpty() throws {
+    #expect(try plan(change { $0.process?.capabilities = nil }).agent?.capabilities == CapabilityPlan())
+  }
+
+  @Test func anUnmappedUserIsRefused() {
+    let config = change {
+      $0.linux?.namespaces?.append(Namespace(type: "user"))
+      $0.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
+      $0.linux?.gidMappings = [IDMapping(containerID: 0, hostID: 1000, size: 1)]
+      $0.process?.user = User(uid: 1, gid: 0)
+    }
+    #expect(failure(config)?.field == "/process/user/uid")
+  }
+
+  @Test func homeIsLookedUpOnlyWhereItIsNotSet() throws {
+    #expect(try plan(sample()).agent?.looksUpHome == true)
+    #expect(try plan(change { $0.process?.env = ["HOME=/x"] }).agent?.looksUpHome == false)
+  }
+
+  @Test func umaskDefaultsToThatOfRunc() throws {
+    #expect(try plan(sample()).agent?.umask == 0o022)
+    #expect(try plan(change { $0.process?.user.umask = 0 }).agent?.umask == 0)
+  }
+
+  @Test func aBoundDevIsLeftAlone() throws {
+    let made = try plan(change { $0.mounts?[1] = Mount(destination: "/dev", source: "/dev", options: ["bind"]) })
+    #expect(!made.steps.contains(.deviceLinks))
+  }
+
+  @Test func defaultDevicesStayAllowedBehindADenyOfAll() throws {
+    let made = try plan(
+      change { $0.linux?.resources = Resources(devices: [DeviceRule(allow: false, access: "rwm")]) })
+    #expect(made.cgroup.deviceRules.first?.allow == false)
+    #expect(made.cgroup.deviceRules.contains { $0.allow && $0.type == "c" && $0.major == 1 && $0.minor == 3 })
+  }
+}

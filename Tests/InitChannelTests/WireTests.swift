@@ -1,0 +1,114 @@
+import ContainerPlan
+import Diagnostics
+import LinuxABI
+import Testing
+
+@testable import InitChannel
+
+/// A payload that uses every step and every field.
+private let everything = InitPayload(
+  namespaces: NamespacePlan(
+    created: [.newPID, .newMount, .newUser], uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
+    gidMap: [IDRange(inside: 0, outside: 1001, count: 1), IDRange(inside: 1, outside: 5000, count: 9)],
+    timeOffsets: "monotonic 5 0\n"),
+  steps: [
+    .startSession, .newCgroupNamespace, .interfaceUp("lo"), .hostname("host"), .domainname("domain"),
+    .keyring("_ses.id"), .propagation(.slaves), .openRoot(path: "/b/rootfs", privateParent: true),
+    .mount(
+      MountStep(
+        index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
+        setRecursively: 4, clearRecursively: 8, propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
+        copiesUp: true)),
+    .mount(
+      MountStep(
+        index: 4, destination: "dev/shm",
+        source: .fileSystem(
+          type: "tmpfs", source: "shm",
+          parameters: [MountParameter(key: "size", value: "64k"), MountParameter(key: "newinstance", value: nil)]))),
+    .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
+    .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]), .deviceLinks,
+    .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot, .pivotRoot,
+    .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+  ],
+  agent: AgentPlan(
+    arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
+    additionalGids: [3, 4], umask: 0o22,
+    capabilities: CapabilityPlan(bounding: 1, effective: 2, permitted: 3, inheritable: 4, ambient: 1 << 40),
+    noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true),
+  filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
+  cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
+  hasCgroupDirectory: true)
+
+@Suite struct WireTests {
+  @Test func everyFieldOfThePayloadComesBack() throws {
+    #expect(try InitPayload(decoding: everything.encode()) == everything)
+  }
+
+  @Test func aPayloadCutAnywhereIsRefused() {
+    let bytes = everything.encode()
+    for length in 0..<bytes.count {
+      #expect(throws: WireError.self, "cut at \(length)") {
+        try InitPayload(decoding: Array(bytes[..<length]))
+      }
+    }
+  }
+
+  @Test func bytesBehindThePayloadAreRefused() {
+    #expect(throws: WireError.self) { try InitPayload(decoding: everything.encode() + [0]) }
+  }
+
+  @Test func aChangedByteNeverTraps() {
+    let bytes = everything.encode()
+    for index in bytes.indices {
+      for value: UInt8 in [0, 1, 0x7F, 0xFF] {
+        var changed = bytes
+        changed[index] = value
+        do { _ = try InitPayload(decoding: changed) } catch {}
+      }
+    }
+  }
+
+  @Test func anErrorCrossesTheSocketWhole() throws {
+    var error = RuntimeError(
+      .mount, "cannot attach", field: "/mounts/3", cause: SystemError("move_mount", .invalid, "x"), hint: "why")
+    error = error.during("inner").during("outer")
+    guard case .failed(let received) = try decodeReport(encodeReport(.failed(error))) else {
+      Issue.record("another report")
+      return
+    }
+    #expect(received == error)
+    #expect(received.text == "outer: inner: cannot attach (at `/mounts/3`): move_mount x: invalid argument; why")
+  }
+
+  @Test func anErrorTooLongForAPacketKeepsItsCause() throws {
+    let error = RuntimeError(
+      .mount, String(repeating: "m", count: 80_000), cause: SystemError("mount", .busy, String(repeating: "s", count: 80_000)))
+    let bytes = encodeReport(.failed(error))
+    #expect(bytes.count <= 65536)
+    guard case .failed(let received) = try decodeReport(bytes) else {
+      Issue.record("another report")
+      return
+    }
+    #expect(received.cause?.errno == .busy)
+    #expect(received.code == .mount)
+  }
+
+  @Test func everyReportComesBack() throws {
+    if case .cloned(let pid) = try decodeReport(encodeReport(.cloned(pid: 4711))) {
+      #expect(pid == 4711)
+    } else {
+      Issue.record("another report")
+    }
+    if case .warning(let text) = try decodeReport(encodeReport(.warning("careful"))) {
+      #expect(text == "careful")
+    } else {
+      Issue.record("another report")
+    }
+    if case .prepared = try decodeReport(encodeReport(.prepared)) {} else { Issue.record("another report") }
+    if case .userNamespaceReady = try decodeReport(encodeReport(.userNamespaceReady)) {
+    } else {
+      Issue.record("another report")
+    }
+    #expect(throws: RuntimeError.self) { try decodeReport([99]) }
+  }
+}

@@ -1,0 +1,111 @@
+import Diagnostics
+import Foundation
+import LinuxABI
+import Testing
+
+@testable import Linux
+
+@Suite struct LinuxTests {
+  private func folder() throws -> (path: String, directory: RootDirectoryBox) {
+    let path = NSTemporaryDirectory() + "apus-linux-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    return (path, RootDirectoryBox(try RootDirectory(FileDescriptor.open(path, [.path, .directory]))))
+  }
+
+  @Test func aStatLineIsReadBehindTheLastBracket() throws {
+    let line = "42 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 98765 20 21\n"
+    let status = try #require(ProcessStatus(statLine: Array(line.utf8)))
+    #expect(status.state == UInt8(ascii: "R"))
+    #expect(status.startTime == 98765)
+    #expect(ProcessStatus(statLine: Array("42 (a".utf8)) == nil)
+  }
+
+  @Test func ownStartTimeDoesNotChange() throws {
+    let first = try #require(try Processes.status(Processes.ownPid()))
+    let second = try #require(try Processes.status(Processes.ownPid()))
+    #expect(first.startTime == second.startTime && first.startTime > 0)
+    #expect(first.isAlive)
+  }
+
+  @Test func aLinkToOutsideStaysInside() throws {
+    let (path, box) = try folder()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.createSymbolicLink(atPath: path + "/out", withDestinationPath: "/../../../etc")
+    // `/etc` is looked up below the root, where there is none: it is made there, not taken from the host.
+    #expect(throws: SystemError.self) { _ = try box.root.open("out/passwd", .path).number }
+    try FileManager.default.createDirectory(atPath: path + "/etc", withIntermediateDirectories: false)
+    let made = try box.root.makeDirectories("out/new/deep", mode: 0o755)
+    let isDirectory = try made.status().isDirectory
+    #expect(isDirectory)
+    #expect(FileManager.default.fileExists(atPath: path + "/etc/new/deep"))
+  }
+
+  @Test func aLinkToNothingIsNotFollowedWhenDirectoriesAreMade() throws {
+    let (path, box) = try folder()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.createSymbolicLink(atPath: path + "/dangling", withDestinationPath: "/nowhere")
+    #expect(throws: SystemError.self) { _ = try box.root.makeDirectories("dangling/x", mode: 0o755).number }
+    #expect(!FileManager.default.fileExists(atPath: path + "/nowhere"))
+  }
+
+  @Test func linksAreRefusedWhereNoneMayBe() throws {
+    let (path, box) = try folder()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.createDirectory(atPath: path + "/real", withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(atPath: path + "/proc", withDestinationPath: "real")
+    #expect(throws: SystemError("openat2", .symbolicLinkLoop, "proc")) {
+      _ = try box.root.openWithoutLinks("proc", [.path, .directory]).number
+    }
+    let isDirectory = try box.root.openWithoutLinks("real", [.path, .directory]).status().isDirectory
+    #expect(isDirectory)
+  }
+
+  @Test func aSealedFileCannotBeChanged() throws {
+    let file = try FileDescriptor.sealedMemory("test", [1, 2, 3])
+    let isSealed = file.isSealed()
+    #expect(isSealed)
+    let content = try file.readFromStart()
+    #expect(content == [1, 2, 3])
+    #expect(throws: SystemError.self) { try file.write([4]) }
+    let null = try FileDescriptor.open("/dev/null", .readOnly).isSealed()
+    #expect(!null)
+  }
+
+  @Test func aPacketCarriesADescriptor() throws {
+    let pair = try Socket.pair()
+    let sent = try FileDescriptor.sealedMemory("carried", [7])
+    try pair.first.send([1, 2], passing: sent.number)
+    var packet = try pair.second.receive()
+    #expect(packet.bytes == [1, 2])
+    guard let received = packet.descriptor.take() else {
+      Issue.record("no descriptor came along")
+      return
+    }
+    let content = try received.readFromStart()
+    #expect(content == [7])
+  }
+
+  @Test func aClosedSocketIsAnEmptyPacket() throws {
+    let pair = try Socket.pair()
+    let first = pair.takeFirst()
+    let nothing = try first.receive().bytes
+    #expect(nothing.isEmpty)
+  }
+
+  @Test func aFileLongerThanTheLimitIsRefused() throws {
+    #expect(throws: SystemError("read", .fileTooLarge)) {
+      try FileDescriptor.open("/dev/zero", .readOnly).readAll(limit: 1000)
+    }
+  }
+
+  @Test func splitLastCutsAtTheLastSlash() {
+    #expect(splitLast("/a/b/c/") == ("a/b", "c"))
+    #expect(splitLast("c") == ("", "c"))
+  }
+}
+
+/// Lets a value that cannot be copied stand in a tuple.
+final class RootDirectoryBox {
+  let root: RootDirectory
+  init(_ root: consuming RootDirectory) { self.root = root }
+}
