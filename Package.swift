@@ -76,10 +76,11 @@ let package = Package(
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
     tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"]),
-    .testTarget(name: "JSONTests", dependencies: ["Diagnostics", "JSON"], swiftSettings: commonSettings),
+    tests("JSON", ["Diagnostics"]),
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
+    tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
   ],
   swiftLanguageModes: [.v6]
 )

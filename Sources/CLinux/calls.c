@@ -259,6 +259,18 @@ int64_t sys_execveat(int directory, const char *path, char *const *arguments, ch
   return kernel(syscall(SYS_execveat, directory, path, arguments, environment, flags));
 }
 
+int64_t sys_execve(const char *path, char *const *arguments, char *const *environment) {
+  return kernel(syscall(SYS_execve, path, arguments, environment));
+}
+
+int64_t sys_capset(const uint32_t *sets) {
+  struct {
+    uint32_t version;
+    int pid;
+  } header = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
+  return kernel(syscall(SYS_capset, &header, sets));
+}
+
 void sys_exit_group(int status) {
   for (;;) syscall(SYS_exit_group, status);
 }
@@ -358,8 +370,15 @@ int64_t sys_receive_packet(int socket, void *bytes, size_t count, int *fd) {
   long result = syscall(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC | MSG_TRUNC);
   if (result < 0) return -(int64_t)errno;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+  if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
     memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    // The padding has room for a second descriptor, which nobody would close.
+    int second;
+    if (header->cmsg_len >= CMSG_LEN(2 * sizeof(int))) {
+      memcpy(&second, CMSG_DATA(header) + sizeof *fd, sizeof second);
+      syscall(SYS_close, second);
+    }
+  }
   return result;
 }
 

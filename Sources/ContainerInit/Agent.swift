@@ -12,9 +12,9 @@ struct Agent: ~Copyable {
   let environment: CStringList
   let filter: [UInt8]
   let filterFlags: UInt32
-  /// The capabilities still to be given up behind the filter: only where no_new_privs is not set and the filter
-  /// therefore wants CAP_SYS_ADMIN.
-  let lateCapabilities: CapabilityPlan?
+  /// The capabilities still to be given up behind the filter, as capset(2) wants them; empty for none. Only where
+  /// no_new_privs is not set and the filter therefore wants CAP_SYS_ADMIN; the profile must let capset pass then.
+  let lateCapabilities: [UInt32]
 
   /// CAP_SYS_ADMIN of capabilities(7).
   private static var systemAdministration: UInt64 { 1 << 21 }
@@ -74,7 +74,7 @@ struct Agent: ~Copyable {
   /// Groups, user, bounding set, capabilities, no_new_privs. What is left to do behind the filter is answered.
   private static func giveUpPrivileges(
     _ plan: AgentPlan, hasFilter: Bool, _ reporter: borrowing InitReporter
-  ) throws(RuntimeError) -> CapabilityPlan? {
+  ) throws(RuntimeError) -> [UInt32] {
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
@@ -94,14 +94,16 @@ struct Agent: ~Copyable {
       try Credentials.setUser(plan.uid)
       try Processes.becomeNotDumpable()
     }
-    // What this process does not hold cannot be granted; the specification wants a warning, not an error.
-    let wanted = sets.permitted | sets.effective | sets.inheritable
-    if wanted & ~held != 0 {
-      try warn(reporter, "capabilities that cannot be granted are left out: \(names(wanted & ~held))")
-    }
+    // What this process does not hold cannot be granted, nor can the inheritable set go beyond the bounding set; the
+    // specification wants a warning, not an error.
+    let wanted = sets
     sets.permitted &= held
     sets.effective &= sets.permitted
-    sets.inheritable &= held
+    sets.inheritable &= held & sets.bounding
+    let left =
+      (wanted.permitted & ~sets.permitted) | (wanted.effective & ~sets.effective)
+      | (wanted.inheritable & ~sets.inheritable)
+    if left != 0 { try warn(reporter, "capabilities that cannot be granted are left out: \(names(left))") }
     if plan.noNewPrivileges {
       try describe(.credentials, "cannot set no_new_privs") { () throws(SystemError) in
         try Credentials.setNoNewPrivileges()
@@ -119,7 +121,9 @@ struct Agent: ~Copyable {
       try Capabilities.setAmbient(sets.ambient)
     }
     if refused != 0 { try warn(reporter, "ambient capabilities that cannot be raised: \(names(refused))") }
-    return isLate ? sets : nil
+    if !isLate { return [] }
+    return Capabilities.words(
+      effective: sets.effective, permitted: sets.permitted, inheritable: sets.inheritable)
   }
 
   private static func warn(_ reporter: borrowing InitReporter, _ text: String) throws(RuntimeError) {
@@ -149,11 +153,11 @@ struct Agent: ~Copyable {
           try Programs.loadFilter(filter, flags: flags)
         }
       }
-      if let late = lateCapabilities {
+      if !lateCapabilities.isEmpty {
+        let words = lateCapabilities
         try describe(.capabilities, "cannot set the capabilities behind the seccomp filter") {
           () throws(SystemError) in
-          try Capabilities.set(
-            effective: late.effective, permitted: late.permitted, inheritable: late.inheritable)
+          try Capabilities.setBehindFilter(words)
         }
       }
     } catch {

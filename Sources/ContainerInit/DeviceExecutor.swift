@@ -23,7 +23,7 @@ enum DeviceExecutor {
     }
     do {
       try parent.makeNode(name, mode: node.mode, major: node.major, minor: node.minor)
-      if node.uid != 0 || node.gid != 0 { try parent.changeOwner(name, uid: node.uid, gid: node.gid) }
+      if node.uid != 0 || node.gid != 0 { try changeOwner(node, name, in: parent) }
     } catch {
       if error.errno == .exists {
         try verifyExisting(node, name, in: parent)
@@ -33,6 +33,18 @@ enum DeviceExecutor {
         throw error.because(.device, "cannot make it", field: "/linux/devices")
       }
     }
+  }
+
+  /// The owner of the very node that was made, not of what bears its name by now (CVE-2026-88265).
+  private static func changeOwner(
+    _ node: DeviceNode, _ name: String, in parent: borrowing FileDescriptor
+  ) throws(SystemError) {
+    let file = try RootDirectory.openEntry(in: parent, name, [.path, .noFollow])
+    let status = try file.status()
+    guard status.kind == node.mode & 0o170000, status.specialMajor == node.major,
+      status.specialMinor == node.minor
+    else { throw SystemError("statx", .exists, name) }
+    try file.changeOwner(uid: node.uid, gid: node.gid)
   }
 
   /// A node that is there already must be the one that was asked for; a symbolic link or another device in its place is
@@ -81,7 +93,10 @@ enum DeviceExecutor {
         if error.errno != .exists { throw error }
       }
       let target = try RootDirectory.openEntry(in: parent, name, [.path, .noFollow])
-      try Mounts.attach(try Mounts.clone(source, recursive: false), to: target)
+      let copy = try Mounts.clone(source, recursive: false)
+      // The node is the host's: nobody inside may change its mode or owner.
+      try Mounts.change(copy, MountChange(set: MountAttribute.readonly), recursive: false)
+      try Mounts.attach(copy, to: target)
     } catch {
       throw error.because(
         .device, "cannot make it, and cannot bind the host's in its place", field: "/linux/devices")

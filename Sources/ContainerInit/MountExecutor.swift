@@ -88,16 +88,22 @@ enum MountExecutor {
     if isKernelView {
       try refuseRedirected(mount, type, target, in: root)
     }
+    var parameters = parameters
+    if type == "tmpfs" && !parameters.contains(where: { $0.key == "mode" }) {
+      try addMode(of: target, to: &parameters)
+    }
     guard let tree = try makeFileSystem(mount, type, source, parameters) else {
-      try bind(mount, "/sys", recursive: true, in: root)
+      // Whatever is mounted below the host's /sys comes along, and must be as strict.
+      var all = mount
+      all.setRecursively |= mount.set
+      try bind(all, "/sys", recursive: true, in: root)
       return
     }
-    let later = MountStep(
-      index: mount.index, destination: mount.destination, source: mount.source,
-      setRecursively: mount.setRecursively, clearRecursively: mount.clearRecursively,
-      propagation: mount.propagation)
-    try changeAttributes(later, tree)
     if mount.copiesUp { try CopyUp.copy(from: target, to: tree, mount) }
+    var later = mount
+    later.set &= MountAttribute.readonly
+    later.clear = 0
+    try changeAttributes(later, tree)
     try attach(mount, tree, to: target)
   }
 
@@ -119,10 +125,11 @@ enum MountExecutor {
         if let value = parameter.value {
           try context.set(parameter.key, value)
         } else {
-          try context.setFlag(parameter.key)
+          try setFlag(parameter, context)
         }
       }
-      return try context.mount(attributes: mount.set)
+      // Read-only comes last: something may have to be copied into it first.
+      return try context.mount(attributes: mount.set & ~MountAttribute.readonly)
     } catch {
       if type == "sysfs" && error.errno == .notPermitted { return nil }
       let said = context.messages()
@@ -130,6 +137,26 @@ enum MountExecutor {
         .mount, said.isEmpty ? "cannot mount a `\(type)`" : "cannot mount a `\(type)`: \(said)",
         field: pointer(mount, "options"))
     }
+  }
+
+  private static func setFlag(
+    _ parameter: MountParameter, _ context: borrowing FileSystemContext
+  ) throws(SystemError) {
+    do {
+      try context.setFlag(parameter.key)
+    } catch {
+      guard parameter.mayBeUnknown && error.errno == .invalid else { throw error }
+    }
+  }
+
+  /// A tmpfs has the mode of the directory that it covers, as with runc and crun, not the kernel's 1777.
+  private static func addMode(
+    of target: borrowing FileDescriptor, to parameters: inout [MountParameter]
+  ) throws(RuntimeError) {
+    let mode = try describe(.mount, "cannot read the mode of the destination") { () throws(SystemError) in
+      try target.status().mode & 0o7777
+    }
+    parameters.append(MountParameter(key: "mode", value: String(mode, radix: 8)))
   }
 
   /// The destination of proc and sysfs must be the directory of that name itself. Through a symbolic link they would
@@ -237,9 +264,25 @@ enum MountExecutor {
     }
   }
 
+  /// Where a mount inside of /proc is harmless: the files that lxcfs and others replace, as in runc.
+  private static let allowedInProc = [
+    "proc/cpuinfo", "proc/diskstats", "proc/meminfo", "proc/stat", "proc/swaps", "proc/uptime", "proc/loadavg",
+    "proc/slabinfo", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
+  ]
+
   private static func attach(
     _ mount: MountStep, _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor
   ) throws(RuntimeError) {
+    let isInProc = try describe(.mount, "cannot look at the destination") { () throws(SystemError) in
+      if try target.fileSystemType() != 0x9FA0 /* PROC_SUPER_MAGIC */ { return false }
+      return try !target.status().isMountRoot
+    }
+    if isInProc && !allowedInProc.contains(mount.destination) {
+      // Over /proc/self/attr and the like it would take in whoever writes there (CVE-2019-16884).
+      throw RuntimeError(
+        .mount, "`/\(mount.destination)` cannot be mounted because it is inside /proc",
+        field: pointer(mount, "destination"))
+    }
     do {
       try Mounts.attach(tree, to: target)
     } catch {

@@ -58,6 +58,11 @@ struct RootFileSystem: ~Copyable {
         () throws(SystemError) in
         try Mounts.change(root.descriptor, MountChange(set: MountAttribute.readonly), recursive: false)
       }
+    case .readonlyMount(let path):
+      try describe(.mask, "cannot make `/\(path)` read-only", field: "/mounts") { () throws(SystemError) in
+        let tree = try root.open(path, [.path, .directory])
+        try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
+      }
     case .pivotRoot:
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
         try Mounts.pivot(to: root.descriptor)
@@ -93,8 +98,15 @@ struct RootFileSystem: ~Copyable {
   private func makeParentPrivate(_ directory: borrowing FileDescriptor) throws(RuntimeError) {
     try describe(.mount, "cannot make the mount around the root file system private") { () throws(SystemError) in
       var current = try directory.open(".", [.path, .directory])
-      while try !current.status().isMountRoot {
+      var status = try current.status()
+      while !status.isMountRoot {
         current = try current.open("..", [.path, .directory])
+        let above = try current.status()
+        // `..` of the root is the root: in a chroot that is no mount there is nothing to find.
+        if above.inode == status.inode && above.mountID == status.mountID {
+          throw SystemError("statx", .invalid, "the root is no mount")
+        }
+        status = above
       }
       try Mounts.change(current, MountChange(propagation: 1 << 18), recursive: false)
     }
@@ -131,7 +143,13 @@ struct RootFileSystem: ~Copyable {
     if !isDirectory {
       let null = try openNull()
       try describe(.mask, "cannot cover the file", field: field) { () throws(SystemError) in
-        try Mounts.attach(try Mounts.clone(null, recursive: false), to: target)
+        let copy = try Mounts.clone(null, recursive: false)
+        // It is the node of the host: read-only, or chmod(2) inside would change it for everybody. Writing to the
+        // device itself is not a write to the file system.
+        let change = MountChange(
+          set: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noExecution)
+        try Mounts.change(copy, change, recursive: false)
+        try Mounts.attach(copy, to: target)
       }
       return
     }

@@ -85,6 +85,11 @@ struct Stage1 {
     }
     switch consume result {
     case .child:
+      // The cgroup's directory was opened on the host's side: a way up to the host's root for whoever executes
+      // `/proc/self/fd/N/..` before close-on-exec takes effect (CVE-2024-21626). Closed, not marked.
+      try describe(.spawn, "cannot close the descriptors of the cgroup") { () throws(SystemError) in
+        try Programs.closeRange(from: UInt32(InitPayload.Descriptor.firstCgroup), onExec: false)
+      }
       return false
     case .parent(let process):
       try describe(.initProtocol, "cannot announce the first process of the container") {

@@ -87,19 +87,20 @@ struct Stage2 {
   /// From here on the other side is whoever calls `start`.
   private func waitForStart(_ startSocket: borrowing FileDescriptor, _ agent: consuming Agent?) -> Never {
     while true {
-      do {
-        let connection = InitReporter(try startSocket.accept())
-        // A connection that is closed without an order only asked whether this process still waits.
-        guard try connection.receive() == .start else { continue }
-        var failure: RuntimeError
-        if agent != nil {
-          failure = agent!.execute(connection)
-        } else {
-          failure = RuntimeError(
+      do throws(SystemError) {
+        let connection = try startSocket.accept()
+        // A connection without an order only asks whether this process still waits. One that says nothing for a
+        // second must not keep `start` out.
+        guard try Poll.wait(connection, for: Poll.readable, timeout: 1000) else { continue }
+        let reporter = InitReporter(connection)
+        guard try reporter.receive() == .start else { continue }
+        let failure =
+          agent?.execute(reporter)
+          ?? RuntimeError(
             .configInvalid, "the container has no process to start", field: "/process",
             hint: "`process` is required by start")
-        }
-        try connection.sendBehindFilter(.failed(failure))
+        // Behind the filter there is only the way out, whether anybody listens or not.
+        do { try reporter.sendBehindFilter(.failed(failure)) } catch {}
         Processes.exit(failure.code == .executableNotFound ? 127 : 126)
       } catch {
         // Whoever connected has gone again; without the start socket nobody can come any more.

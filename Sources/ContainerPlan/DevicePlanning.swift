@@ -66,7 +66,8 @@ extension Planner {
       var numbers: (UInt32, UInt32) = (0, 0)
       if device.type != "p" {
         numbers = (
-          try deviceNumber(device.major, "\(field)/major"), try deviceNumber(device.minor, "\(field)/minor")
+          try deviceNumber(device.major, 0xFFF, "\(field)/major"),
+          try deviceNumber(device.minor, 0xF_FFFF, "\(field)/minor")
         )
       }
       nodes.append(
@@ -77,9 +78,10 @@ extension Planner {
     return nodes
   }
 
-  private func deviceNumber(_ number: Int64?, _ field: String) throws(RuntimeError) -> UInt32 {
-    guard let number, let value = UInt32(exactly: number) else {
-      throw RuntimeError(.configInvalid, "a device needs a number from 0 to 4294967295", field: field)
+  /// The kernel has 12 bits for the major and 20 for the minor number; more would silently be another device.
+  private func deviceNumber(_ number: Int64?, _ limit: UInt32, _ field: String) throws(RuntimeError) -> UInt32 {
+    guard let number, let value = UInt32(exactly: number), value <= limit else {
+      throw RuntimeError(.configInvalid, "a device needs a number from 0 to \(limit)", field: field)
     }
     return value
   }

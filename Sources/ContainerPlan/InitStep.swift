@@ -39,6 +39,8 @@ public enum InitStep: Sendable, Equatable {
   case maskPaths([String])
   case readonlyPaths([String])
   case readonlyRoot
+  /// Makes the mount on this directory read-only, after something had to be made in it.
+  case readonlyMount(String)
   // The switch
   case pivotRoot
   /// For a container without a mount namespace: chroot(2), no mount is touched.
@@ -86,10 +88,13 @@ public enum MountSource: Sendable, Equatable {
 public struct MountParameter: Sendable, Equatable {
   public var key: String
   public var value: String?
+  /// A file system that does not know it is none the worse, as with mount(2).
+  public var mayBeUnknown: Bool
 
-  public init(key: String, value: String?) {
+  public init(key: String, value: String?, mayBeUnknown: Bool = false) {
     self.key = key
     self.value = value
+    self.mayBeUnknown = mayBeUnknown
   }
 }
 

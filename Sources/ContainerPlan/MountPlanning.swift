@@ -48,10 +48,10 @@ extension Planner {
         throw RuntimeError(.configInvalid, "`tmpcopyup` is for tmpfs only", field: "\(field)/options")
       }
       var parameters = options.parameters
-      // Each mount of devpts is an instance of its own; older kernels want it said, newer ones accept it.
       for flag in options.superblock {
         if let name = flag.flag.parameter(isSet: flag.isSet) {
-          parameters.append(MountParameter(key: name, value: nil))
+          parameters.append(
+            MountParameter(key: name, value: nil, mayBeUnknown: flag.flag.mayBeUnknown))
         }
       }
       return .fileSystem(type: type, source: mount.source ?? "", parameters: parameters)
@@ -77,6 +77,20 @@ extension Planner {
     // A relative source is one of the bundle (config.md, "Mounts").
     let path = source.utf8.first == 0x2F ? source : "\(input.bundle)/\(source)"
     return .bind(path: path, recursive: recursive)
+  }
+}
+
+extension MountStep {
+  var isReadonlyFileSystem: Bool {
+    guard case .fileSystem = source else { return false }
+    return MountAttributes(rawValue: set).contains(.readOnly)
+  }
+
+  /// The same mount without `ro`.
+  var writable: MountStep {
+    var copy = self
+    copy.set = MountAttributes(rawValue: set).subtracting(.readOnly).rawValue
+    return copy
   }
 }
 

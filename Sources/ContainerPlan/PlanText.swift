@@ -88,6 +88,7 @@ extension InitStep {
     case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
     case .readonlyRoot: add(.stage2, "make root read-only", "")
+    case .readonlyMount(let path): add(.stage2, "make mount read-only", "/\(path)")
     case .pivotRoot: add(.stage2, "pivot root", "")
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)

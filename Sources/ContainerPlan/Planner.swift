@@ -89,14 +89,21 @@ public struct Planner {
       return steps
     }
     let propagation = try rootfsPropagation()
-    // First of all, so that no mount made below reaches the host.
-    steps.append(.propagation(propagation ?? .slaves))
-    steps.append(.openRoot(path: rootPath, privateParent: propagation?.isShared ?? false))
-    for mount in mounts { steps.append(.mount(mount)) }
+    // First of all, so that no mount made below reaches the host. What rootfsPropagation asks for is about the new `/`
+    // and comes behind the switch; only a shared one leaves the peers as they are, or there would be none to share with.
+    let isShared = propagation?.isShared ?? false
+    if !isShared { steps.append(.propagation(.slaves)) }
+    steps.append(.openRoot(path: rootPath, privateParent: isShared))
+    // Devices are made in /dev below, so it can become read-only only behind them.
+    let readonlyDev = mounts.contains { $0.destination == "dev" && $0.isReadonlyFileSystem }
+    for mount in mounts {
+      steps.append(.mount(mount.destination == "dev" && readonlyDev ? mount.writable : mount))
+    }
     if devices.isSetUp {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    if readonlyDev { steps.append(.readonlyMount("dev")) }
     if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
     // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.
     if let paths = linux.readonlyPaths, !paths.isEmpty {

@@ -14,16 +14,8 @@ extension Planner {
         .configInvalid, "Cwd must be an absolute path: `\(process.cwd)`", field: "/process/cwd")
     }
     try checkMapped(process.user, namespaces)
-    var environment: [String] = []
-    var hasHome = false
-    for (index, entry) in (process.env ?? []).enumerated() {
-      guard entry.utf8.contains(0x3D) else {
-        throw RuntimeError(
-          .configInvalid, "`\(entry)` is not of the form NAME=value", field: "/process/env/\(index)")
-      }
-      if entry.utf8.starts(with: "HOME=".utf8) { hasHome = true }
-      environment.append(entry)
-    }
+    let environment = try planEnvironment(process.env ?? [])
+    let hasHome = environment.contains { $0.utf8.starts(with: "HOME=".utf8) }
     return AgentPlan(
       arguments: arguments, environment: environment, workingDirectory: process.cwd,
       uid: process.user.uid, gid: process.user.gid, additionalGids: process.user.additionalGids ?? [],
@@ -33,6 +25,25 @@ extension Planner {
       noNewPrivileges: process.noNewPrivileges ?? false,
       limits: try planLimits(process.rlimits ?? []),
       looksUpHome: !hasHome)
+  }
+
+  /// The last one of a name counts, as in runc: getenv(3) of the command would take the first. An empty HOME counts as
+  /// none.
+  private func planEnvironment(_ entries: [String]) throws(RuntimeError) -> [String] {
+    var environment: [String] = []
+    for (index, entry) in entries.enumerated() {
+      guard let equals = entry.utf8.firstIndex(of: 0x3D), equals != entry.utf8.startIndex else {
+        throw RuntimeError(
+          .configInvalid, "`\(entry)` is not of the form NAME=value", field: "/process/env/\(index)")
+      }
+      let name = entry.utf8[...equals]
+      if let earlier = environment.firstIndex(where: { $0.utf8.starts(with: name) }) {
+        environment.remove(at: earlier)
+      }
+      environment.append(entry)
+    }
+    environment.removeAll { $0 == "HOME=" }
+    return environment
   }
 
   /// An id without a mapping cannot be taken on; the kernel's own answer would be EINVAL without a name.

@@ -25,6 +25,3 @@ struct CgroupSetup: ~Copyable {
   static func signalAll(_ r: CgroupRecord, _ s: Int32) throws(RuntimeError) -> Bool { false }
   static func endAll(_ r: CgroupRecord) throws(RuntimeError) {}
 }
-struct SeccompProgram { var instructions: [UInt8]; var flags: UInt32 }
-enum Seccomp { static func compile(_ p: SeccompProfile?) throws(RuntimeError) -> SeccompProgram? { nil } }
-public struct ContainerState { public var ociVersion: String, id: String, status: String, pid: Int, bundle: String, rootfs: String, created: String, owner: String, annotations: [NamedValue<String>]? }

@@ -37,7 +37,7 @@ extension ContainerRuntime {
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan.rootPath)
     let cgroup = try CgroupSetup(plan.cgroup, id: id, log: self.options.log)
-    let filter = try Seccomp.compile(plan.seccomp)
+    let filter = try compileFilter(plan)
     let entry = try store.reserve(id)
     var creation = Creation(runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
     do {
@@ -46,6 +46,14 @@ extension ContainerRuntime {
       creation.undo(entry)
       throw error
     }
+  }
+
+  /// Compiled here and not in the init stage: libseccomp needs memory and time, and neither should be the container's.
+  private func compileFilter(_ plan: ContainerPlan) throws(RuntimeError) -> SeccompProgram? {
+    guard let profile = plan.seccomp, let rules = try SeccompFilter.make(profile) else { return nil }
+    let program = try SeccompCompiler.compile(rules)
+    for warning in program.warnings { options.log.warning(warning) }
+    return program
   }
 
   func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
@@ -128,7 +136,7 @@ private struct Creation: ~Copyable {
   private func payload() -> InitPayload {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
-      filterFlags: filter?.flags ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
+      filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
       hasCgroupDirectory: cgroup.hasDirectory)
   }
 

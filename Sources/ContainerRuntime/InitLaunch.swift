@@ -33,10 +33,16 @@ struct InitLaunch: ~Copyable {
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
-  /// Follows the ladder until the container is prepared.
+  /// Follows the ladder until the container is prepared. The two halves of the init stage write to one socket without an
+  /// order between them: what stage 2 says may come before stage 1 has announced it.
   mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
+    var isPrepared = false
+    var failure: RuntimeError?
     while true {
-      guard var received = try channel.receive() else { throw silentDeath() }
+      guard var received = try channel.receive() else {
+        if let failure { throw failure }
+        throw silentDeath()
+      }
       switch received.report {
       case .userNamespaceReady:
         try IDMapWriter.write(namespaces, pid: stage1.pid)
@@ -50,9 +56,14 @@ struct InitLaunch: ~Copyable {
       case .warning(let text):
         log.warning(text)
       case .prepared:
-        return
+        isPrepared = true
       case .failed(let error):
-        throw error
+        // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
+        failure = error
+      }
+      if initProcess.pid != 0 {
+        if let failure { throw failure }
+        if isPrepared { return }
       }
     }
   }

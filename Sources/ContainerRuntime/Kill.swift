@@ -9,7 +9,9 @@ extension ContainerRuntime {
     guard let record = try entry.read() else {
       throw RuntimeError(.containerNotRunning, "container not running: `\(id)`")
     }
-    if all {
+    // Without a pid namespace SIGKILL of the first process leaves the others, and whoever waits for the end of their
+    // pipes waits for ever: as in runc it goes to all.
+    if all || (signal == 9 && !record.hasPidNamespace) {
       // Also where the first process is gone: without a pid namespace others may live on.
       if try CgroupSetup.signalAll(record.cgroup, signal) { return }
     }

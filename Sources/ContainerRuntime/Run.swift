@@ -32,12 +32,19 @@ extension ContainerRuntime {
   private func runInForeground(
     _ id: String, _ createOptions: CreateOptions, keep: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
-    let signals: FileDescriptor
+    let watched = Signals.every & ~ContainerRuntime.faults
+    let old: UInt64
     do {
       if subreaper { try Processes.becomeSubreaper() }
       // From now on signals wait in the descriptor: none is lost between create and the loop.
-      try Signals.setMask(Signals.every & ~ContainerRuntime.faults)
-      signals = try Signals.descriptor(Signals.every & ~ContainerRuntime.faults)
+      old = try Signals.setMask(watched)
+    } catch {
+      throw error.because(.signalling, "cannot block signals")
+    }
+    defer { do { try Signals.setMask(old) } catch {} }
+    let signals: FileDescriptor
+    do {
+      signals = try Signals.descriptor(watched)
     } catch {
       throw error.because(.signalling, "cannot watch for signals")
     }

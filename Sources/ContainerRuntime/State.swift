@@ -2,6 +2,7 @@ import Cgroups
 public import Diagnostics
 import InitChannel
 import Linux
+import LinuxABI
 public import OCISpec
 
 extension ContainerRuntime {
@@ -38,18 +39,19 @@ extension ContainerRuntime {
 
   func describe(_ record: ContainerRecord, _ status: ContainerStatus) -> ContainerState {
     ContainerState(
-      ociVersion: record.ociVersion, id: record.id, status: status.name,
-      pid: status == .stopped ? 0 : Int(record.pid), bundle: record.bundle, rootfs: record.rootfs,
-      created: timestamp(record.created), owner: record.owner,
-      annotations: record.annotations.isEmpty ? nil : record.annotations)
+      ociVersion: record.ociVersion, id: record.id, pid: status == .stopped ? 0 : record.pid, status: status.name,
+      bundle: record.bundle, rootfs: record.rootfs,
+      created: RFC3339.text(seconds: record.created.seconds, nanoseconds: record.created.nanoseconds),
+      annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner)
   }
 
   /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.
   func status(
     _ record: ContainerRecord, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> ContainerStatus {
+    if record.pid == 0 { return try isBeingCreated(entry) ? .creating : .stopped }
     guard try isAlive(record) else { return .stopped }
-    if waitsForStart(entry) { return .created }
+    if try waitsForStart(entry) { return .created }
     return CgroupSetup.isFrozen(record.cgroup) ? .paused : .running
   }
 
@@ -64,15 +66,25 @@ extension ContainerRuntime {
     }
   }
 
+  /// Whoever creates a container holds the lock of its folder; a folder without a process and without a holder was left
+  /// behind by a `create` that was killed.
+  private func isBeingCreated(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> Bool {
+    do {
+      // A description of its own: a lock belongs to it, and the caller may hold one through another.
+      let probe = try entry.directory.open(".", [.readOnly, .directory])
+      return try !probe.tryLock()
+    } catch {
+      throw error.because(.stateUnreadable, "cannot look at the lock of `\(entry.id)`")
+    }
+  }
+
   /// The socket accepts connections until execve(2) closes it. That its name is still there says nothing: `start` may
   /// have been killed before it could remove it.
-  private func waitsForStart(_ entry: borrowing StateStore.Entry) -> Bool {
+  private func waitsForStart(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> Bool {
     do {
-      _ = try Socket.connect(in: entry.directory, StateStore.Name.startSocket)
-      return true
+      return try Socket.isListening(in: entry.directory, StateStore.Name.startSocket)
     } catch {
-      // ENOENT and ECONNREFUSED both say that nobody waits there.
-      return false
+      throw error.because(.stateUnreadable, "cannot look at the start socket of `\(entry.id)`")
     }
   }
 
@@ -91,9 +103,4 @@ extension ContainerRuntime {
     guard try isAlive(record) else { throw notRunning }
     return process
   }
-}
-
-/// RFC 3339 in UTC with nanoseconds, as runc prints `created`.
-func timestamp(_ time: TimeValue) -> String {
-  RFC3339.text(seconds: time.seconds, nanoseconds: time.nanoseconds)
 }

@@ -24,21 +24,24 @@ struct StateStore {
   func reserve(_ id: String) throws(RuntimeError) -> Entry {
     let directory: FileDescriptor
     do {
-      directory = try makeHostDirectories(root, mode: 0o711)
+      directory = try makeHostDirectories(root, mode: 0o700)
     } catch {
       throw error.because(.stateUnwritable, "cannot make the state directory `\(root)`", field: "--root")
     }
     do {
-      try directory.makeDirectory(id, mode: 0o711)
+      try directory.makeDirectory(id, mode: 0o700)
     } catch {
       if error.errno == .exists {
         throw RuntimeError(.idTaken, "container with given ID already exists: `\(id)`")
       }
       throw error.because(.stateUnwritable, "cannot make a folder in the state directory `\(root)`", field: "--root")
     }
-    do {
+    do throws(SystemError) {
       let entry = try directory.open(id, [.readOnly, .directory, .noFollow])
       try entry.lock()
+      // A `delete` may have come in between and taken the folder for an abandoned one.
+      let isOurs = try directory.status(id).inode == entry.status().inode
+      if !isOurs { throw SystemError("flock", .noEntry, id) }
       return Entry(id: id, directory: entry)
     } catch {
       // Nobody else knows the folder yet; if it cannot be removed either, that adds nothing to the first reason.
@@ -49,14 +52,17 @@ struct StateStore {
 
   /// The folder of an existing container, locked against other commands.
   func open(_ id: String, locking: Bool) throws(RuntimeError) -> Entry {
-    do {
-      let directory = try FileDescriptor.open("\(root)/\(id)", [.readOnly, .directory, .noFollow])
-      if locking {
-        try directory.lock()
-        // Whoever held the lock may have deleted the container meanwhile.
-        _ = try FileDescriptor.open("\(root)/\(id)", [.path, .directory, .noFollow])
+    do throws(SystemError) {
+      while true {
+        let directory = try FileDescriptor.open("\(root)/\(id)", [.readOnly, .directory, .noFollow])
+        if locking {
+          try directory.lock()
+          // Whoever held the lock may have deleted the container, and another may have taken its id meanwhile.
+          let current = try FileDescriptor.open("\(root)/\(id)", [.path, .directory, .noFollow])
+          if try current.status().inode != directory.status().inode { continue }
+        }
+        return Entry(id: id, directory: directory)
       }
-      return Entry(id: id, directory: directory)
     } catch {
       if error.errno == .noEntry || error.errno == .notDirectory {
         throw RuntimeError(.containerNotFound, "container `\(id)` does not exist: container does not exist")

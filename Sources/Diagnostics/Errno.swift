@@ -84,6 +84,7 @@ public struct Errno: Equatable, Hashable, Sendable {
     case 40: "too many levels of symbolic links"
     case 61: "no data available"
     case 71: "protocol error"
+    case 84: "invalid or incomplete multibyte or wide character"
     case 75: "value too large for defined data type"
     case 87: "too many users"
     case 88: "socket operation on non-socket"

@@ -133,19 +133,35 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
   case .failed(let error):
     writer.put(UInt8(4))
     error.encode(to: &writer)
-    // An error that does not fit into a packet is cut at its trail; the cause stays.
     if writer.bytes.count > Socket.packetLimit {
-      var short = error
-      short.trail = []
-      short.message = String(short.message.prefix(4096))
-      short.cause?.subject = String(error.cause?.subject.prefix(4096) ?? "")
-      return encodeReport(.failed(short))
+      // It does not fit into a packet: every text is cut; the code and the cause stay.
+      var short = WireWriter()
+      short.put(UInt8(4))
+      error.cut(to: 4096).encode(to: &short)
+      return short.bytes
     }
   case .warning(let text):
     writer.put(UInt8(5))
-    writer.put(String(text.prefix(8192)))
+    writer.put(text.cut(to: 8192))
   }
   return writer.bytes
+}
+
+extension RuntimeError {
+  /// The same error with at most so many bytes in each of its texts, and without its trail.
+  fileprivate func cut(to limit: Int) -> RuntimeError {
+    var short = RuntimeError(
+      code, message.cut(to: limit), field: field.cut(to: limit), cause: cause, hint: hint.cut(to: limit))
+    short.cause?.subject = cause?.subject.cut(to: limit) ?? ""
+    return short
+  }
+}
+
+extension String {
+  /// The first bytes of the text; a character that the cut divides is replaced.
+  fileprivate func cut(to limit: Int) -> String {
+    utf8.count <= limit ? self : String(decoding: utf8.prefix(limit), as: UTF8.self)
+  }
 }
 
 func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {

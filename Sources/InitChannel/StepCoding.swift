@@ -32,6 +32,7 @@ extension InitStep {
     case .readonlyRoot: writer.put(UInt8(15))
     case .pivotRoot: writer.put(UInt8(16))
     case .changeRoot: writer.put(UInt8(17))
+    case .readonlyMount(let path): writer.put(tag: 19, path)
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -60,6 +61,7 @@ extension InitStep {
     case 15: self = .readonlyRoot
     case 16: self = .pivotRoot
     case 17: self = .changeRoot
+    case 19: self = .readonlyMount(try reader.string())
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
     default: throw .malformed
     }
@@ -102,6 +104,7 @@ extension MountStep {
         $0.put($1.key)
         $0.put($1.value != nil)
         $0.put($1.value ?? "")
+        $0.put($1.mayBeUnknown)
       }
     case .cgroup: writer.put(UInt8(3))
     }
@@ -125,7 +128,8 @@ extension MountStep {
         let key = try reader.string()
         let hasValue = try reader.bool()
         let value = try reader.string()
-        return MountParameter(key: key, value: hasValue ? value : nil)
+        return MountParameter(
+          key: key, value: hasValue ? value : nil, mayBeUnknown: try reader.bool())
       }
       source = .fileSystem(type: type, source: device, parameters: parameters)
     case 3: source = .cgroup

@@ -103,6 +103,18 @@ public enum Capabilities {
     return refused
   }
 
+  /// The same as ``set(effective:permitted:inheritable:)`` by one capset(2), with no call besides: for behind a seccomp
+  /// filter.
+  public static func setBehindFilter(_ words: [UInt32]) throws(SystemError) {
+    try check("capset", words.withUnsafeBufferPointer { sys_capset($0.baseAddress) })
+  }
+
+  /// The words of capset(2) for ``setBehindFilter(_:)``.
+  public static func words(effective: UInt64, permitted: UInt64, inheritable: UInt64) -> [UInt32] {
+    let sets = [effective, permitted, inheritable]
+    return sets.map { UInt32(truncatingIfNeeded: $0) } + sets.map { UInt32(truncatingIfNeeded: $0 >> 32) }
+  }
+
   private static func lastError() -> Errno {
     Errno(apus_errno())
   }

@@ -132,7 +132,10 @@ extension FileDescriptor {
   /// The absolute path of this directory as the host sees it, from procfs. For what is stored and printed; nothing is
   /// opened by it where somebody else could have changed it.
   public func hostPath() throws(SystemError) -> String {
-    try FileDescriptor.readLink(at: CurrentDirectory.number, "/proc/self/fd/\(number)")
+    let path = try FileDescriptor.readLink(at: CurrentDirectory.number, "/proc/self/fd/\(number)")
+    // A name that is no UTF-8 would come out repaired, and be another name.
+    if path.unicodeScalars.contains("\u{FFFD}") { throw SystemError("readlinkat", Errno(84), path) }
+    return path
   }
 
   static func readLink(at directory: Int32, _ path: String) throws(SystemError) -> String {
@@ -146,6 +149,7 @@ extension FileDescriptor {
       count = max(0, Int(result))
     }
     try check("readlinkat", result, path)
+    if result == size { throw SystemError("readlinkat", .nameTooLong, path) }
     return String(decoding: bytes, as: UTF8.self)
   }
 
@@ -171,6 +175,14 @@ extension FileDescriptor {
         offset += length
       }
     }
+  }
+
+  /// flock(2), exclusive, without waiting: false when somebody else holds the lock.
+  public func tryLock() throws(SystemError) -> Bool {
+    let result = sys_flock(number, 2 | 4 /* LOCK_EX | LOCK_NB */)
+    if result == -11 { return false }
+    try check("flock", result)
+    return true
   }
 
   /// flock(2), exclusive; waits for the holder.

@@ -119,7 +119,10 @@ extension FileDescriptor {
     let file = try open(path, .writeOnly)
     var text = text
     let number = file.number
-    let written = text.withUTF8 { sys_write(number, $0.baseAddress, $0.count) }
-    try check("write", written, path)
+    let length = text.utf8.count
+    let written = try checkRetrying("write", path) {
+      text.withUTF8 { sys_write(number, $0.baseAddress, $0.count) }
+    }
+    if written != length { throw SystemError("write", .inputOutput, path) }
   }
 }

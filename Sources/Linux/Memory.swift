@@ -4,7 +4,7 @@ public import Diagnostics
 extension FileDescriptor {
   /// A file in memory that can never change again: memfd_create(2) with every seal set.
   public static func sealedMemory(_ name: String, _ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
-    let file = try memory(name)
+    let file = try memory(name, isProgram: false)
     try file.write(bytes)
     try file.seal()
     return file
@@ -14,7 +14,7 @@ extension FileDescriptor {
   public static func sealedCopy(
     _ name: String, of source: borrowing FileDescriptor
   ) throws(SystemError) -> FileDescriptor {
-    let copy = try memory(name)
+    let copy = try memory(name, isProgram: true)
     let size = try source.status().size
     var done: UInt64 = 0
     while done < size {
@@ -27,9 +27,12 @@ extension FileDescriptor {
   }
 
   /// An empty file in memory, memfd_create(2), that can be sealed later.
-  public static func memory(_ name: String) throws(SystemError) -> FileDescriptor {
-    // MFD_CLOEXEC | MFD_ALLOW_SEALING
-    FileDescriptor(owning: Int32(try check("memfd_create", sys_memfd_create(name, 3), name)))
+  public static func memory(_ name: String, isProgram: Bool = false) throws(SystemError) -> FileDescriptor {
+    // MFD_CLOEXEC | MFD_ALLOW_SEALING, and MFD_EXEC or MFD_NOEXEC_SEAL: vm.memfd_noexec may want it said, and before
+    // Linux 6.3 the kernel does not know it (EINVAL).
+    var result = sys_memfd_create(name, 3 | (isProgram ? 0x10 : 0x8))
+    if result == -22 { result = sys_memfd_create(name, 3) }
+    return FileDescriptor(owning: Int32(try check("memfd_create", result, name)))
   }
 
   private func seal() throws(SystemError) {
@@ -38,7 +41,8 @@ extension FileDescriptor {
 
   /// Whether this is a file in memory with every seal set.
   public func isSealed() -> Bool {
-    sys_fcntl(number, 1034 /* F_GET_SEALS */, 0) == Int64(FileDescriptor.everySeal)
+    let seals = sys_fcntl(number, 1034 /* F_GET_SEALS */, 0)
+    return seals >= 0 && UInt64(seals) & FileDescriptor.everySeal == FileDescriptor.everySeal
   }
 
   /// F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE

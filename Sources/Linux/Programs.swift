@@ -7,7 +7,7 @@ public enum Programs {
   public static func execute(
     _ path: String, _ arguments: borrowing CStringList, _ environment: borrowing CStringList
   ) -> SystemError {
-    let result = sys_execveat(-100, path, arguments.pointers, environment.pointers, 0)
+    let result = sys_execve(path, arguments.pointers, environment.pointers)
     return SystemError("execve", Errno(Int32(truncatingIfNeeded: -result)), path)
   }
 

@@ -56,47 +56,79 @@ extension RootDirectory {
     return FileDescriptor(owning: Int32(try check("openat2", result, path)))
   }
 
+  /// How many symbolic links are followed when something is made behind them, as the kernel counts (path_resolution(7)).
+  static var linkLimit: Int { 40 }
+
   /// Opens the directory at `path` and makes what is missing of it, each step relative to the descriptor of the step
-  /// before (CVE-2024-45310). A symbolic link that points nowhere is an error: making its target would be a guess.
+  /// before (CVE-2024-45310). Behind a symbolic link to nothing its target is made, inside of the root.
   public func makeDirectories(_ path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+    try makeDirectories(path, mode: mode, links: RootDirectory.linkLimit)
+  }
+
+  private func makeDirectories(
+    _ path: String, mode: UInt32, links: Int
+  ) throws(SystemError) -> FileDescriptor {
     do {
       return try open(path, [.path, .directory])
     } catch {
       if error.errno != .noEntry { throw error }
     }
     let (parentPath, name) = splitLast(path)
-    let parent =
-      parentPath.isEmpty ? try open(".", [.path, .directory]) : try makeDirectories(parentPath, mode: mode)
+    let parent = try openParent(parentPath, mode: mode, links: links)
     do {
       try parent.makeDirectory(name, mode: mode)
     } catch {
       if error.errno != .exists { throw error }
+      if let target = try linkTarget(in: parent, name, parentPath, links) {
+        return try makeDirectories(target, mode: mode, links: links - 1)
+      }
     }
     do {
       return try RootDirectory.openEntry(in: parent, name, [.path, .directory, .noFollow])
     } catch {
-      // The name was made by somebody else meanwhile, or is a link to nothing.
       throw SystemError(error.call, error.errno, path)
     }
   }
 
+  private func openParent(_ path: String, mode: UInt32, links: Int) throws(SystemError) -> FileDescriptor {
+    if path.isEmpty { return try open(".", [.path, .directory]) }
+    return try makeDirectories(path, mode: mode, links: links)
+  }
+
+  /// Where the link `name` leads, as a path from the root; nil if it is no link. The path is looked up from the root
+  /// again, so a link that somebody exchanges meanwhile leads to another place inside, never outside.
+  private func linkTarget(
+    in parent: borrowing FileDescriptor, _ name: String, _ parentPath: String, _ links: Int
+  ) throws(SystemError) -> String? {
+    guard try parent.status(name).isSymbolicLink else { return nil }
+    if links == 0 { throw SystemError("openat2", .symbolicLinkLoop, name) }
+    let target = try parent.readLink(name)
+    return target.utf8.first == 0x2F ? target : "\(parentPath)/\(target)"
+  }
+
   /// Opens the file at `path` with O_PATH and makes an empty one, and its directories, where there is none.
   public func makeFile(_ path: String, mode: UInt32, directoryMode: UInt32) throws(SystemError) -> FileDescriptor {
-    do {
-      return try open(path, .path)
-    } catch {
-      if error.errno != .noEntry { throw error }
+    var path = path
+    for links in stride(from: RootDirectory.linkLimit, through: 0, by: -1) {
+      do {
+        return try open(path, .path)
+      } catch {
+        if error.errno != .noEntry { throw error }
+      }
+      let (parentPath, name) = splitLast(path)
+      let parent = try openParent(parentPath, mode: directoryMode, links: links)
+      do {
+        try parent.makeNode(name, mode: 0o100000 | mode)
+      } catch {
+        if error.errno != .exists { throw error }
+        if let target = try linkTarget(in: parent, name, parentPath, links) {
+          path = target
+          continue
+        }
+      }
+      return try RootDirectory.openEntry(in: parent, name, [.path, .noFollow])
     }
-    let (parentPath, name) = splitLast(path)
-    let parent =
-      parentPath.isEmpty
-      ? try open(".", [.path, .directory]) : try makeDirectories(parentPath, mode: directoryMode)
-    do {
-      try parent.makeNode(name, mode: 0o100000 | mode)
-    } catch {
-      if error.errno != .exists { throw error }
-    }
-    return try RootDirectory.openEntry(in: parent, name, [.path, .noFollow])
+    throw SystemError("openat2", .symbolicLinkLoop, path)
   }
 }
 

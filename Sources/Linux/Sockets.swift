@@ -55,6 +55,27 @@ public enum Socket {
     return socket
   }
 
+  /// Whether somebody listens at `name` in `directory`. Never waits: a full queue is an answer too.
+  public static func isListening(
+    in directory: borrowing FileDescriptor, _ name: String
+  ) throws(SystemError) -> Bool {
+    let socket = FileDescriptor(
+      owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 5 | 0o4000 /* SOCK_NONBLOCK */, 0))))
+    var path = pathname(directory, name)
+    let result = path.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) {
+        sys_unix_connect(socket.number, $0.baseAddress, $0.count)
+      }
+    }
+    switch result {
+    case -2 /* ENOENT */, -111 /* ECONNREFUSED */: return false
+    case -11 /* EAGAIN */: return true
+    default:
+      try check("connect", result, name)
+      return true
+    }
+  }
+
   /// A socket address holds 107 bytes and there is no connectat(2): the way over the descriptor is always short.
   private static func pathname(_ directory: borrowing FileDescriptor, _ name: String) -> String {
     "/proc/self/fd/\(directory.number)/\(name)"

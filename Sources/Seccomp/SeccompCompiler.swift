@@ -2,6 +2,7 @@ internal import CSeccomp
 package import Diagnostics
 internal import Linux
 package import LinuxABI
+package import OCISpec
 
 /// A filter as the kernel takes it.
 package struct SeccompProgram: Sendable, Equatable {
@@ -9,13 +10,10 @@ package struct SeccompProgram: Sendable, Equatable {
   package var instructions: [UInt8]
   /// For seccomp(2) SECCOMP_SET_MODE_FILTER.
   package var flags: SeccompFilterFlags
-  /// What the user should know: names of rules that have no effect.
-  package var warnings: [String]
 
-  package init(instructions: [UInt8], flags: SeccompFilterFlags, warnings: [String] = []) {
+  package init(instructions: [UInt8], flags: SeccompFilterFlags) {
     self.instructions = instructions
     self.flags = flags
-    self.warnings = warnings
   }
 }
 
@@ -50,6 +48,40 @@ package enum SeccompCompiler {
     return names
   }
 
+  /// The program for `linux.seccomp`; nil if it asks for none.
+  ///
+  /// - Parameters:
+  ///   - stateRoot: the directory of `--root`, below which programs are kept; empty for none.
+  ///   - log: is told of rules without effect, and of what was wrong with the cache, which never stops anything.
+  package static func program(
+    for profile: SeccompProfile?, stateRoot: String, log: LogSink
+  ) throws(RuntimeError) -> SeccompProgram? {
+    guard let profile, let filter = try SeccompFilter.make(profile) else { return nil }
+    if log.level >= .debug {
+      for sentence in filter.ineffectiveRules() { log.debug(sentence) }
+    }
+    if stateRoot.isEmpty { return try compile(filter) }
+    let key = filter.key(library: libraryVersionText, architecture: seccomp_arch_native())
+    do {
+      let cache = try SeccompCache(root: stateRoot)
+      if let instructions = try cache.read(key) {
+        return SeccompProgram(instructions: instructions, flags: loadFlags(filter.flags))
+      }
+    } catch {
+      // It is made anew below, and a damaged file is replaced. Only what somebody may have tampered with is worth a
+      // warning.
+      if error.code == .stateUnreadable { log.warning(error.text) } else { log.debug(error.text) }
+    }
+    let program = try compile(filter)
+    do {
+      try SeccompCache(root: stateRoot).write(program.instructions, key)
+    } catch {
+      // The state directory is full or read-only: what follows will say so if it matters.
+      log.debug(error.text)
+    }
+    return program
+  }
+
   /// Compiles `filter`. System calls that the library does not know are left out, as runc and crun do: they are those
   /// of newer kernels and of other architectures.
   package static func compile(
@@ -72,8 +104,7 @@ package enum SeccompCompiler {
         "seccomp_attr_set", seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2),
         "libseccomp cannot make a binary tree", "/linux/seccomp/syscalls")
     }
-    return SeccompProgram(
-      instructions: try export(context), flags: loadFlags(filter.flags), warnings: filter.warnings())
+    return SeccompProgram(instructions: try export(context), flags: loadFlags(filter.flags))
   }
 
   private static func add(

@@ -139,6 +139,9 @@ int64_t sys_setgroups(size_t count, const uint32_t *groups);
 int64_t sys_sethostname(const char *name, size_t length);
 int64_t sys_setdomainname(const char *name, size_t length);
 int64_t sys_prlimit64(int pid, int resource, const uint64_t *new_limit, uint64_t *old_limit);
+int64_t sys_execve(const char *path, char *const *arguments, char *const *environment);
+// capset(2) of the calling thread in version 3: effective, permitted and inheritable, low words then high words.
+int64_t sys_capset(const uint32_t *sets);
 int64_t sys_execveat(int directory, const char *path, char *const *arguments, char *const *environment, int flags);
 void sys_exit_group(int status) __attribute__((noreturn));
 int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments);

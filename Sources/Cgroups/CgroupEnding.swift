@@ -1,0 +1,187 @@
+package import Diagnostics
+import Linux
+import LinuxABI
+
+/// What the freezer says of a cgroup.
+package enum FreezerState: Equatable, Sendable {
+  case thawed
+  case freezing
+  case frozen
+}
+
+extension CgroupManager {
+  /// The processes in the cgroup and below it, by pid; empty where the cgroup is gone.
+  package func processes() throws(RuntimeError) -> [Int32] {
+    guard let directory = record.primary, let open = try openIfThere(directory) else { return [] }
+    do {
+      return try open.descriptor.cgroupProcesses()
+    } catch {
+      throw error.because(.cgroup, "cannot list the processes of `\(directory.path)`")
+    }
+  }
+
+  /// Whether the container is paused.
+  package func freezerState() throws(RuntimeError) -> FreezerState {
+    guard let directory = record.directory(of: "freezer") else { return .thawed }
+    let file = directory.version == .v1 ? "freezer.state" : "cgroup.events"
+    let text: [UInt8]
+    do {
+      text = try FileDescriptor.open("\(directory.path)/\(file)", .readOnly).read(upTo: 4096)
+    } catch {
+      if error.errno == .noEntry || error.errno == .noDevice { return .thawed }
+      throw error.because(.cgroup, "cannot read the state of the freezer")
+    }
+    if directory.version == .v2 { return CgroupText.value(of: "frozen", in: text) == "1" ? .frozen : .thawed }
+    switch CgroupText.trimmed(text) {
+    case "FROZEN": return .frozen
+    case "FREEZING": return .freezing
+    default: return .thawed
+    }
+  }
+
+  /// Kills every process of the cgroup and of those below it. Returns when the signals are sent; see
+  /// ``waitUntilEmpty(milliseconds:)``.
+  package func killAll() throws(RuntimeError) {
+    if let unified = record.unified, try killByFile(unified) {
+      try thaw()
+      return
+    }
+    // Without cgroup.kill (v1, or Linux before 5.14) a process may fork while it is looked for: again, then frozen.
+    for round in 0..<12 {
+      let freezes = round >= 2 && record.directories.contains { $0.controllers.contains("freezer") }
+      if freezes { try freeze() }
+      let count = try signalAll(9)
+      // A frozen process of v1 dies of no signal before it is thawed.
+      try thaw()
+      if count == 0 { return }
+      if try waitUntilEmpty(milliseconds: 20) { return }
+    }
+  }
+
+  /// Sends a signal to every process of the cgroup; how many there were.
+  @discardableResult
+  package func signalAll(_ signal: Int32) throws(RuntimeError) -> Int {
+    var targets: [(pid: Int32, process: CgroupDirectory)] = []
+    for pid in try processes() where pid != Processes.ownPid() {
+      do {
+        targets.append((pid, CgroupDirectory(try Processes.open(pid))))
+      } catch {
+        if error.errno != .noProcess && error.errno != .invalid {
+          throw error.because(.signalling, "cannot open process \(pid)")
+        }
+      }
+    }
+    if targets.isEmpty { return 0 }
+    // Between list and open a pid may have gone to another process. One that is in the list again was there all the
+    // time, so that the descriptor stands for it.
+    let still = try processes()
+    for target in targets where still.contains(target.pid) {
+      do {
+        try target.process.descriptor.sendSignal(signal)
+      } catch {
+        if error.errno != .noProcess { throw error.because(.signalling, "cannot signal process \(target.pid)") }
+      }
+    }
+    return targets.count
+  }
+
+  /// Waits until no process is left; false when the time passed first. By event on v2; on v1 there is none, so the
+  /// wait is for one of the processes at a time.
+  package func waitUntilEmpty(milliseconds: Int64) throws(RuntimeError) -> Bool {
+    let end = Clock.monotonicMilliseconds() + milliseconds
+    do {
+      if let unified = record.unified { return try waitByEvent(unified, until: end) }
+    } catch {
+      throw error.because(.cgroup, "cannot wait for the end of the container's processes")
+    }
+    while true {
+      guard let pid = try processes().first else { return true }
+      let left = end - Clock.monotonicMilliseconds()
+      if left <= 0 { return false }
+      do {
+        // The bound is for the case that the process leaves the cgroup alive.
+        _ = try Poll.wait(try Processes.open(pid), for: Poll.readable, timeout: min(left, 50))
+        // The pidfd of a process that has ended is readable at once, as long as its parent has not reaped it.
+        try Pause.milliseconds(1)
+      } catch {
+        if error.errno != .noProcess && error.errno != .invalid {
+          throw error.because(.cgroup, "cannot wait for process \(pid)")
+        }
+      }
+    }
+  }
+
+  private func waitByEvent(
+    _ directory: CgroupRecord.Directory, until end: Int64
+  ) throws(SystemError) -> Bool {
+    while true {
+      do {
+        // Opened anew each time: the kernel counts events from the last read of a description at offset 0.
+        let events = try FileDescriptor.open("\(directory.path)/cgroup.events", .readOnly)
+        let text = try events.read(upTo: 4096)
+        if CgroupText.value(of: "populated", in: text) != "1" { return true }
+        let left = end - Clock.monotonicMilliseconds()
+        if left <= 0 { return false }
+        _ = try Poll.wait(events, for: Poll.priority, timeout: left)
+      } catch {
+        // Removed, and so empty.
+        if error.errno == .noEntry || error.errno == .noDevice { return true }
+        throw error
+      }
+    }
+  }
+
+  /// Writes to `cgroup.kill`; false where the kernel has no such file.
+  private func killByFile(_ directory: CgroupRecord.Directory) throws(RuntimeError) -> Bool {
+    guard let open = try openIfThere(directory) else { return true }
+    do {
+      try open.descriptor.writeFile("cgroup.kill", "1")
+      return true
+    } catch {
+      if error.errno == .noDevice { return true }
+      if error.errno == .noEntry || error.errno == .notSupported { return false }
+      throw error.because(.signalling, "cannot kill the processes of `\(directory.path)`")
+    }
+  }
+
+  private func freeze() throws(RuntimeError) {
+    guard try setFreezer("FROZEN") else { return }
+    // Not every process can be frozen at once (a write to disk); after the bound the signal goes out all the same.
+    for _ in 0..<50 {
+      if try freezerState() != .freezing { return }
+      do {
+        try Pause.milliseconds(1)
+      } catch {
+        throw error.because(.cgroup, "cannot wait for the freezer")
+      }
+    }
+  }
+
+  private func thaw() throws(RuntimeError) {
+    guard record.directories.contains(where: { $0.controllers.contains("freezer") }) else { return }
+    if try freezerState() != .thawed { _ = try setFreezer("THAWED") }
+  }
+
+  /// Writes the state of the v1 freezer; false where there is none.
+  private func setFreezer(_ state: String) throws(RuntimeError) -> Bool {
+    guard let directory = record.directories.first(where: { $0.controllers.contains("freezer") }),
+      let open = try openIfThere(directory)
+    else { return false }
+    do {
+      try open.descriptor.writeFile("freezer.state", state)
+      return true
+    } catch {
+      if error.errno == .noDevice { return false }
+      throw error.because(.cgroup, "cannot write `\(state)` to `\(directory.path)/freezer.state`")
+    }
+  }
+
+  func openIfThere(_ directory: CgroupRecord.Directory) throws(RuntimeError) -> CgroupDirectory? {
+    do {
+      return try CgroupManager.open(directory.path)
+    } catch {
+      if error.cause?.errno == .noEntry { return nil }
+      throw error
+    }
+  }
+}

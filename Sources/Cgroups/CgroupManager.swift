@@ -1,0 +1,169 @@
+package import Diagnostics
+import Linux
+import LinuxABI
+
+extension CgroupLayout {
+  /// The layout that this process sees.
+  package static func read() throws(RuntimeError) -> CgroupLayout {
+    let mounts: [UInt8]
+    let own: [UInt8]
+    do {
+      let proc = try FileDescriptor.open("/proc/self", [.path, .directory])
+      own = try proc.readFile("cgroup", limit: 1 << 20)
+      // Pure v2 is seen at a glance, without reading every mount of the machine.
+      if try isUnified(), let path = ownUnifiedPath(own) {
+        let unified = CgroupHierarchy(version: .v2, mountPoint: "/sys/fs/cgroup", ownPath: path)
+        return CgroupLayout(hierarchies: [], unified: unified)
+      }
+      mounts = try proc.readFile("mountinfo", limit: 64 << 20)
+    } catch {
+      throw error.because(.cgroup, "cannot find out how cgroups are mounted")
+    }
+    return try CgroupLayout(mountinfo: mounts, ownCgroups: own)
+  }
+
+  private static func isUnified() throws(SystemError) -> Bool {
+    do {
+      return try FileDescriptor.open("/sys/fs/cgroup", [.path, .directory]).fileSystemType() == 0x6367_7270
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error
+    }
+  }
+}
+
+/// The cgroup of one container: makes it, sets its limits, hands out what its first process joins it with; and, made
+/// from the record by a later command, finds, kills and removes what is there.
+package final class CgroupManager {
+  package let record: CgroupRecord
+  /// What `create` left open, in the order of the record; empty in a manager made from a record.
+  private var open: [CgroupDirectory]
+
+  /// The manager of a cgroup made by an earlier command.
+  package init(record: CgroupRecord) {
+    self.record = record
+    self.open = []
+  }
+
+  private init(record: CgroupRecord, open: [CgroupDirectory]) {
+    self.record = record
+    self.open = open
+  }
+
+  /// Makes the container's cgroup in every hierarchy. Whatever was made is removed again if it fails.
+  ///
+  /// - Parameter writes: what will be applied; names the controllers that are needed on v2, and the values that need
+  ///   not be inherited on v1.
+  package static func create(
+    _ path: CgroupPath, layout: CgroupLayout, writes: [CgroupWrite]
+  ) throws(RuntimeError) -> CgroupManager {
+    var directories: [CgroupRecord.Directory] = []
+    var open: [CgroupDirectory] = []
+    for hierarchy in layout.joined {
+      var maker = CgroupMaker(
+        hierarchy: hierarchy, components: path.below(hierarchy, kind: layout.kind))
+      do {
+        open.append(try maker.make(writes, layout: layout))
+        directories.append(maker.directory)
+      } catch {
+        open = []
+        directories.append(maker.directory)
+        throw undone(error, CgroupRecord(directories: directories))
+      }
+    }
+    return CgroupManager(record: CgroupRecord(directories: directories), open: open)
+  }
+
+  /// Removes what was made before the failure, and answers the failure.
+  private static func undone(_ failure: RuntimeError, _ record: CgroupRecord) -> RuntimeError {
+    do {
+      try CgroupManager(record: record).remove(patience: 100)
+      return failure
+    } catch {
+      var both = failure
+      both.hint = "what was made of it could not be removed: \(error.text)"
+      return both
+    }
+  }
+
+  /// Makes those writes that belong to one phase. Values that a cgroup just made has already are left out.
+  package func apply(_ writes: [CgroupWrite], phase: CgroupWrite.Phase) throws(RuntimeError) {
+    for (index, directory) in record.directories.enumerated() {
+      let mine = writes.filter { write in
+        write.phase == phase && write.version == directory.version && !(write.isDefault && directory.isMade)
+          && (write.version == .v2 || directory.controllers.contains(write.controller))
+      }
+      if mine.isEmpty { continue }
+      try CgroupWriter.write(mine, to: try opened(index).descriptor, path: directory.path)
+    }
+  }
+
+  /// Lets the container use only the devices that the rules allow.
+  package func setDevices(_ permissions: DevicePermissions) throws(RuntimeError) {
+    let isV1 = record.directories.contains { $0.version == .v1 && $0.controllers.contains("devices") }
+    if isV1 {
+      try apply(try permissions.linesV1(), phase: .beforeJoin)
+      return
+    }
+    guard let index = record.directories.firstIndex(where: { $0.version == .v2 }) else {
+      throw RuntimeError(
+        .cgroupLimit, "the controller `devices` is not mounted on this machine", field: DevicePermissions.pointer)
+    }
+    do {
+      try DeviceFilter.attach(
+        DeviceProgram(permissions), to: try opened(index).descriptor, isNew: record.directories[index].isMade)
+    } catch {
+      throw error.during("setting the device filter of `\(record.directories[index].path)`")
+    }
+  }
+
+  /// Opens what the first process joins the cgroup with.
+  package func openForJoining() throws(RuntimeError) -> CgroupEntrance {
+    var tasks: [CgroupDirectory] = []
+    var unified: CgroupDirectory?
+    for (index, directory) in record.directories.enumerated() {
+      let opened = try opened(index)
+      if directory.version == .v2 {
+        unified = opened
+        continue
+      }
+      do {
+        tasks.append(CgroupDirectory(try opened.descriptor.open("tasks", .writeOnly)))
+      } catch {
+        throw error.because(.cgroup, "cannot open `\(directory.path)/tasks`")
+      }
+    }
+    return CgroupEntrance(taskFiles: tasks, unified: unified)
+  }
+
+  private func opened(_ index: Int) throws(RuntimeError) -> CgroupDirectory {
+    if index < open.count { return open[index] }
+    return try CgroupManager.open(record.directories[index].path)
+  }
+
+  static func open(_ path: String) throws(RuntimeError) -> CgroupDirectory {
+    do {
+      return CgroupDirectory(try FileDescriptor.open(path, [.readOnly, .directory, .noFollow]))
+    } catch {
+      throw error.because(.cgroup, "cannot open the cgroup `\(path)`")
+    }
+  }
+}
+
+/// The descriptors with which a process joins the container's cgroup; they are closed with this object.
+///
+/// On v1 the process writes `0` to each `tasks` file: that moves the one writing thread, for which the kernel takes
+/// neither its global lock nor an RCU grace period. On v2 it is born in the directory (CLONE_INTO_CGROUP).
+package final class CgroupEntrance {
+  private let taskFiles: [CgroupDirectory]
+  private let unified: CgroupDirectory?
+
+  init(taskFiles: [CgroupDirectory], unified: CgroupDirectory?) {
+    self.taskFiles = taskFiles
+    self.unified = unified
+  }
+
+  package var taskFileNumbers: [Int32] { taskFiles.map { $0.descriptor.number } }
+  /// The v2 directory; nil on pure v1.
+  package var directoryNumber: Int32? { unified?.descriptor.number }
+}

@@ -1,0 +1,49 @@
+/// Where the cgroup of a container is: what the state file keeps, so that no later command works it out again.
+package struct CgroupRecord: Equatable, Sendable {
+  /// The container's directory in one hierarchy.
+  package struct Directory: Equatable, Sendable {
+    package var version: CgroupVersion
+    /// As in ``CgroupHierarchy/controllers``: the controllers of v1, empty for v2.
+    package var controllers: [String]
+    /// Absolute, as seen by the runtime.
+    package var path: String
+    /// The name under which the hierarchy is mounted (`cpu,cpuacct`).
+    package var mountName: String
+    /// The directories that were made for the container, outermost first. Only these are ever removed; the last one
+    /// is `path` unless that was there before.
+    package var made: [String]
+
+    package init(
+      version: CgroupVersion, controllers: [String], path: String, mountName: String, made: [String]
+    ) {
+      self.version = version
+      self.controllers = controllers
+      self.path = path
+      self.mountName = mountName
+      self.made = made
+    }
+
+    package var isMade: Bool { made.last == path }
+  }
+
+  /// One for each hierarchy; that of v2 last.
+  package var directories: [Directory]
+
+  package init(directories: [Directory]) {
+    self.directories = directories
+  }
+
+  /// The directory through which `controller` is used, by its name in v1.
+  package func directory(of controller: String) -> Directory? {
+    directories.first { $0.version == .v1 && $0.controllers.contains(controller) } ?? unified
+  }
+
+  package var unified: Directory? { directories.first { $0.version == .v2 } }
+
+  /// The directory by which the processes are found: that of v2, which can also kill and wait, else one that every
+  /// process is sure to be in.
+  var primary: Directory? {
+    unified ?? directories.first { $0.controllers.contains("freezer") }
+      ?? directories.first { $0.controllers.contains("pids") } ?? directories.first
+  }
+}

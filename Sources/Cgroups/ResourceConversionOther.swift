@@ -1,0 +1,121 @@
+import Diagnostics
+import OCISpec
+
+extension WriteList {
+  mutating func addBlockIO(_ blockIO: BlockIOResources) throws(RuntimeError) {
+    if let weight = blockIO.weight, weight != 0 {
+      try checkWeight(weight, "/blockIO/weight")
+      // The file that a scheduler with weights has (BFQ); else the cost model's, which has a scale of its own.
+      let isV1 = layout.version(of: "blkio") != .v2
+      try add(
+        "blkio", v1: "blkio.weight", v2: "io.bfq.weight", "\(weight)", "/blockIO/weight",
+        missing: isV1
+          ? .alternative(file: "blkio.bfq.weight", text: "\(weight)")
+          : .alternative(file: "io.weight", text: "\(WriteList.ioWeight(weight))"))
+    }
+    for (index, device) in (blockIO.weightDevice ?? []).enumerated() {
+      guard let weight = device.weight, weight != 0 else { continue }
+      let property = "/blockIO/weightDevice/\(index)"
+      try checkWeight(weight, property + "/weight")
+      let number = "\(device.major):\(device.minor)"
+      let isV1 = layout.version(of: "blkio") != .v2
+      try add(
+        "blkio", v1: "blkio.weight_device", v2: "io.bfq.weight", "\(number) \(weight)", property + "/weight",
+        missing: isV1
+          ? .alternative(file: "blkio.bfq.weight_device", text: "\(number) \(weight)")
+          : .alternative(file: "io.weight", text: "\(number) \(WriteList.ioWeight(weight))"))
+    }
+    try addThrottle(blockIO.throttleReadBpsDevice, "ReadBps", v1: "read_bps", v2: "rbps")
+    try addThrottle(blockIO.throttleWriteBpsDevice, "WriteBps", v1: "write_bps", v2: "wbps")
+    try addThrottle(blockIO.throttleReadIOPSDevice, "ReadIOPS", v1: "read_iops", v2: "riops")
+    try addThrottle(blockIO.throttleWriteIOPSDevice, "WriteIOPS", v1: "write_iops", v2: "wiops")
+  }
+
+  private func checkWeight(_ weight: UInt16, _ property: String) throws(RuntimeError) {
+    guard weight >= 10 && weight <= 1000 else {
+      throw invalid("`\(weight)` is out of range: expected 10 to 1000", property)
+    }
+  }
+
+  /// 10 to 1000 of v1 as 1 to 10000 of `io.weight`.
+  static func ioWeight(_ weight: UInt16) -> UInt64 {
+    1 + (UInt64(weight) - 10) * 9999 / 990
+  }
+
+  private mutating func addThrottle(
+    _ devices: [ThrottleDevice]?, _ name: String, v1: String, v2: String
+  ) throws(RuntimeError) {
+    let isV1 = layout.version(of: "blkio") != .v2
+    for (index, device) in (devices ?? []).enumerated() {
+      let number = "\(device.major):\(device.minor)"
+      // A rate of 0 takes the limit away; v2 has a word for that.
+      let text =
+        isV1 ? "\(number) \(device.rate)" : "\(number) \(v2)=\(device.rate == 0 ? "max" : "\(device.rate)")"
+      try add(
+        "blkio", v1: "blkio.throttle.\(v1)_device", v2: "io.max", text,
+        "/blockIO/throttle\(name)Device/\(index)/rate", isDefault: device.rate == 0)
+    }
+  }
+
+  mutating func addNetwork(_ network: NetworkResources) throws(RuntimeError) {
+    if let classID = network.classID, classID != 0 {
+      try add("net_cls", v1: "net_cls.classid", v2: "", "\(classID)", "/network/classID")
+    }
+    for (index, priority) in (network.priorities ?? []).enumerated() {
+      try add(
+        "net_prio", v1: "net_prio.ifpriomap", v2: "", "\(priority.name) \(priority.priority)",
+        "/network/priorities/\(index)")
+    }
+  }
+
+  mutating func addRDMA(_ limits: [NamedValue<RDMALimit>]) throws(RuntimeError) {
+    for limit in limits {
+      let property = "/rdma/" + WriteList.escaped(limit.name)
+      var text = limit.name
+      if let handles = limit.value.hcaHandles { text += " hca_handle=\(handles)" }
+      if let objects = limit.value.hcaObjects { text += " hca_object=\(objects)" }
+      if limit.value.hcaHandles == nil && limit.value.hcaObjects == nil {
+        throw invalid("one of hcaHandles and hcaObjects must be given", property)
+      }
+      try add("rdma", v1: "rdma.max", v2: "rdma.max", text, property)
+    }
+  }
+
+  /// Files of v2 by name. They come last and win over the other properties, as in runc.
+  mutating func addUnified(_ files: [NamedValue<String>]) throws(RuntimeError) {
+    for file in files {
+      let property = "/unified/" + WriteList.escaped(file.name)
+      let name = [UInt8](file.name.utf8)
+      guard !name.isEmpty, !name.contains(0x2F), !name.contains(0), let dot = name.firstIndex(of: 0x2E), dot > 0
+      else {
+        throw invalid("`\(file.name)` is no file of a controller: expected a name such as `memory.high`", property)
+      }
+      let controller = CgroupText.string(name[..<dot])
+      if controller == "cgroup" && !WriteList.isHarmlessCoreFile(file.name) {
+        throw invalid("`\(file.name)` is the runtime's own to write", property)
+      }
+      writes.append(
+        CgroupWrite(
+          controller: controller == "io" ? "blkio" : controller, version: .v2, file: file.name, text: file.value,
+          pointer: base + property, phase: file.name == "pids.max" ? .last : .beforeJoin))
+    }
+  }
+
+  /// The files of the core that set limits; the others move, freeze or kill processes or give controllers away.
+  private static func isHarmlessCoreFile(_ name: String) -> Bool {
+    name == "cgroup.max.depth" || name == "cgroup.max.descendants" || name == "cgroup.pressure"
+  }
+
+  /// A name as a part of a JSON pointer (RFC 6901).
+  static func escaped(_ name: String) -> String {
+    var bytes: [UInt8] = []
+    for byte in name.utf8 {
+      switch byte {
+      case 0x7E: bytes += [0x7E, 0x30]
+      case 0x2F: bytes += [0x7E, 0x31]
+      default: bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
