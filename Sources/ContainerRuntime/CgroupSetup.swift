@@ -3,25 +3,159 @@ import ContainerPlan
 import Diagnostics
 import InitChannel
 import Linux
-public import OCISpec
+import LinuxABI
+import OCISpec
 
-struct CgroupRecord { 
-  func encode(to writer: inout WireWriter) {}
-  init(from reader: inout WireReader) throws(WireError) {}
-  init() {}
+/// The cgroup of a container that is being created: worked out first, made later, removed if the creation fails.
+struct CgroupSetup {
+  private let layout: CgroupLayout
+  private let path: CgroupPath
+  private let writes: [CgroupWrite]
+  private let permissions: DevicePermissions
+  private let hasUserNamespace: Bool
+  private var manager: CgroupManager?
+  private var entrance: CgroupEntrance?
+  /// `cgroup.procs` of v2, by which stage 1 joins before it enters a user namespace.
+  private var processesFile: OpenFile?
+
+  /// Works out where and what, with no side effect; throws what the configuration asks for and this host cannot do.
+  init(_ plan: CgroupPlan, id: String, hasUserNamespace: Bool, log: LogSink) throws(RuntimeError) {
+    layout = try CgroupLayout.read()
+    path = try CgroupPath(plan.path, id: id)
+    permissions = try DevicePermissions(plan.deviceRules)
+    self.hasUserNamespace = hasUserNamespace
+    if let resources = plan.resources {
+      writes = try ResourceConversion.writes(resources, layout: layout)
+      for warning in ResourceConversion.warnings(resources) { log.warning(warning) }
+    } else {
+      writes = []
+    }
+    if layout.hierarchies.isEmpty && layout.unified == nil {
+      throw RuntimeError(.cgroup, "no cgroup file system is mounted", hint: "mount cgroup2 on /sys/fs/cgroup")
+    }
+  }
+
+  /// Makes the cgroup and sets every limit that must hold before the first process is in it.
+  mutating func make() throws(RuntimeError) {
+    let manager = try CgroupManager.create(path, layout: layout, writes: writes)
+    self.manager = manager
+    try manager.setDevices(permissions)
+    try manager.apply(writes, phase: .beforeJoin)
+    let entrance = try manager.openForJoining()
+    self.entrance = entrance
+    if hasUserNamespace, let unified = manager.record.unified {
+      do {
+        processesFile = OpenFile(try FileDescriptor.open("\(unified.path)/cgroup.procs", .writeOnly))
+      } catch {
+        throw error.because(.cgroup, "cannot open `\(unified.path)/cgroup.procs`")
+      }
+    }
+  }
+
+  /// The limit of the number of tasks, when all processes that set the container up have been started.
+  func applyLast() throws(RuntimeError) {
+    try manager?.apply(writes, phase: .last)
+  }
+
+  var record: CgroupRecord { manager?.record ?? CgroupRecord(directories: []) }
+
+  /// What the init stage joins with: the files it writes 0 to, then the directory that stage 2 is born in. The kernel
+  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, so there stage 1 joins first.
+  var files: [Int32] {
+    guard let entrance else { return [] }
+    if let processesFile { return entrance.taskFileNumbers + [processesFile.descriptor.number] }
+    return entrance.taskFileNumbers + (entrance.directoryNumber.map { [$0] } ?? [])
+  }
+
+  var hasDirectory: Bool { processesFile == nil && entrance?.directoryNumber != nil }
+  var taskFileCount: UInt32 { UInt32(files.count - (hasDirectory ? 1 : 0)) }
+
+  /// What a mount of type cgroup shows: the container's own directories.
+  var mounts: [CgroupMountSource] {
+    let directories = record.directories
+    if directories.count == 1, let only = directories.first, only.version == .v2 {
+      return [CgroupMountSource(name: "", path: only.path)]
+    }
+    var sources: [CgroupMountSource] = []
+    for directory in directories {
+      sources.append(CgroupMountSource(name: directory.mountName, path: directory.path))
+      // `cpu,cpuacct` is also found under the name of each of its controllers.
+      if directory.controllers.count > 1 {
+        for controller in directory.controllers where controller != directory.mountName {
+          sources.append(CgroupMountSource(name: controller, path: directory.mountName, isLink: true))
+        }
+      }
+    }
+    return sources
+  }
+
+  /// Removes what was made; what cannot be removed is answered.
+  func remove() -> RuntimeError? {
+    guard let manager else { return nil }
+    do {
+      try manager.killAll()
+      try manager.remove()
+      return nil
+    } catch {
+      return error
+    }
+  }
 }
-struct CgroupSetup: ~Copyable {
-  var record: CgroupRecord { CgroupRecord() }
-  var files: [Int32] { [] }
-  var taskFileCount: UInt32 { 0 }
-  var hasDirectory: Bool { false }
-  var mounts: [CgroupMountSource] { [] }
-  init(_ plan: CgroupPlan, id: String, log: LogSink) throws(RuntimeError) {}
-  mutating func make() throws(RuntimeError) {}
-  func explain(_ e: RuntimeError) -> RuntimeError { e }
-  func remove() -> RuntimeError? { nil }
-  static func isFrozen(_ r: CgroupRecord) -> Bool { false }
-  static func thaw(_ r: CgroupRecord) {}
-  static func signalAll(_ r: CgroupRecord, _ s: Int32) throws(RuntimeError) -> Bool { false }
-  static func endAll(_ r: CgroupRecord) throws(RuntimeError) {}
+
+/// An open file in a value that can only be partly made.
+private final class OpenFile {
+  let descriptor: FileDescriptor
+
+  init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+}
+
+/// What the later commands do with the cgroup of a container.
+extension CgroupRecord {
+  var isFrozen: Bool {
+    get throws(RuntimeError) { try CgroupManager(record: self).freezerState() != .thawed }
+  }
+
+  /// Ends every process that is left and removes the directories.
+  func end() throws(RuntimeError) {
+    let manager = CgroupManager(record: self)
+    try manager.killAll()
+    try manager.remove()
+  }
+
+  /// Ends every process; a frozen one is thawed so that it can end.
+  func kill() throws(RuntimeError) {
+    try CgroupManager(record: self).killAll()
+  }
+
+  func signal(_ number: Int32) throws(RuntimeError) -> Bool {
+    if number == 9 {
+      let manager = CgroupManager(record: self)
+      if try manager.processes().isEmpty { return false }
+      try manager.killAll()
+      return true
+    }
+    return try CgroupManager(record: self).signalAll(number) > 0
+  }
+
+  func encode(to writer: inout WireWriter) {
+    writer.put(list: directories) {
+      $0.put($1.version.rawValue)
+      $0.put($1.controllers)
+      $0.put($1.path)
+      $0.put($1.mountName)
+      $0.put($1.made)
+    }
+  }
+
+  init(from reader: inout WireReader) throws(WireError) {
+    self.init(
+      directories: try reader.list { (reader) throws(WireError) in
+        guard let version = CgroupVersion(rawValue: try reader.byte()) else { throw WireError.malformed }
+        let controllers = try reader.strings()
+        let path = try reader.string()
+        let mountName = try reader.string()
+        return Directory(
+          version: version, controllers: controllers, path: path, mountName: mountName, made: try reader.strings())
+      })
+  }
 }

@@ -36,7 +36,8 @@ extension ContainerRuntime {
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan.rootPath)
-    let cgroup = try CgroupSetup(plan.cgroup, id: id, log: self.options.log)
+    let cgroup = try CgroupSetup(
+      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log)
     let filter = try compileFilter(plan)
     let entry = try store.reserve(id)
     var creation = Creation(runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
@@ -50,10 +51,8 @@ extension ContainerRuntime {
 
   /// Compiled here and not in the init stage: libseccomp needs memory and time, and neither should be the container's.
   private func compileFilter(_ plan: ContainerPlan) throws(RuntimeError) -> SeccompProgram? {
-    guard let profile = plan.seccomp, let rules = try SeccompFilter.make(profile) else { return nil }
-    let program = try SeccompCompiler.compile(rules)
-    for warning in program.warnings { options.log.warning(warning) }
-    return program
+    guard let profile = plan.seccomp else { return nil }
+    return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }
 
   func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
@@ -110,7 +109,7 @@ private struct Creation: ~Copyable {
       if let failure = launch.abort() {
         runtime.options.log.warning("cannot end the init stage: \(failure.text)")
       }
-      throw cgroup.explain(error)
+      throw error
     }
   }
 
@@ -118,6 +117,8 @@ private struct Creation: ~Copyable {
     _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
   ) throws(RuntimeError) -> SpawnedProcess {
     try launch.prepare(plan.namespaces)
+    // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
+    try cgroup.applyLast()
     record.pid = launch.initProcess.pid
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0

@@ -38,29 +38,35 @@ extension ContainerRuntime {
         hint: "`kill` it first, or use `delete --force`")
     }
     if status != .stopped { try killProcess(record) }
-    try CgroupSetup.endAll(record.cgroup)
+    try record.cgroup.end()
   }
 
   /// Ends process 1 and waits for its end by event. With a pid namespace the kernel ends all others before it.
   private func killProcess(_ record: ContainerRecord) throws(RuntimeError) {
-    do throws(RuntimeError) {
-      let process = try openProcess(record)
-      do throws(SystemError) {
-        // A frozen process of v1 takes no signal until it is thawed.
-        try process.sendSignal(9)
-        CgroupSetup.thaw(record.cgroup)
-        if try !Poll.wait(process, for: Poll.readable, timeout: ContainerRuntime.endTimeout) {
-          throw SystemError("poll", .timedOut, "process \(record.pid)")
-        }
-      } catch {
-        if error.errno == .noProcess { return }
-        throw error.because(.processesRemain, "cannot end process \(record.pid) of `\(record.id)`")
-      }
+    let process: FileDescriptor
+    do {
+      process = try openProcess(record)
     } catch {
       // It ended by itself meanwhile.
       if error.code == .containerNotRunning { return }
       throw error
     }
+    do throws(SystemError) {
+      try process.sendSignal(9)
+    } catch {
+      if error.errno == .noProcess { return }
+      throw error.because(.processesRemain, "cannot end process \(record.pid) of `\(record.id)`")
+    }
+    // A frozen process of v1 takes no signal until it is thawed.
+    if try record.cgroup.isFrozen { try record.cgroup.kill() }
+    do {
+      if try Poll.wait(process, for: Poll.readable, timeout: ContainerRuntime.endTimeout) { return }
+    } catch {
+      throw error.because(.processesRemain, "cannot wait for the end of process \(record.pid)")
+    }
+    throw RuntimeError(
+      .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
+      hint: "it may be in an uninterruptible call: see /proc/\(record.pid)/stack")
   }
 
   /// How long a killed process may take to end, in milliseconds.

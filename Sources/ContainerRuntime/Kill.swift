@@ -13,7 +13,7 @@ extension ContainerRuntime {
     // pipes waits for ever: as in runc it goes to all.
     if all || (signal == 9 && !record.hasPidNamespace) {
       // Also where the first process is gone: without a pid namespace others may live on.
-      if try CgroupSetup.signalAll(record.cgroup, signal) { return }
+      if try record.cgroup.signal(signal) { return }
     }
     let process = try openProcess(record)
     do {

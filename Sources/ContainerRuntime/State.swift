@@ -52,7 +52,7 @@ extension ContainerRuntime {
     if record.pid == 0 { return try isBeingCreated(entry) ? .creating : .stopped }
     guard try isAlive(record) else { return .stopped }
     if try waitsForStart(entry) { return .created }
-    return CgroupSetup.isFrozen(record.cgroup) ? .paused : .running
+    return try record.cgroup.isFrozen ? .paused : .running
   }
 
   /// Whether the very process that was created still lives: a pid is used again, a pid with its start time is not.
