@@ -6,8 +6,8 @@ import LinuxABI
 ///
 /// podman reads the whole of `--log` as one JSON object: without `--debug` nothing but the error that ends the program
 /// is written there. Warnings go to stderr, where managers pass them on.
-final class Logger: LogSink {
-  let level: LogLevel
+final class Logger: Sendable {
+  private let level: LogLevel
   private let format: LogFormat
   private let path: String
   /// The log file; its number is -1 where there is none and everything goes to stderr.
@@ -48,8 +48,12 @@ final class Logger: LogSink {
     toStandardError(LogRecord.printable(record.message) + "\n")
   }
 
-  func write(_ level: LogLevel, _ message: String) {
-    if level > self.level { return }
+  /// What the library writes to.
+  var sink: LogSink {
+    LogSink(level: level) { [self] level, message in write(level, message) }
+  }
+
+  private func write(_ level: LogLevel, _ message: String) {
     let record = LogRecord(level, message, at: Clock.now().seconds)
     guard file.number >= 0 else {
       return toStandardError(record.line(format))

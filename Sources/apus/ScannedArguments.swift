@@ -86,7 +86,10 @@ struct ScannedArguments: Equatable, Sendable {
       return flag
     }
     if name == "help" || name == "h" { return .help }
-    throw RuntimeError(.usage, "flag provided but not defined: -\(name)")
+    let isGlobal = GlobalOptions.flags.contains { $0.name == name }
+    throw RuntimeError(
+      .usage, "flag provided but not defined: -\(name)",
+      hint: isGlobal ? "`--\(name)` is a global flag, which stands before the command" : "")
   }
 
   private static func boolean(_ text: String, _ flag: FlagSpecification) throws(RuntimeError) -> Bool {

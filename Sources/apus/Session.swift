@@ -17,6 +17,6 @@ struct Session {
         throw error.because(.usage, "cannot tell where the state directory is", field: "--root")
       }
     }
-    return ContainerRuntime(RuntimeOptions(root: root, log: log))
+    return ContainerRuntime(RuntimeOptions(root: root, log: log.sink))
   }
 }

@@ -59,7 +59,7 @@ struct SpecCommand: Equatable, Sendable {
     do {
       try directory.unlink("config.json")
     } catch {
-      session.log.warning("an incomplete `config.json` is left: \(error.text)")
+      session.log.sink.warning("an incomplete `config.json` is left: \(error.text)")
     }
   }
 }
