@@ -87,6 +87,9 @@ let package = Package(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
+    .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["IntegrationSupport"], swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )

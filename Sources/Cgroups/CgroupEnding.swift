@@ -79,7 +79,9 @@ extension CgroupManager {
       do {
         try target.process.descriptor.sendSignal(signal)
       } catch {
-        if error.errno != .noProcess { throw error.because(.signalling, "cannot signal process \(target.pid)") }
+        if error.errno != .noProcess {
+          throw error.because(.signalling, "cannot signal process \(target.pid)")
+        }
       }
     }
     return targets.count

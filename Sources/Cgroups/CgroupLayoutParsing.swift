@@ -33,7 +33,9 @@ extension CgroupLayout {
   /// Works out the layout from the texts of /proc/self/mountinfo and /proc/self/cgroup.
   package init(mountinfo: [UInt8], ownCgroups: [UInt8]) throws(RuntimeError) {
     let mounts = CgroupText.lines(mountinfo).compactMap { MountLine($0) }
-    let visible = mounts.filter { ($0.isCgroup1 || $0.isCgroup2) && CgroupLayout.isVisible($0, among: mounts) }
+    let visible = mounts.filter {
+      ($0.isCgroup1 || $0.isCgroup2) && CgroupLayout.isVisible($0, among: mounts)
+    }
     self.init(hierarchies: [], unified: nil)
     for line in CgroupText.lines(ownCgroups) {
       guard let entry = OwnCgroup(line) else {
@@ -86,7 +88,8 @@ extension CgroupLayout {
     // The lowest mount at `/` is the one whose parent is not shown (a chroot or the root of the namespace).
     guard
       var current = mounts.first(where: { line in
-        line.mountPoint.elementsEqual("/".utf8) && !mounts.contains { $0.id == line.parent && $0.id != line.id }
+        line.mountPoint.elementsEqual("/".utf8)
+          && !mounts.contains { $0.id == line.parent && $0.id != line.id }
       })
     else { return true }
     var end = path.startIndex

@@ -36,7 +36,8 @@ struct CgroupMaker {
     do throws(SystemError) {
       let root = try FileDescriptor.open(hierarchy.mountPoint, [.readOnly, .directory])
       try makeDirectories(root)
-      let leaf = CgroupDirectory(try root.open(relative(components.count), [.readOnly, .directory, .noFollow]))
+      let leaf = CgroupDirectory(
+        try root.open(relative(components.count), [.readOnly, .directory, .noFollow]))
       let isNew = made.contains(components.count)
       if !isNew { try refuseOccupied(leaf.descriptor, path) }
       if made.count < components.count { try refuseFrozen(leaf.descriptor, path, layout) }

@@ -107,7 +107,8 @@ package final class CgroupManager {
     }
     guard let index = record.directories.firstIndex(where: { $0.version == .v2 }) else {
       throw RuntimeError(
-        .cgroupLimit, "the controller `devices` is not mounted on this machine", field: DevicePermissions.pointer)
+        .cgroupLimit, "the controller `devices` is not mounted on this machine",
+        field: DevicePermissions.pointer)
     }
     do {
       try DeviceFilter.attach(

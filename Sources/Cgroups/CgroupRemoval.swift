@@ -63,7 +63,8 @@ extension CgroupManager {
       // The removal is what failed; why the look at it failed as well adds nothing.
       return cause.because(.cleanup, "cannot remove the cgroup `\(path)`")
     }
-    return cause.because(.cleanup, "cannot remove the cgroup `\(path)`, which holds no process that is seen from here")
+    return cause.because(
+      .cleanup, "cannot remove the cgroup `\(path)`, which holds no process that is seen from here")
   }
 }
 

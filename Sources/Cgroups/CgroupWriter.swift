@@ -50,7 +50,9 @@ enum CgroupWriter {
     do {
       try directory.writeFile(write.file, write.text)
     } catch {
-      guard error.errno == .noEntry, error.call == "openat" else { throw failure(write, error, directory, path) }
+      guard error.errno == .noEntry, error.call == "openat" else {
+        throw failure(write, error, directory, path)
+      }
       switch write.missing {
       case .fails: throw failure(write, error, directory, path)
       case .ignored: return
@@ -77,6 +79,7 @@ enum CgroupWriter {
       hint = "the cgroup uses more than that already"
     }
     return cause.because(
-      .cgroupLimit, "cannot write `\(write.text)` to `\(path)/\(write.file)`", field: write.pointer, hint: hint)
+      .cgroupLimit, "cannot write `\(write.text)` to `\(path)/\(write.file)`", field: write.pointer,
+      hint: hint)
   }
 }

@@ -21,7 +21,8 @@ enum DeviceFilter {
     } catch {
       throw error.because(
         .cgroupLimit, "cannot load the device filter", field: DevicePermissions.pointer,
-        hint: error.errno == .notPermitted ? "loading one needs CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN" : "")
+        hint: error.errno == .notPermitted
+          ? "loading one needs CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN" : "")
     }
   }
 }

@@ -72,7 +72,8 @@ package struct DevicePermissions: Equatable, Sendable {
       case "c": kind = .character
       default:
         throw RuntimeError(
-          .configInvalid, "unknown device type `\(rule.type ?? "")`: expected a, b or c", field: field + "/type")
+          .configInvalid, "unknown device type `\(rule.type ?? "")`: expected a, b or c",
+          field: field + "/type")
       }
       self.rules.append(
         DevicePermission(

@@ -1,7 +1,6 @@
 package import Diagnostics
 package import OCISpec
 
-
 /// `linux.resources` as writes to the files of a cgroup: a pure function of the document and the layout. The rules of
 /// the device controller are not among them, see ``DevicePermissions``.
 package enum ResourceConversion {
@@ -142,7 +141,8 @@ extension WriteList {
       // No reservation is an endless soft limit in v1, and no protection at all in v2.
       try add(
         "memory", v1: "memory.soft_limit_in_bytes", v2: "memory.low",
-        reservation == -1 && !isV1 ? "0" : "\(reservation)", "/memory/reservation", isDefault: reservation == -1)
+        reservation == -1 && !isV1 ? "0" : "\(reservation)", "/memory/reservation",
+        isDefault: reservation == -1)
     }
     if let swappiness = memory.swappiness, layout.version(of: "memory") == .v1 {
       guard swappiness <= 100 else {
@@ -157,7 +157,9 @@ extension WriteList {
 
   private func memoryValue(_ value: Int64?, _ property: String) throws(RuntimeError) -> Int64? {
     guard let value, value != 0 else { return nil }
-    if value < -1 { throw invalid("`\(value)` is out of range: expected bytes, or -1 for no limit", property) }
+    if value < -1 {
+      throw invalid("`\(value)` is out of range: expected bytes, or -1 for no limit", property)
+    }
     return value
   }
 
@@ -213,7 +215,8 @@ extension WriteList {
       // A kernel without swap accounting has no such file, and nothing to limit or to free.
       let harmless = swapOnly == -1 || swapOnly == 0
       try add(
-        "memory", v1: "", v2: "memory.swap.max", text(swapOnly), swap == nil ? "/memory/limit" : "/memory/swap",
+        "memory", v1: "", v2: "memory.swap.max", text(swapOnly),
+        swap == nil ? "/memory/limit" : "/memory/swap",
         isDefault: swapOnly == -1, missing: harmless ? .ignored : .fails)
     }
     if let limit {
@@ -224,7 +227,8 @@ extension WriteList {
   mutating func addPids(_ pids: PidsResources) throws(RuntimeError) {
     guard let limit = pids.limit else { return }
     if limit < -1 {
-      throw invalid("`\(limit)` is out of range: expected a number of tasks, or -1 for no limit", "/pids/limit")
+      throw invalid(
+        "`\(limit)` is out of range: expected a number of tasks, or -1 for no limit", "/pids/limit")
     }
     try add(
       "pids", v1: "pids.max", v2: "pids.max", limit == -1 ? "max" : "\(limit)", "/pids/limit",

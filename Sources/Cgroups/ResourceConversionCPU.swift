@@ -29,7 +29,9 @@ extension WriteList {
     }
     // After the weight, which an idle cgroup refuses.
     if let idle = cpu.idle {
-      guard idle == 0 || idle == 1 else { throw invalid("`\(idle)` is out of range: expected 0 or 1", "/cpu/idle") }
+      guard idle == 0 || idle == 1 else {
+        throw invalid("`\(idle)` is out of range: expected 0 or 1", "/cpu/idle")
+      }
       try add("cpu", v1: "cpu.idle", v2: "cpu.idle", "\(idle)", "/cpu/idle", isDefault: idle == 0)
     }
   }
@@ -49,7 +51,8 @@ extension WriteList {
       }
     } else {
       if period != 0 {
-        try add("cpu", v1: "cpu.cfs_period_us", v2: "", "\(period)", "/cpu/period", isDefault: period == 100_000)
+        try add(
+          "cpu", v1: "cpu.cfs_period_us", v2: "", "\(period)", "/cpu/period", isDefault: period == 100_000)
       }
       if quota != 0 {
         try add("cpu", v1: "cpu.cfs_quota_us", v2: "", "\(quota)", "/cpu/quota", isDefault: quota == -1)

@@ -86,9 +86,11 @@ extension WriteList {
     for file in files {
       let property = "/unified/" + WriteList.escaped(file.name)
       let name = [UInt8](file.name.utf8)
-      guard !name.isEmpty, !name.contains(0x2F), !name.contains(0), let dot = name.firstIndex(of: 0x2E), dot > 0
+      guard !name.isEmpty, !name.contains(0x2F), !name.contains(0), let dot = name.firstIndex(of: 0x2E),
+        dot > 0
       else {
-        throw invalid("`\(file.name)` is no file of a controller: expected a name such as `memory.high`", property)
+        throw invalid(
+          "`\(file.name)` is no file of a controller: expected a name such as `memory.high`", property)
       }
       let controller = CgroupText.string(name[..<dot])
       if controller == "cgroup" && !WriteList.isHarmlessCoreFile(file.name) {
@@ -96,7 +98,8 @@ extension WriteList {
       }
       writes.append(
         CgroupWrite(
-          controller: controller == "io" ? "blkio" : controller, version: .v2, file: file.name, text: file.value,
+          controller: controller == "io" ? "blkio" : controller, version: .v2, file: file.name,
+          text: file.value,
           pointer: base + property, phase: file.name == "pids.max" ? .last : .beforeJoin))
     }
   }

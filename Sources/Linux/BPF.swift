@@ -4,6 +4,11 @@ public import Diagnostics
 /// bpf(2), as far as the device controller of cgroup v2 needs it.
 public enum BPF {
   private static let deviceAttachType: UInt32 = 6  // BPF_CGROUP_DEVICE
+  private static let loadCommand: Int32 = 5  // BPF_PROG_LOAD
+  private static let attachCommand: Int32 = 8  // BPF_PROG_ATTACH
+  private static let detachCommand: Int32 = 9  // BPF_PROG_DETACH
+  private static let openCommand: Int32 = 13  // BPF_PROG_GET_FD_BY_ID
+  private static let queryCommand: Int32 = 16  // BPF_PROG_QUERY
 
   /// Loads a program of type BPF_PROG_TYPE_CGROUP_DEVICE; `instructions` holds 8 bytes for each.
   public static func loadDeviceProgram(_ instructions: [UInt8]) throws(SystemError) -> FileDescriptor {
@@ -17,7 +22,7 @@ public enum BPF {
       license.withUnsafeBufferPointer { license in
         attributes.set(8, program.baseAddress)
         attributes.set(16, license.baseAddress)
-        return attributes.call(5 /* BPF_PROG_LOAD */)
+        return attributes.call(loadCommand)
       }
     }
     return FileDescriptor(owning: Int32(try check("bpf", result, "BPF_PROG_LOAD")))
@@ -34,7 +39,7 @@ public enum BPF {
     attributes.set(8, deviceAttachType)
     attributes.set(12, UInt32(replaced == nil ? 2 : 6))  // BPF_F_ALLOW_MULTI, BPF_F_REPLACE
     if let replaced { attributes.set(16, UInt32(bitPattern: replaced)) }
-    try check("bpf", attributes.call(8 /* BPF_PROG_ATTACH */), "BPF_PROG_ATTACH")
+    try check("bpf", attributes.call(attachCommand), "BPF_PROG_ATTACH")
   }
 
   public static func detachDeviceProgram(
@@ -44,7 +49,7 @@ public enum BPF {
     attributes.set(0, UInt32(bitPattern: cgroup.number))
     attributes.set(4, UInt32(bitPattern: program.number))
     attributes.set(8, deviceAttachType)
-    try check("bpf", attributes.call(9 /* BPF_PROG_DETACH */), "BPF_PROG_DETACH")
+    try check("bpf", attributes.call(detachCommand), "BPF_PROG_DETACH")
   }
 
   /// The device programs attached to this very cgroup, oldest first.
@@ -59,7 +64,7 @@ public enum BPF {
     attributes.set(24, UInt32(ids.count))
     let result = ids.withUnsafeMutableBufferPointer { buffer in
       attributes.set(16, UnsafePointer(buffer.baseAddress))
-      return attributes.call(16 /* BPF_PROG_QUERY */)
+      return attributes.call(queryCommand)
     }
     try check("bpf", result, "BPF_PROG_QUERY")
     return [UInt32](ids.prefix(min(ids.count, Int(attributes.word(24)))))
@@ -68,7 +73,8 @@ public enum BPF {
   public static func program(id: UInt32) throws(SystemError) -> FileDescriptor {
     var attributes = Attributes()
     attributes.set(0, id)
-    return FileDescriptor(owning: Int32(try check("bpf", attributes.call(13), "BPF_PROG_GET_FD_BY_ID")))
+    let number = try check("bpf", attributes.call(openCommand), "BPF_PROG_GET_FD_BY_ID")
+    return FileDescriptor(owning: Int32(number))
   }
 
   /// `union bpf_attr`. The buffer is larger than the size that is passed: kernels 6.17 to 7.1 store results of

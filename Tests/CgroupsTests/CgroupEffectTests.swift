@@ -27,7 +27,9 @@ private final class Folder {
   func write(_ name: String, _ text: String) throws {
     try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
   }
-  func read(_ name: String) throws -> String { try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8) }
+  func read(_ name: String) throws -> String {
+    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
+  }
   func makeDirectory(_ name: String) throws {
     try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
   }
@@ -196,6 +198,7 @@ private final class Folder {
     #expect(try folder.read("a/cpuset.cpus").hasPrefix("0-3"))
     #expect(try folder.read("a/b/cpuset.cpus").hasPrefix("0-3"))
     #expect(try folder.read("a/b/cpuset.mems") == "", "it is about to be written")
-    #expect(manager.record.directories[0].mountName == folder.path.split(separator: "/").last.map(String.init))
+    #expect(
+      manager.record.directories[0].mountName == folder.path.split(separator: "/").last.map(String.init))
   }
 }

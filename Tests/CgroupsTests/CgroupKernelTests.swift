@@ -19,8 +19,8 @@ struct CgroupKernelTests {
   }
 
   /// A process in the container's cgroup: it joins as the init stage does on v1, by `cgroup.procs` on v2.
-  private func start(_ manager: CgroupManager, _ command: String) throws -> Process {
-    let process = Process()
+  private func start(_ manager: CgroupManager, _ command: String) throws -> Foundation.Process {
+    let process = Foundation.Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     let joins = manager.record.directories.map { directory in
       "echo 0 > \(directory.path)/\(directory.version == .v1 ? "tasks" : "cgroup.procs") || exit 9"
@@ -38,14 +38,19 @@ struct CgroupKernelTests {
     return false
   }
 
-  private func create(_ name: String, _ resources: Resources = Resources()) throws -> (CgroupManager, [CgroupWrite]) {
+  private func create(_ name: String, _ resources: Resources = Resources()) throws -> (
+    CgroupManager, [CgroupWrite]
+  ) {
     let writes = try ResourceConversion.writes(resources, layout: layout)
-    let manager = try CgroupManager.create(CgroupPath("\(prefix)/\(name)", id: name), layout: layout, writes: writes)
+    let manager = try CgroupManager.create(
+      CgroupPath("\(prefix)/\(name)", id: name), layout: layout, writes: writes)
     try manager.apply(writes, phase: .beforeJoin)
     return (manager, writes)
   }
 
-  private func value(_ manager: CgroupManager, _ controller: String, _ v1: String, _ v2: String) throws -> String {
+  private func value(_ manager: CgroupManager, _ controller: String, _ v1: String, _ v2: String) throws
+    -> String
+  {
     let directory = try #require(manager.record.directory(of: controller))
     let file = directory.version == .v1 ? v1 : v2
     return try String(contentsOfFile: "\(directory.path)/\(file)", encoding: .utf8)
@@ -84,7 +89,9 @@ struct CgroupKernelTests {
       #expect(try value(manager, "memory", "memory.soft_limit_in_bytes", "memory.low") == "\(32 << 20)")
     }
     if try has("cpu") {
-      #expect(try value(manager, "cpu", "cpu.shares", "cpu.weight") == (layout.version(of: "cpu") == .v1 ? "512" : "59"))
+      #expect(
+        try value(manager, "cpu", "cpu.shares", "cpu.weight")
+          == (layout.version(of: "cpu") == .v1 ? "512" : "59"))
       #expect(try value(manager, "cpu", "cpu.cfs_burst_us", "cpu.max.burst") == "10000")
     }
     if try has("pids") { #expect(try value(manager, "pids", "pids.max", "pids.max") == "7") }
@@ -92,9 +99,12 @@ struct CgroupKernelTests {
       let limit = try value(manager, "hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max")
       #expect(limit == "\(4 << 20)")
       #expect(
-        try value(manager, "hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "hugetlb.2MB.rsvd.max") == "\(4 << 20)")
+        try value(manager, "hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "hugetlb.2MB.rsvd.max")
+          == "\(4 << 20)")
     }
-    if try has("blkio") { #expect(try value(manager, "blkio", "blkio.bfq.weight", "io.bfq.weight").contains("20")) }
+    if try has("blkio") {
+      #expect(try value(manager, "blkio", "blkio.bfq.weight", "io.bfq.weight").contains("20"))
+    }
     try manager.remove()
     #expect(!exists(manager))
   }
@@ -116,7 +126,8 @@ struct CgroupKernelTests {
       ("exec 3</dev/urandom", false), ("mknod /tmp/apus-cgtest-node c 1 3", true),
       ("mknod /tmp/apus-cgtest-node c 1 5", false),
     ] {
-      let process = try start(manager, "(\(command)) 2>&- && r=0 || r=1; rm -f /tmp/apus-cgtest-node; exit $r")
+      let process = try start(
+        manager, "(\(command)) 2>&- && r=0 || r=1; rm -f /tmp/apus-cgtest-node; exit $r")
       process.waitUntilExit()
       #expect(process.terminationStatus == (passes ? 0 : 1), "\(command)")
     }
@@ -156,7 +167,7 @@ struct CgroupKernelTests {
     #expect(try later.waitUntilEmpty(milliseconds: 3000))
     print("killed and empty after \(Clock.monotonicMilliseconds() - begin) ms")
     process.waitUntilExit()
-    #expect(process.terminationReason == .uncaughtSignal)
+    #expect(process.terminationReason == Foundation.Process.TerminationReason.uncaughtSignal)
     try later.remove()
     #expect(!exists(later))
   }
@@ -164,7 +175,8 @@ struct CgroupKernelTests {
   @Test func forkBombIsKilled() throws {
     let (manager, _) = try create("bomb")
     defer { try? manager.remove() }
-    _ = try start(manager, "f() { f & sleep 0.02; f & }; for i in 1 2 3; do (while :; do sleep 0.01 & done) & done; wait")
+    _ = try start(
+      manager, "f() { f & sleep 0.02; f & }; for i in 1 2 3; do (while :; do sleep 0.01 & done) & done; wait")
     #expect(waitFor { ((try? manager.processes().count) ?? 0) > 3 })
     try manager.killAll()
     #expect(try manager.waitUntilEmpty(milliseconds: 3000))

@@ -88,7 +88,9 @@ import Testing
 }
 
 @Suite struct CgroupPathTests {
-  private func below(_ path: String?, own: String, root: String = "/", _ kind: CgroupLayout.Kind) throws -> String {
+  private func below(_ path: String?, own: String, root: String = "/", _ kind: CgroupLayout.Kind) throws
+    -> String
+  {
     let hierarchy = CgroupHierarchy(
       version: kind == .v2 ? .v2 : .v1, mountPoint: "/m", mountRoot: root, ownPath: own)
     return try CgroupPath(path, id: "box").below(hierarchy, kind: kind).joined(separator: "/")

@@ -6,7 +6,10 @@ import Testing
 
 /// Executes the few instructions that device programs are made of.
 struct BPFInterpreter {
-  enum Failure: Error { case unknown(UInt8), outOfBounds, endless }
+  enum Failure: Error {
+    case unknown(UInt8)
+    case outOfBounds, endless
+  }
 
   static func run(_ bytes: [UInt8], context: [UInt32]) throws -> UInt64 {
     var registers = [UInt64](repeating: 0, count: 11)
@@ -70,7 +73,8 @@ struct DeviceListV1 {
   func permits(_ kind: Character, _ major: Int, _ minor: Int, _ access: String) -> Bool {
     let wanted = Set(access)
     let matching = exceptions.filter {
-      $0.kind == kind && ($0.major == "*" || $0.major == "\(major)") && ($0.minor == "*" || $0.minor == "\(minor)")
+      $0.kind == kind && ($0.major == "*" || $0.major == "\(major)")
+        && ($0.minor == "*" || $0.minor == "\(minor)")
     }
     return allows
       ? !matching.contains { !$0.access.isDisjoint(with: wanted) }
@@ -111,7 +115,9 @@ private func rule(_ text: String) -> DeviceRule {
   static let requests: [(Character, Int, Int, String)] = {
     var list: [(Character, Int, Int, String)] = []
     for kind: Character in ["b", "c"] {
-      for (major, minor) in [(1, 3), (1, 5), (5, 0), (8, 0), (8, 3), (136, 0), (4_294_967_295, 4_294_967_295)] {
+      for (major, minor) in [
+        (1, 3), (1, 5), (5, 0), (8, 0), (8, 3), (136, 0), (4_294_967_295, 4_294_967_295),
+      ] {
         for access in ["r", "w", "m", "rw"] { list.append((kind, major, minor, access)) }
       }
     }
@@ -151,7 +157,9 @@ private func rule(_ text: String) -> DeviceRule {
   /// Rules in which v1 cannot say what is meant; they are refused there, see below.
   static let notOnV1: Set<[String]> = [["+a", "-a *:3 rw", "+c 1:3 r"], ["+a", "-b *:* rwm", "+b 8:0 rwm"]]
 
-  @Test(arguments: sets.filter { !notOnV1.contains($0) }) func linesAnswerAsTheRulesSay(_ set: [String]) throws {
+  @Test(arguments: sets.filter { !notOnV1.contains($0) }) func linesAnswerAsTheRulesSay(_ set: [String])
+    throws
+  {
     let rules = set.map { rule($0) }
     var list = DeviceListV1()
     for line in try DevicePermissions(rules).linesV1() { list.write(line.file, line.text) }
@@ -169,7 +177,8 @@ private func rule(_ text: String) -> DeviceRule {
       let rules = (0..<Int.random(in: 1...6, using: &generator)).map { _ in
         DeviceRule(
           allow: Bool.random(using: &generator), type: ["a", "b", "c"].randomElement(using: &generator),
-          major: [-1, 1, 8].randomElement(using: &generator), minor: [-1, 0, 3].randomElement(using: &generator),
+          major: [-1, 1, 8].randomElement(using: &generator),
+          minor: [-1, 0, 3].randomElement(using: &generator),
           access: ["r", "w", "m", "rw", "rwm"].randomElement(using: &generator))
       }
       let permissions = try DevicePermissions(rules)
@@ -183,7 +192,8 @@ private func rule(_ text: String) -> DeviceRule {
       }
       for request in DevicePermissionTests.requests {
         let meant = expected(rules, request)
-        #expect(try BPFInterpreter.run(program.bytes, context: context(request)) == (meant ? 1 : 0), "\(rules)")
+        #expect(
+          try BPFInterpreter.run(program.bytes, context: context(request)) == (meant ? 1 : 0), "\(rules)")
         // Where two exceptions overlap and none covers the other, v1 adds nothing up: it may deny more, never less.
         if let list, list.permits(request.0, request.1, request.2, request.3) {
           #expect(meant, "\(rules) \(request)")
@@ -217,7 +227,8 @@ private func rule(_ text: String) -> DeviceRule {
   }
 
   @Test(arguments: [
-    (DeviceRule(allow: true, type: "p"), "/type"), (DeviceRule(allow: true, type: "c", access: "rx"), "/access"),
+    (DeviceRule(allow: true, type: "p"), "/type"),
+    (DeviceRule(allow: true, type: "c", access: "rx"), "/access"),
     (DeviceRule(allow: true, major: -2), "/major"), (DeviceRule(allow: true, minor: 1 << 33), "/minor"),
   ])
   func badRuleIsRefused(_ rule: DeviceRule, _ property: String) {

@@ -50,11 +50,13 @@ struct Row: CustomTestStringConvertible, Sendable {
       v1: ["~memory.memsw.limit_in_bytes=-1", "memory.limit_in_bytes=4096"],
       v2: ["~memory.swap.max=max", "memory.max=4096"]),
     .memory(
-      "reservation", .init(reservation: 4096), v1: ["memory.soft_limit_in_bytes=4096"], v2: ["memory.low=4096"]),
+      "reservation", .init(reservation: 4096), v1: ["memory.soft_limit_in_bytes=4096"],
+      v2: ["memory.low=4096"]),
     .memory(
       "no reservation", .init(reservation: -1), v1: ["~memory.soft_limit_in_bytes=-1"], v2: ["~memory.low=0"]),
     .memory(
-      "defaults", .init(swappiness: nil, disableOOMKiller: false, useHierarchy: false, checkBeforeUpdate: false),
+      "defaults",
+      .init(swappiness: nil, disableOOMKiller: false, useHierarchy: false, checkBeforeUpdate: false),
       v1: [], v2: []),
     .memory("kernel memory is ignored", .init(kernel: 4096, kernelTCP: 4096), v1: [], v2: []),
     .cpu("shares", .init(shares: 512), v1: ["cpu.shares=512"], v2: ["cpu.weight=59"]),
@@ -87,8 +89,12 @@ struct Row: CustomTestStringConvertible, Sendable {
       v1: ["hugetlb.2MB.limit_in_bytes=0", "hugetlb.2MB.rsvd.limit_in_bytes=0"],
       v2: ["hugetlb.2MB.max=0", "hugetlb.2MB.rsvd.max=0"]),
     Row(
-      "weights", Resources(blockIO: .init(weight: 10, weightDevice: [.init(major: 8, minor: 0, weight: 1000)])),
-      v1: ["blkio.weight=10|blkio.bfq.weight=10", "blkio.weight_device=8:0 1000|blkio.bfq.weight_device=8:0 1000"],
+      "weights",
+      Resources(blockIO: .init(weight: 10, weightDevice: [.init(major: 8, minor: 0, weight: 1000)])),
+      v1: [
+        "blkio.weight=10|blkio.bfq.weight=10",
+        "blkio.weight_device=8:0 1000|blkio.bfq.weight_device=8:0 1000",
+      ],
       v2: ["io.bfq.weight=10|io.weight=1", "io.bfq.weight=8:0 1000|io.weight=8:0 10000"]),
     Row(
       "throttles",
@@ -187,7 +193,9 @@ struct Row: CustomTestStringConvertible, Sendable {
     #expect(error?.field == "/linux/resources/unified")
   }
 
-  @Test(arguments: ["a/b", "", "noDot", ".x", "cgroup.procs", "cgroup.kill", "cgroup.subtree_control", "../x"])
+  @Test(arguments: [
+    "a/b", "", "noDot", ".x", "cgroup.procs", "cgroup.kill", "cgroup.subtree_control", "../x",
+  ])
   func badUnifiedNameIsRefused(_ name: String) {
     #expect(throws: RuntimeError.self) {
       try ResourceConversion.writes(Resources(unified: [NamedValue(name, "1")]), layout: Layouts.v2)

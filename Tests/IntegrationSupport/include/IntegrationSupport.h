@@ -1,0 +1,38 @@
+// Calls that the harness of the integration tests needs and Swift cannot reach: variadic ones, and newer ones.
+#ifndef INTEGRATION_SUPPORT_H
+#define INTEGRATION_SUPPORT_H
+
+/// PR_SET_CHILD_SUBREAPER: containers that outlive the runtime become children of this process.
+int support_become_subreaper(void);
+
+/// pidfd_open(2); the descriptor is readable once the process has ended.
+int support_pidfd_open(int pid);
+
+/// A process with `descriptors` as its descriptors 0, 1, 2, …, and no others; its id, or the negated errno.
+int support_spawn(
+  const char *path, char *const arguments[], char *const environment[], const char *directory,
+  const int *descriptors, int count);
+
+/// pipe2(2), close-on-exec.
+int support_pipe(int ends[2]);
+
+/// A file in memory that holds `length` bytes, read from its beginning.
+int support_memory_file(const void *bytes, unsigned long length);
+
+/// open(2) of a named pipe or file without waiting for the other end.
+int support_open_nonblocking(const char *path, int flags);
+
+/// fcntl(2) F_SETFL O_NONBLOCK.
+int support_set_nonblocking(int descriptor);
+
+/// mount(2) and umount2(2), which the Glibc module leaves out.
+int support_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data);
+int support_unmount(const char *target);
+
+/// MS_SHARED on a mount point.
+int support_make_shared(const char *target);
+
+/// The exit code of a wait status, or 128 plus the number of the signal.
+int support_exit_code(int status);
+
+#endif

@@ -1,0 +1,140 @@
+import Foundation
+
+/// What a runtime could leave behind on the host.
+struct Snapshot {
+  private let parts: [(name: String, entries: Set<String>)]
+
+  init(stateRoot: String) {
+    parts = [
+      ("mount", Set(Snapshot.lines(of: "/proc/self/mountinfo"))),
+      ("cgroup", Set(Cgroups.leftovers())),
+      ("process", Set(Processes.descendants().map { "\($0.id) \($0.command)" })),
+      ("state", Set(Snapshot.tree(stateRoot, skipping: Snapshot.caches))),
+      ("file in /run", TestRun.isPrivate ? Set(Snapshot.tree("/run", skipping: Snapshot.caches)) : []),
+    ]
+  }
+
+  /// One line for each thing that is there now and was not, or the other way round.
+  func differences(from earlier: Snapshot) -> [String] {
+    zip(parts, earlier.parts).flatMap { now, before in
+      now.entries.subtracting(before.entries).sorted().map { "left over: \(now.name) \($0)" }
+        + before.entries.subtracting(now.entries).sorted().map { "gone: \(now.name) \($0)" }
+    }
+  }
+
+  /// A peer's own cache is not a left-over: crun keeps compiled seccomp profiles, and both keep their folder.
+  private static let caches: Set<String> = [".cache", "crun", "runc", "lock", "systemd"]
+
+  private static func lines(of path: String) -> [String] {
+    ((try? Files.read(path)) ?? "").split(separator: "\n").map(String.init)
+  }
+
+  private static func tree(_ root: String, skipping: Set<String>) -> [String] {
+    var found: [String] = []
+    for name in Files.names(in: root) where !(Runtime.current.isPeer && skipping.contains(name)) {
+      found.append("\(root)/\(name)")
+      var status = stat()
+      if lstat("\(root)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+        found += tree("\(root)/\(name)", skipping: [])
+      }
+    }
+    return found
+  }
+}
+
+/// The cgroups of this run, on every hierarchy that is mounted.
+enum Cgroups {
+  /// The paths of the mounted hierarchies with their controllers, from the mount table.
+  static func hierarchies() -> [(path: String, options: [Substring])] {
+    ((try? Files.read("/proc/self/mountinfo")) ?? "").split(separator: "\n").compactMap { line in
+      let words = line.split(separator: " ")
+      guard let dash = words.firstIndex(of: "-"), words.count > dash + 3 else { return nil }
+      guard words[dash + 1] == "cgroup" || words[dash + 1] == "cgroup2", words[4].hasPrefix("/sys/fs/cgroup") else {
+        return nil
+      }
+      return (String(words[4]), words[dash + 3].split(separator: ","))
+    }
+  }
+
+  /// The folder of a v1 controller, or of the unified hierarchy for "".
+  static func root(of controller: String) -> String? {
+    if controller.isEmpty {
+      return Files.exists("/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"
+    }
+    return hierarchies().first { $0.options.contains(Substring(controller)) }?.path
+  }
+
+  static func leftovers() -> [String] {
+    hierarchies().flatMap { folders(below: $0.path) }.filter { path in
+      path.contains(TestRun.tag) && !path.hasSuffix("/" + TestRun.tag)
+    }
+  }
+
+  /// Takes away what is left, deepest first; only the folders of this run.
+  static func removeAll() {
+    for hierarchy in hierarchies() {
+      for path in folders(below: hierarchy.path).reversed() where path.contains(TestRun.tag) {
+        rmdir(path)
+      }
+    }
+  }
+
+  private static func folders(below path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var found: [String] = []
+    while let entry = readdir(directory) {
+      guard entry.pointee.d_type == UInt8(DT_DIR) else { continue }
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard name != ".", name != ".." else { continue }
+      found.append("\(path)/\(name)")
+      found += folders(below: "\(path)/\(name)")
+    }
+    return found
+  }
+}
+
+/// The processes below this one. Since this process is a subreaper, those are all that any runtime started here.
+enum Processes {
+  struct Entry {
+    let id: Int
+    let parent: Int
+    let state: String
+    let command: String
+  }
+
+  static func all() -> [Entry] {
+    Files.names(in: "/proc").compactMap { Int($0) }.compactMap(entry)
+  }
+
+  static func entry(_ id: Int) -> Entry? {
+    guard let text = try? Files.read("/proc/\(id)/stat"), let open = text.firstIndex(of: "("),
+      let end = text.lastIndex(of: ")")
+    else { return nil }
+    let words = text[text.index(after: end)...].split(separator: " ")
+    guard words.count > 1 else { return nil }
+    return Entry(
+      id: id, parent: Int(words[1]) ?? 0, state: String(words[0]), command: String(text[open...end]))
+  }
+
+  static func descendants() -> [Entry] {
+    let children = Dictionary(grouping: all(), by: \.parent)
+    var found: [Entry] = []
+    var open = [Int(getpid())]
+    while let next = open.popLast() {
+      for child in children[next] ?? [] {
+        found.append(child)
+        open.append(child.id)
+      }
+    }
+    return found
+  }
+
+  /// Collects every child that has ended.
+  static func reap() {
+    var status: Int32 = 0
+    while waitpid(-1, &status, WNOHANG) > 0 {}
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import Testing
+
+/// The root of all integration tests. One after another, since each compares what is on the host before and after.
+@Suite(.serialized, .leavesNothing) enum Integration {}
+
+/// Gives each test its workspace, and applies what its tags say about peers.
+struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
+  var isRecursive: Bool { true }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    guard testCase != nil else { return try await function() }
+    let workspace = try Workspace()
+    func body() async throws {
+      var failure: (any Error)?
+      do {
+        try await Workspace.$current.withValue(workspace) { try await function() }
+      } catch {
+        failure = error
+      }
+      workspace.finish()
+      if let failure { throw failure }
+    }
+    let differences = test.traits.compactMap { $0 as? PeerDifference }
+    guard let difference = differences.first(where: \.applies) else {
+      TestRun.count("shared", test.name)
+      return try await body()
+    }
+    TestRun.count("differs", "\(test.name)\t\(difference.reason)")
+    await withKnownIssue("\(difference.peer) \(difference.version): \(difference.reason)") { try await body() }
+  }
+}
+
+extension Trait where Self == LeavesNothing {
+  static var leavesNothing: Self { LeavesNothing() }
+}
+
+/// A peer in a certain version does otherwise; should it pass after all, the run fails and the tag goes.
+struct PeerDifference: TestTrait {
+  let peer: String
+  let version: String
+  let reason: String
+
+  var applies: Bool { Runtime.current.name == peer && Runtime.current.version.hasPrefix(version) }
+}
+
+extension Trait where Self == PeerDifference {
+  static func peerDiffers(_ peer: String, _ version: String, _ reason: String) -> Self {
+    PeerDifference(peer: peer, version: version, reason: reason)
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// Something no peer has: not run there, and not counted as shared.
+  static func apusOnly(_ reason: String) -> Self {
+    .enabled("no peer has it: \(reason)") {
+      if Runtime.current.isPeer { TestRun.count("apusOnly", reason) }
+      return !Runtime.current.isPeer
+    }
+  }
+
+  /// Only in these layouts of cgroups.
+  static func views(_ views: CgroupView...) -> Self {
+    .enabled("needs another cgroup layout") { views.contains(CgroupView.current) }
+  }
+}
