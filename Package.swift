@@ -6,6 +6,8 @@ import PackageDescription
 // stripped. `hack/build` sets it, and names the folder of the toolchain's Embedded libraries.
 let isRelease = Context.environment["APUS_RELEASE"] == "1"
 let embeddedLibraries = Context.environment["APUS_EMBEDDED_LIBRARIES"] ?? ""
+// What `--version` prints; a build outside of a clone does not know it.
+let commit = Context.gitInformation?.currentCommit ?? "unknown"
 
 let commonSettings: [SwiftSetting] = [
   .enableUpcomingFeature("InternalImportsByDefault"),
@@ -62,16 +64,20 @@ let package = Package(
         "Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
         "OCISpec", "Seccomp",
       ]),
-    .target(name: "CStart"),
+    .target(name: "CStart", cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")]),
     .executableTarget(
       name: "apus",
       dependencies: [
-        "CStart", "ContainerInit", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON",
-        "OCISpec",
+        "CStart", "ContainerInit", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON", "Linux",
+        "LinuxABI", "OCISpec", "Seccomp",
       ],
       swiftSettings: swiftSettings, linkerSettings: isRelease ? staticLinking : []),
     tests("Diagnostics"),
     tests("LinuxABI"),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: ["apus", "ContainerPlan", "Diagnostics", "JSON", "LinuxABI", "OCISpec"],
+      swiftSettings: commonSettings),
     tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
