@@ -282,9 +282,11 @@ extension Integration {
       container.bundle.removeNamespace("pid")
       try container.runDetached()
       try container.stdout.waitFor("ready")
+      let pid = try container.pid()
       let outcome = try container.attempt("kill", "--all", rest: ["KILL"])
       #expect(outcome.code == 0, "\(outcome)")
       try container.stdout.readToEnd()
+      #expect(waitForEnd(of: pid))
       #expect(try container.status() == "stopped")
     }
   }

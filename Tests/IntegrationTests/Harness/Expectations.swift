@@ -2,14 +2,18 @@ import Foundation
 import Testing
 
 /// A failure as it has to be: not zero and not ended by a signal, and one clear line on standard error that
-/// contains `part`.
+/// contains `part`, and with our own runtime also `detail`.
 func expectError(
-  _ outcome: Outcome, says part: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+  _ outcome: Outcome, says part: String? = nil, detail: String? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
 ) {
   #expect(outcome.code != 0 && outcome.code < 128 || outcome.code == 255, "\(outcome)", sourceLocation: sourceLocation)
   let lines = outcome.stderr.split(separator: "\n")
   #expect(!lines.isEmpty, "an error without a word: \(outcome)", sourceLocation: sourceLocation)
   if !Runtime.current.isPeer {
+    if let detail {
+      #expect(outcome.stderr.contains(detail), "no `\(detail)`: \(outcome)", sourceLocation: sourceLocation)
+    }
     #expect(lines.count == 1, "one line, not \(lines.count): \(outcome)", sourceLocation: sourceLocation)
   }
   if let part {
@@ -30,8 +34,7 @@ enum Words {
     "exec format error": "Exec format error",
     "argument list too long": "Argument list too long",
     "not a directory": "Not a directory",
-    "read-only file system": "Read-only file system",
-    "no space left on device": "No space left on device",
+    "no such device": "No such device",
   ]
 
   static func has(_ text: String, _ part: String) -> Bool {
