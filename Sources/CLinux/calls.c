@@ -299,6 +299,12 @@ int64_t sys_signal_default(int signal) {
   return kernel(syscall(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t)));
 }
 
+int64_t sys_signal_ignore(int signal) {
+  // SIG_IGN is 1.
+  uint64_t action[4] = {1, 0, 0, 0};
+  return kernel(syscall(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t)));
+}
+
 int64_t sys_signalfd4(int fd, const uint64_t *set, int flags) {
   return kernel(syscall(SYS_signalfd4, fd, set, sizeof *set, flags));
 }

@@ -10,4 +10,6 @@ __attribute__((constructor)) static void keep(int argc, char **argv) {
 
 int apus_argument_count(void) { return count; }
 
+const char *apus_commit(void) { return APUS_COMMIT; }
+
 const char *apus_argument(int index) { return values[index]; }

@@ -30,6 +30,8 @@ public enum Processes {
   public static func ownPid() -> Int32 { Int32(sys_getpid()) }
   public static func effectiveUser() -> UInt32 { UInt32(truncatingIfNeeded: sys_geteuid()) }
 
+  public static func effectiveGroup() -> UInt32 { UInt32(truncatingIfNeeded: sys_getegid()) }
+
   /// Ends this process at once, with no clean-up.
   public static func exit(_ status: Int32) -> Never { sys_exit_group(status) }
 
@@ -150,6 +152,12 @@ public enum Signals {
       // SIGKILL and SIGSTOP answer EINVAL: their action cannot change.
       _ = sys_signal_default(signal)
     }
+  }
+
+  /// Ignores a signal, which programs inherit until ``resetActions()``. For a program's main only: an action belongs
+  /// to the whole process.
+  public static func ignore(_ signal: Int32) throws(SystemError) {
+    try check("rt_sigaction", sys_signal_ignore(signal), "signal \(signal)")
   }
 
   /// A descriptor from which the blocked signals of `mask` are read, signalfd(2).

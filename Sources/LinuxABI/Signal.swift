@@ -137,6 +137,7 @@ public enum Signal {
   public static var interrupt: Int32 { 2 }
   public static var quit: Int32 { 3 }
   public static var kill: Int32 { 9 }
+  public static var brokenPipe: Int32 { 13 }
   public static var terminate: Int32 { 15 }
   public static var child: Int32 { 17 }
   public static var windowSize: Int32 { 28 }

@@ -1,38 +1,88 @@
 import CStart
 import ContainerInit
-import ContainerRuntime
 import Diagnostics
 import Linux
-import OCISpec
-
-
-func say(_ text: String) {
-  let fd = FileDescriptor(owning: 2)
-  do { try fd.write(text + "\n") } catch {}
-  _ = fd.release()
-}
+import LinuxABI
 
 @main
 enum Apus {
   static func main() {
-    var a: [String] = []
-    for i in 0..<apus_argument_count() { a.append(String(cString: apus_argument(i))) }
-    if a[0] == InitStage.argument0 { InitStage.main() }
-    let rt = ContainerRuntime(RuntimeOptions(root: "/run/apus", log: LogSink(level: .debug) { say("\($0.name): \($1)") }))
+    // Before any other work: the init stage must not be traceable for longer than it takes to say so.
+    if apus_argument_count() > 0 && String(cString: apus_argument(0)) == InitStage.argument0 {
+      InitStage.main()
+    }
+    Processes.exit(run())
+  }
+
+  private static func run() -> Int32 {
+    let early = Logger(format: .text, debug: false)
+    let invocation: Invocation
     do {
-      switch a[1] {
-      case "create": try rt.create(a[3], CreateOptions(bundle: a[2]))
-      case "start": try rt.start(a[2])
-      case "run": Processes.exit(try rt.run(a[3], CreateOptions(bundle: a[2]), detach: false, keep: false, subreaper: true))
-      case "state": print(try rt.state(a[2]).status)
-      case "kill": try rt.kill(a[2], signal: 9, all: false)
-      case "delete": try rt.delete(a[2], force: true)
-      case "list": for s in try rt.list() { print(s.id + " " + s.status) }
-      default: print("?")
+      try prepareProcess()
+      invocation = Invocation(try arguments())
+    } catch {
+      early.report(error)
+      return 1
+    }
+    do throws(RuntimeError) {
+      switch invocation.request {
+      case .success(.help(let topic)):
+        try StandardStream.print(Help.text(topic, program: invocation.program))
+        return 0
+      case .success(.version):
+        try StandardStream.print(Version.text(program: invocation.program))
+        return 0
+      case .success(.command(let command)):
+        return run(command, invocation.options)
+      case .failure(let error):
+        let log = try Logger(invocation.options)
+        log.report(error)
+        return 1
       }
     } catch {
-      say(error.text)
-      Processes.exit(1)
+      early.report(error)
+      return 1
     }
+  }
+
+  private static func run(_ command: Command, _ options: GlobalOptions) -> Int32 {
+    let log: Logger
+    do {
+      log = try Logger(options)
+    } catch {
+      Logger(format: options.logFormat, debug: false).report(error)
+      return 1
+    }
+    do throws(RuntimeError) {
+      return try command.run(Session(options: options, log: log))
+    } catch {
+      log.report(error)
+      return 1
+    }
+  }
+
+  private static func prepareProcess() throws(RuntimeError) {
+    do {
+      // A runtime called with 0, 1 or 2 closed would open a state file under that number and log into it.
+      try StandardDescriptors.fill()
+      // A reader that went away is an error of the write, and must not end a half-made container's maker.
+      try Signals.ignore(Signal.brokenPipe)
+    } catch {
+      throw error.because(.spawn, "cannot prepare the process")
+    }
+  }
+
+  /// argv as text. A name that is not UTF-8 could only be used as another name.
+  private static func arguments() throws(RuntimeError) -> [String] {
+    var list: [String] = []
+    let count = apus_argument_count()
+    list.reserveCapacity(Int(count))
+    for index in 0..<count {
+      guard let argument = String(validatingCString: apus_argument(index)) else {
+        throw RuntimeError(.usage, "argument \(index) is not valid UTF-8")
+      }
+      list.append(argument)
+    }
+    return list
   }
 }

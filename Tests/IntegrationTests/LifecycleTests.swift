@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 extension Integration {
+  /// create, start, state, kill, delete, run.
   @Suite struct LifecycleTests {
     @Test func statusGoesFromCreatedToRunningToStopped() throws {
       let container = try Container(args: ["/bin/agent", "wait"])
@@ -15,9 +16,353 @@ extension Integration {
       try container.delete()
       try expectNothingLeft()
     }
-    @Test func x() throws {
+
+    @Test func agentCommandDoesNotRunBeforeStart() throws {
+      let container = try Container(args: ["/bin/agent", "write", "/tmp/ran", "yes"])
+      container.bundle.config["root"]["readonly"] = false
+      try container.create()
+      let pid = try container.pid()
+      #expect(!Files.exists(container.bundle.rootfs + "/tmp/ran"))
+      try container.start()
+      #expect(waitForEnd(of: pid))
+      #expect(try Files.read(container.bundle.rootfs + "/tmp/ran") == "yes")
+    }
+
+    @Test func containerOutlivesTheRuntimeAndKeepsItsOutput() throws {
+      let container = try Container(args: ["/bin/sh", "-c", "echo out; echo err >&2"])
+      try container.create()
+      try container.start()
+      #expect(try container.stdout.readToEnd() == "out\n")
+      #expect(try container.stderr.readToEnd() == "err\n")
+    }
+
+    @Test func takenIdIsRefused() throws {
+      let first = try Container(args: ["/bin/agent", "pause"])
+      try first.create()
+      let second = try Container(id: first.id, args: ["/bin/agent", "pause"])
+      let outcome = try second.attempt("create")
+      expectError(outcome, says: "container with given ID already exists")
+      #expect(try first.status() == "created")
+    }
+
+    @Test func secondStartIsRefused() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      try container.start()
+      expectError(try container.attempt("start"))
+      #expect(try container.status() == "running")
+    }
+
+    @Test func startOfStoppedContainerIsRefused() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      try container.end()
+      expectError(try container.attempt("start"))
+      #expect(try container.status() == "stopped")
+    }
+
+    @Test func deleteOfRunningContainerIsRefused() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.runDetached()
+      expectError(try container.attempt("delete"))
+      #expect(try container.status() == "running")
+    }
+
+    @Test func forcedDeleteEndsARunningContainer() throws {
+      let container = try Container(args: ["/bin/agent", "children", "3"])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      try container.delete("--force")
+      try expectNothingLeft()
+    }
+
+    @Test func deleteOfCreatedContainerKillsAndDeletes() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      let pid = try container.pid()
+      try container.delete()
+      #expect(waitForEnd(of: pid, timeout: 2))
+      try expectNothingLeft()
+    }
+
+    @Test(arguments: ["state", "start", "delete"])
+    func absentContainerIsAnError(verb: String) throws {
       let container = try Container()
-      print(try container.report().text)
+      expectError(try container.attempt(verb), says: "does not exist")
+    }
+
+    @Test func killOfAbsentContainerIsAnError() throws {
+      expectError(try Container().attempt("kill", rest: ["KILL"]), says: "does not exist")
+    }
+
+    @Test func forcedDeleteOfAbsentContainerSucceeds() throws {
+      let outcome = try Container().attempt("delete", "--force")
+      #expect(outcome.code == 0, "\(outcome)")
+    }
+
+    @Test func deleteFreesTheId() throws {
+      let first = try Container(args: ["/bin/agent", "pause"])
+      try first.create()
+      try first.delete()
+      let second = try Container(id: first.id, args: ["/bin/agent", "exit", "0"])
+      #expect(try second.run().code == 0)
+    }
+
+    @Test func configurationEditedAfterCreateChangesNothing() throws {
+      let container = try Container(args: ["/bin/sh", "-c", "echo $TERM; hostname"])
+      try container.create()
+      container.bundle.args = ["/bin/agent", "exit", "9"]
+      container.bundle.config["hostname"] = "other"
+      container.bundle.config["process"]["env"] = ["TERM=other"]
+      container.bundle.config["linux"]["namespaces"] = []
+      try container.bundle.write()
+      try container.start()
+      let output = try container.stdout.readToEnd()
+      #expect(output == "xterm\ntesthost\n")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
+    @Test func configurationRemovedAfterCreateChangesNothing() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      try container.create()
+      unlink(container.bundle.path + "/config.json")
+      try container.start()
+      try container.stdout.waitFor("ready")
+      #expect(try container.status() == "running")
+      try container.delete("--force")
+      try expectNothingLeft()
     }
   }
+
+  @Suite struct RunTests {
+    @Test(arguments: [0, 1, 7, 255])
+    func exitCodeIsTheOneOfTheAgentCommand(code: Int) throws {
+      let outcome = try Container(args: ["/bin/agent", "exit", "\(code)"]).run()
+      #expect(outcome.code == Int32(code), "\(outcome)")
+      try expectNothingLeft()
+    }
+
+    @Test(arguments: [1, 6, 9, 15])
+    func endBySignalIs128PlusItsNumber(number: Int) throws {
+      let container = try Container(args: ["/bin/agent", "signal", "\(number)"])
+      container.bundle.removeNamespace("pid")  // process 1 of a pid namespace cannot end itself by a signal
+      #expect(try container.run().code == Int32(128 + number))
+    }
+
+    @Test func endByKillIs137() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      let running = try container.spawn("run")
+      try running.stdout.waitFor("ready")
+      try container.kill("KILL")
+      #expect(try running.wait().code == 137)
+      try expectNothingLeft()
+    }
+
+    @Test func runDeletesTheContainerAtItsEnd() throws {
+      let container = try Container(args: ["/bin/agent", "exit", "3"])
+      #expect(try container.run().code == 3)
+      expectError(try container.attempt("state"), says: "does not exist")
+      try expectNothingLeft()
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "`run --keep` is not known yet"))
+    func keptContainerIsStoppedAfterRun() throws {
+      let container = try Container(args: ["/bin/agent", "exit", "3"])
+      #expect(try container.run("--keep").code == 3)
+      #expect(try container.status() == "stopped")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
+    @Test func detachedRunReturnsAndWritesThePidFile() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      let file = container.bundle.path + "/pid"
+      try container.runDetached("--pid-file", file)
+      #expect(try Int(Files.read(file)) == container.pid())
+      try container.stdout.waitFor("ready")
+      #expect(try container.status() == "running")
+    }
+
+    @Test func foregroundRunPassesSignalsOn() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      let running = try container.spawn("run")
+      try running.stdout.waitFor("ready")
+      running.signal(SIGUSR1)
+      let outcome = try running.wait()
+      #expect(outcome.stdout == "ready\nsignal \(SIGUSR1)\n")
+      #expect(outcome.code == 0)
+    }
+
+    @Test func foregroundRunHandsOnStandardInput() throws {
+      let container = try Container(args: ["/bin/cat"])
+      let outcome = try container.spawn("run", options: .init(input: "through and through")).wait()
+      #expect(outcome.stdout == "through and through", "\(outcome)")
+    }
+
+    @Test func runWithoutBundleUsesTheWorkingDirectory() throws {
+      let container = try Container(args: ["/bin/agent", "exit", "5"])
+      try container.bundle.write()
+      let outcome = try runtime("run", container.id, options: .init(directory: container.bundle.path))
+      #expect(outcome.code == 5, "\(outcome)")
+    }
+  }
+
+  @Suite struct KillTests {
+    @Test(.peerDiffers("crun", "1.8.1", "knows signals by capital letters only"))
+    func signalNameMayBeInSmallLetters() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      try container.kill("term")
+      #expect(try container.stdout.readToEnd(timeout: 3) == "ready\nsignal 15\n")
+    }
+
+    @Test(arguments: ["TERM", "SIGTERM", "15"])
+    func signalIsSentByNameOrNumber(signal: String) throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      try container.kill(signal)
+      #expect(try container.stdout.readToEnd() == "ready\nsignal 15\n")
+    }
+
+    @Test func signalIsTermWhenNoneIsGiven() throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      #expect(try container.attempt("kill").code == 0)
+      #expect(try container.stdout.readToEnd() == "ready\nsignal 15\n")
+    }
+
+    @Test(arguments: [("USR2", 12), ("SIGHUP", 1), ("WINCH", 28), ("36", 36)])
+    func otherSignalsArrive(signal: String, number: Int) throws {
+      let container = try Container(args: ["/bin/agent", "wait"])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      try container.kill(signal)
+      let output = try container.stdout.readToEnd()
+      #expect(output == "ready\nsignal \(number)\n")
+    }
+
+    @Test(
+      .peerDiffers("crun", "1.8.1", "takes the digits of a word it does not know, none being 0, and succeeds"),
+      arguments: ["NOSUCH", "SIGNOSUCH", "9x"])
+    func unknownSignalNameIsRefused(signal: String) throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.runDetached()
+      expectError(try container.attempt("kill", rest: [signal]))
+      #expect(try container.status() == "running")
+    }
+
+    @Test(arguments: ["99999", "-1", "65"])
+    func signalNumberOutOfRangeIsRefused(signal: String) throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.runDetached()
+      expectError(try container.attempt("kill", rest: [signal]))
+      #expect(try container.status() == "running")
+    }
+
+    @Test func killOfStoppedContainerIsRefused() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.runDetached()
+      try container.end()
+      expectError(try container.attempt("kill", rest: ["KILL"]), says: "container not running")
+    }
+
+    @Test func createdContainerCanBeKilled() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      try container.end()
+      #expect(try container.status() == "stopped")
+    }
+
+    @Test func killAllReachesEveryProcessWithoutAPidNamespace() throws {
+      let container = try Container(args: ["/bin/agent", "children", "3"])
+      container.bundle.removeNamespace("pid")
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      let pid = try container.pid()
+      let outcome = try container.attempt("kill", "--all", rest: ["KILL"])
+      #expect(outcome.code == 0, "\(outcome)")
+      try container.stdout.readToEnd()
+      #expect(waitForEnd(of: pid))
+      #expect(try container.status() == "stopped")
+    }
+  }
+
+  @Suite struct StateTests {
+    @Test func stateHasTheFieldsOfTheSpecification() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.config["annotations"] = ["org.example.key": "value"]
+      try container.create()
+      let state = try container.state()
+      #expect(state["ociVersion"].string?.hasPrefix("1.") == true)
+      #expect(state["id"].string == container.id)
+      #expect(state["status"].string == "created")
+      #expect(state["bundle"].string == container.bundle.path)
+      #expect(state["annotations"]["org.example.key"].string == "value")
+      let pid = try #require(state["pid"].int)
+      #expect(Processes.entry(pid) != nil)
+    }
+
+    @Test func stateHasTheFieldsThatManagersRead() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      let state = try container.state()
+      let created = try #require(state["created"].string)
+      let age = try Date().timeIntervalSince(dateOfRFC3339(created))
+      #expect(age > -1 && age < 60, "\(created)")
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "gives root.path as it stands in the configuration"))
+    func stateHasTheAbsolutePathOfTheRootFilesystem() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      #expect(try container.state()["rootfs"].string == container.bundle.rootfs)
+    }
+
+    @Test func stoppedContainerHasNoPid() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      try container.end()
+      #expect([nil, 0].contains(try container.state()["pid"].int))
+    }
+
+    @Test func stateIsTheSameForRelativeBundle() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.bundle.write()
+      let parent = String(container.bundle.path.prefix(upTo: container.bundle.path.lastIndex(of: "/")!))
+      let name = String(container.bundle.path.dropFirst(parent.count + 1))
+      let outcome = try runtime("create", "--bundle", name, container.id, options: .init(directory: parent))
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try container.state()["bundle"].string == container.bundle.path)
+    }
+
+    @Test func pidFileIsTheDecimalPidOfTheState() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let file = container.bundle.path + "/pid"
+      try container.create("--pid-file", file)
+      #expect(try Int(Files.read(file)) == container.pid())
+      #expect(Files.names(in: container.bundle.path).sorted() == ["config.json", "pid", "rootfs"])
+    }
+
+    @Test func pidFileThatCannotBeWrittenUndoesCreate() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      expectError(try container.attempt("create", "--pid-file", container.bundle.path + "/absent/pid"))
+      try expectNothingLeft()
+    }
+  }
+}
+
+/// The time in the format of RFC 3339, with or without a fraction of a second.
+func dateOfRFC3339(_ text: String) throws -> Date {
+  let formatter = ISO8601DateFormatter()
+  var plain = text
+  if let dot = text.firstIndex(of: ".") {
+    let rest = text[text.index(after: dot)...].drop { $0.isNumber }
+    plain = String(text[..<dot] + rest)
+  }
+  guard let date = formatter.date(from: plain) else { throw HarnessError("not a time of RFC 3339: \(text)") }
+  return date
 }

@@ -152,6 +152,7 @@ int64_t sys_personality(uint64_t persona);
 // Signals. A set is the kernel's 64-bit mask: signal N is bit N - 1.
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
 int64_t sys_signal_default(int signal);
+int64_t sys_signal_ignore(int signal);
 int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
 
 // Sockets and waiting

@@ -5,5 +5,7 @@
 
 int apus_argument_count(void);
 const char *apus_argument(int index);
+// The commit that is built.
+const char *apus_commit(void);
 
 #endif

@@ -54,9 +54,9 @@ extension Trait where Self == PeerDifference {
 
 extension Trait where Self == ConditionTrait {
   /// Something no peer has: not run there, and not counted as shared.
-  static func apusOnly(_ reason: String) -> Self {
+  static func apusOnly(_ reason: String, sourceLocation: SourceLocation = #_sourceLocation) -> Self {
     .enabled("no peer has it: \(reason)") {
-      if Runtime.current.isPeer { TestRun.count("apusOnly", reason) }
+      if Runtime.current.isPeer { TestRun.count("apusOnly", "\(sourceLocation.fileName):\(sourceLocation.line)\t\(reason)") }
       return !Runtime.current.isPeer
     }
   }

@@ -45,7 +45,8 @@ final class Workspace: @unchecked Sendable {
 
   /// Deletes what the test has left, then compares; what is wrong is put right by force for the next test.
   func finish() {
-    for container in containers where Files.exists("\(stateRoot)/\(container.id)") {
+    let known = Set(Files.names(in: stateRoot))
+    for container in containers where known.contains(container.id) {
       guard let outcome = try? container.attempt("delete", "--force") else { continue }
       if outcome.code != 0 { Issue.record("the clean-up failed: \(outcome)") }
     }
@@ -214,9 +215,11 @@ final class Container {
   func agent(_ words: String..., sourceLocation: SourceLocation = #_sourceLocation) throws -> [JSONValue] {
     bundle.args = ["/bin/agent"] + words
     let outcome = try run()
-    return try outcome.stdout.split(separator: "\n").filter { $0.hasPrefix("{") }.map {
+    let answers = try outcome.stdout.split(separator: "\n").filter { $0.hasPrefix("{") }.map {
       try JSONValue(parsing: String($0))
     }
+    try #require(!answers.isEmpty, "\(outcome)", sourceLocation: sourceLocation)
+    return answers
   }
 
   /// The folder of the container's cgroup on the hierarchy of a controller.

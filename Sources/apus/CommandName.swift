@@ -1,0 +1,77 @@
+import Diagnostics
+
+/// The commands, in the order in which the help lists them. A new one gets a file in `Commands` and a line in each of
+/// the four switches; nothing else looks at command names.
+enum CommandName: String, CaseIterable, Sendable {
+  case create
+  case start
+  case state
+  case kill
+  case delete
+  case run
+  case list
+  case spec
+  case plan
+  case features
+
+  var specification: CommandSpecification {
+    switch self {
+    case .create: CreateCommand.specification
+    case .start: StartCommand.specification
+    case .state: StateCommand.specification
+    case .kill: KillCommand.specification
+    case .delete: DeleteCommand.specification
+    case .run: RunCommand.specification
+    case .list: ListCommand.specification
+    case .spec: SpecCommand.specification
+    case .plan: PlanCommand.specification
+    case .features: FeaturesCommand.specification
+    }
+  }
+
+  func parse(_ scanned: ScannedArguments) throws(RuntimeError) -> Command {
+    switch self {
+    case .create: .create(try CreateCommand(scanned))
+    case .start: .start(StartCommand(scanned))
+    case .state: .state(StateCommand(scanned))
+    case .kill: .kill(try KillCommand(scanned))
+    case .delete: .delete(DeleteCommand(scanned))
+    case .run: .run(try RunCommand(scanned))
+    case .list: .list(try ListCommand(scanned))
+    case .spec: .spec(SpecCommand(scanned))
+    case .plan: .plan(try PlanCommand(scanned))
+    case .features: .features(FeaturesCommand())
+    }
+  }
+}
+
+/// A command with its flags and operands, understood and checked.
+enum Command: Equatable, Sendable {
+  case create(CreateCommand)
+  case start(StartCommand)
+  case state(StateCommand)
+  case kill(KillCommand)
+  case delete(DeleteCommand)
+  case run(RunCommand)
+  case list(ListCommand)
+  case spec(SpecCommand)
+  case plan(PlanCommand)
+  case features(FeaturesCommand)
+
+  /// Carries it out; the exit status of the program.
+  func run(_ session: Session) throws(RuntimeError) -> Int32 {
+    switch self {
+    case .create(let command): try command.run(session)
+    case .start(let command): try command.run(session)
+    case .state(let command): try command.run(session)
+    case .kill(let command): try command.run(session)
+    case .delete(let command): try command.run(session)
+    case .run(let command): return try command.run(session)
+    case .list(let command): try command.run(session)
+    case .spec(let command): try command.run(session)
+    case .plan(let command): try command.run(session)
+    case .features(let command): try command.run(session)
+    }
+    return 0
+  }
+}

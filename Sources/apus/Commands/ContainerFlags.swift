@@ -1,0 +1,52 @@
+import ContainerRuntime
+import Diagnostics
+
+/// The flags that `create` and `run` share.
+struct ContainerFlags: Equatable, Sendable {
+  var bundle: String
+  var pidFile: String?
+  var noNewKeyring: Bool
+
+  static let bundleFlag = FlagSpecification(
+    .bundle, "bundle", short: "b", value: "DIR", "the bundle (default: the working directory)")
+
+  static let flags: [FlagSpecification] = [
+    bundleFlag,
+    FlagSpecification(.pidFile, "pid-file", value: "FILE", "write the container's process id to this file"),
+    FlagSpecification(.noNewKeyring, "no-new-keyring", "keep the session keyring of the caller"),
+    FlagSpecification(
+      .consoleSocket, "console-socket", value: "SOCKET", "send the terminal there (not supported yet)"),
+    FlagSpecification(
+      .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process there (not supported yet)"),
+    FlagSpecification(.noPivot, "no-pivot", "do not use pivot_root (not supported yet)"),
+    FlagSpecification(
+      .preserveFds, "preserve-fds", value: "N", "hand on N more descriptors (not supported yet, except 0)"),
+  ]
+
+  init(_ scanned: ScannedArguments) throws(RuntimeError) {
+    bundle = scanned.text(.bundle) ?? "."
+    pidFile = scanned.text(.pidFile)
+    noNewKeyring = scanned.isOn(.noNewKeyring)
+    if scanned.text(.consoleSocket) != nil { throw ContainerFlags.unsupported("--console-socket") }
+    if scanned.text(.pidfdSocket) != nil { throw ContainerFlags.unsupported("--pidfd-socket") }
+    if scanned.isOn(.noPivot) { throw ContainerFlags.unsupported("--no-pivot") }
+    if let text = scanned.text(.preserveFds) {
+      guard let count = Int32(text), count >= 0 else {
+        throw RuntimeError(
+          .usage, "invalid value `\(text)`, expected a number of descriptors", field: "--preserve-fds")
+      }
+      if count > 0 { throw ContainerFlags.unsupported("--preserve-fds") }
+    }
+  }
+
+  var options: CreateOptions {
+    var options = CreateOptions(bundle: bundle)
+    options.pidFile = pidFile
+    options.noNewKeyring = noNewKeyring
+    return options
+  }
+
+  private static func unsupported(_ flag: String) -> RuntimeError {
+    RuntimeError(.usage, "this flag is not supported yet", field: flag)
+  }
+}

@@ -1,0 +1,83 @@
+import Diagnostics
+
+enum LogFormat: Sendable, Equatable {
+  case text
+  case json
+}
+
+/// What the global flags say.
+struct GlobalOptions: Equatable, Sendable {
+  /// As given: it may be relative to the working directory.
+  var root = "/run/apus"
+  /// The log file; nil for none.
+  var log: String?
+  var logFormat = LogFormat.text
+  var debug = false
+
+  static let flags: [FlagSpecification] = [
+    FlagSpecification(.root, "root", value: "DIR", "where the state of containers is kept (default /run/apus)"),
+    FlagSpecification(.log, "log", value: "FILE", "append errors to this file; they go to stderr too"),
+    FlagSpecification(.logFormat, "log-format", value: "FORMAT", "`text` (default) or `json`"),
+    FlagSpecification(.debug, "debug", "log every step"),
+    FlagSpecification(.systemdCgroup, "systemd-cgroup", "make cgroups through systemd (not supported yet)"),
+    FlagSpecification(
+      .cgroupManager, "cgroup-manager", value: "NAME", "`cgroupfs` (default); others are not supported yet"),
+    FlagSpecification(
+      .rootless, "rootless", value: "WHEN", "`true`, `false` or `auto` (default); `true` is not supported yet"),
+    FlagSpecification(.version, "version", short: "v", "print the version"),
+    .help,
+  ]
+
+  init() {}
+
+  /// Reads as much as is needed to log an error about the rest; what is wrong is left for ``check(_:)``.
+  init(log scanned: ScannedArguments) {
+    log = scanned.text(.log)
+    logFormat = scanned.text(.logFormat) == "json" ? .json : .text
+    debug = scanned.isOn(.debug)
+  }
+
+  mutating func check(_ scanned: ScannedArguments) throws(RuntimeError) {
+    if let format = scanned.text(.logFormat), format != "text", format != "json" {
+      throw RuntimeError(
+        .usage, "invalid log format `\(format)`, expected `text` or `json`", field: "--log-format")
+    }
+    try GlobalOptions.checkCgroupManager(scanned)
+    try GlobalOptions.checkRootless(scanned)
+    if let given = scanned.text(.root) {
+      // Nothing but slashes and dots is the root of the host, where an id could be the name of any folder.
+      guard !given.utf8.allSatisfy({ $0 == 0x2F || $0 == 0x2E }) || given.utf8.first != 0x2F else {
+        throw RuntimeError(.usage, "the state directory must not be `/`", field: "--root")
+      }
+      root = given
+    }
+  }
+
+  private static func checkCgroupManager(_ scanned: ScannedArguments) throws(RuntimeError) {
+    if scanned.isOn(.systemdCgroup) {
+      throw RuntimeError(
+        .usage, "the systemd cgroup driver is not supported yet", field: "--systemd-cgroup",
+        hint: "configure the manager for the `cgroupfs` driver")
+    }
+    switch scanned.text(.cgroupManager) {
+    case nil, "cgroupfs": break
+    case "systemd", "disabled":
+      throw RuntimeError(
+        .usage, "this cgroup manager is not supported yet", field: "--cgroup-manager", hint: "use `cgroupfs`")
+    case let other?:
+      throw RuntimeError(
+        .usage, "unknown cgroup manager `\(other)`, expected `cgroupfs`", field: "--cgroup-manager")
+    }
+  }
+
+  private static func checkRootless(_ scanned: ScannedArguments) throws(RuntimeError) {
+    guard let text = scanned.text(.rootless), text != "auto" else { return }
+    guard let isRootless = Boolean.parse(text) else {
+      throw RuntimeError(
+        .usage, "invalid value `\(text)`, expected `true`, `false` or `auto`", field: "--rootless")
+    }
+    if isRootless {
+      throw RuntimeError(.usage, "containers without root are not supported yet", field: "--rootless")
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import ContainerRuntime
+import Diagnostics
+import Linux
+
+/// What a command works with.
+struct Session {
+  let options: GlobalOptions
+  let log: Logger
+
+  /// The library, with what the global flags say.
+  func runtime() throws(RuntimeError) -> ContainerRuntime {
+    var root = options.root
+    if root.utf8.first != 0x2F {
+      do {
+        root = "\(try Programs.workingDirectory())/\(root)"
+      } catch {
+        throw error.because(.usage, "cannot tell where the state directory is", field: "--root")
+      }
+    }
+    return ContainerRuntime(RuntimeOptions(root: root, log: log.sink))
+  }
+}

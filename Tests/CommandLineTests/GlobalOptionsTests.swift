@@ -1,0 +1,68 @@
+import Diagnostics
+import Testing
+
+@testable import apus
+
+@Suite struct GlobalOptionsTests {
+  private func options(_ line: String...) throws -> GlobalOptions {
+    let invocation = Invocation(["apus"] + line + ["list"])
+    _ = try invocation.request.get()
+    return invocation.options
+  }
+
+  private func error(_ line: String...) -> RuntimeError? {
+    guard case .failure(let error) = Invocation(["apus"] + line + ["list"]).request else { return nil }
+    return error
+  }
+
+  @Test func defaultsAreThoseOfTheManual() throws {
+    let options = try options()
+    #expect(options.root == "/run/apus")
+    #expect(options.log == nil && options.logFormat == .text && !options.debug)
+  }
+
+  @Test func whatManagersSendIsUnderstood() throws {
+    let shim = try options(
+      "--root", "/run/containerd/runc/k8s.io", "--log", "/b/log.json", "--log-format", "json",
+      "--systemd-cgroup=false", "--rootless=false", "--debug")
+    #expect(shim.root == "/run/containerd/runc/k8s.io")
+    #expect(shim.log == "/b/log.json" && shim.logFormat == .json && shim.debug)
+    #expect(try options("--cgroup-manager=cgroupfs", "--rootless", "auto").root == "/run/apus")
+  }
+
+  @Test func wrongValuesAreRefused() {
+    #expect(error("--log-format", "xml")?.field == "--log-format")
+    #expect(error("--rootless", "maybe")?.field == "--rootless")
+    #expect(error("--cgroup-manager", "none")?.field == "--cgroup-manager")
+    for root in ["/", "//", "/.", "/../.."] { #expect(error("--root", root)?.field == "--root", "\(root)") }
+    #expect(error("--root", "..") == nil)
+  }
+
+  @Test func whatIsNotSupportedYetIsRefused() {
+    #expect(error("--systemd-cgroup")?.text.contains("not supported yet") == true)
+    #expect(error("--rootless=true")?.text.contains("not supported yet") == true)
+    for name in ["systemd", "disabled"] {
+      #expect(error("--cgroup-manager", name)?.text.contains("not supported yet") == true)
+    }
+  }
+
+  @Test func anErrorOfUsageKnowsItsLog() {
+    let command = Invocation(["apus", "--log", "/l", "--log-format=json", "create", "--nosuch"])
+    #expect(command.options.log == "/l" && command.options.logFormat == .json)
+    let global = Invocation(["apus", "--log", "/l", "--log-format=json", "--nosuch", "create"])
+    #expect(global.options.log == "/l" && global.options.logFormat == .json)
+  }
+
+  @Test func flagsOfACommandThatRunsAnotherStopThere() throws {
+    var scanned = ScannedArguments()
+    let flags = [
+      FlagSpecification(.detach, "detach", short: "d", ""), FlagSpecification(.bundle, "cwd", value: "DIR", ""),
+    ]
+    try scanned.scan(["-d", "id", "--cwd", "/", "ls", "-l", "--", "-d"][...], flags, .beforeOperand(2))
+    #expect(scanned.operands == ["id", "ls", "-l", "--", "-d"])
+    #expect(scanned.isOn(.detach) && scanned.text(.bundle) == "/")
+    var ended = ScannedArguments()
+    try ended.scan(["id", "--", "-l"][...], flags, .beforeOperand(2))
+    #expect(ended.operands == ["id", "-l"])
+  }
+}

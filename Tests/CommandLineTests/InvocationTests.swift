@@ -1,0 +1,195 @@
+import Diagnostics
+import Testing
+
+@testable import apus
+
+@Suite struct InvocationTests {
+  private func parse(_ line: String...) throws -> Invocation.Request {
+    try Invocation(["/usr/bin/apus"] + line).request.get()
+  }
+
+  private func error(_ line: String...) -> RuntimeError? {
+    guard case .failure(let error) = Invocation(["apus"] + line).request else { return nil }
+    return error
+  }
+
+  private func create(_ id: String, bundle: String = ".", pidFile: String? = nil) -> Invocation.Request {
+    var scanned = ScannedArguments.filled([id], [(.bundle, bundle)])
+    if let pidFile { scanned = .filled([id], [(.bundle, bundle), (.pidFile, pidFile)]) }
+    return .command(.create(created(scanned)))
+  }
+
+  private func created(_ scanned: ScannedArguments) -> CreateCommand {
+    do {
+      return try CreateCommand(scanned)
+    } catch {
+      preconditionFailure(error.text)
+    }
+  }
+
+  @Test func everySpellingOfAFlagWithAValueIsTheSame() throws {
+    let lines = [
+      ["--bundle", "/b", "x"], ["--bundle=/b", "x"], ["-bundle", "/b", "x"], ["-bundle=/b", "x"],
+      ["-b", "/b", "x"], ["-b=/b", "x"], ["--b", "/b", "x"], ["x", "--bundle", "/b"], ["x", "-b=/b"],
+      ["--bundle", "/a", "x", "--bundle", "/b"], ["--bundle", "/b", "--", "x"],
+    ]
+    for line in lines {
+      let request = try Invocation(["apus", "create"] + line).request.get()
+      #expect(request == create("x", bundle: "/b"), "\(line)")
+    }
+  }
+
+  @Test func switchesTakeAValueOnlyBehindAnEqualsSign() throws {
+    for line in [["--force", "x"], ["-f", "x"], ["x", "-f"], ["-force=true", "x"], ["--force=1", "x"], ["-f=T", "x"]] {
+      let request = try Invocation(["apus", "delete"] + line).request.get()
+      #expect(request == .command(.delete(DeleteCommand(.filled(["x"], [(.force, "true")])))), "\(line)")
+    }
+    for line in [["--force=false", "x"], ["--force", "--force=0", "x"]] {
+      let request = try Invocation(["apus", "delete"] + line).request.get()
+      #expect(request == .command(.delete(DeleteCommand(.filled(["x"])))), "\(line)")
+    }
+    #expect(error("delete", "--force=maybe", "x")?.field == "--force")
+    #expect(error("delete", "--force", "true", "x")?.message == "\"apus delete\" requires exactly 1 argument(s)")
+  }
+
+  @Test func singleDashLongNamesAreFlags() throws {
+    let request = try parse("run", "-no-subreaper", "--keep", "-detach", "x")
+    guard case .command(.run(let run)) = request else { throw Unexpected(request) }
+    #expect(run.noSubreaper && run.keep && run.detach && run.id == "x")
+  }
+
+  @Test func aValueMayLookLikeAFlag() throws {
+    #expect(try parse("create", "--bundle", "--help", "x") == create("x", bundle: "--help"))
+    #expect(try parse("create", "--bundle=a=b", "x") == create("x", bundle: "a=b"))
+  }
+
+  @Test func emptyValueIsNoValue() throws {
+    #expect(try parse("create", "--console-socket=", "--pid-file", "", "x") == create("x"))
+  }
+
+  @Test func twoDashesEndTheFlags() throws {
+    let request = try parse("create", "--", "--bundle")
+    #expect(request == create("--bundle"))
+  }
+
+  @Test func aDashAloneIsAnOperand() throws {
+    #expect(try parse("create", "-") == create("-"))
+  }
+
+  @Test func flagWithoutItsValueIsNamed() {
+    #expect(error("create", "x", "--bundle")?.message == "flag needs an argument: --bundle")
+    #expect(error("create", "x", "-b")?.message == "flag needs an argument: -b")
+    #expect(error("--root")?.message == "flag needs an argument: --root")
+  }
+
+  @Test func unknownFlagIsNamed() {
+    #expect(error("create", "--nosuch", "x")?.message == "flag provided but not defined: -nosuch")
+    #expect(error("--nosuch")?.message == "flag provided but not defined: -nosuch")
+    #expect(error("list", "-fq")?.message == "flag provided but not defined: -fq")
+    #expect(error("create", "---b", "x")?.message == "bad flag syntax: ---b")
+    #expect(error("create", "-=b", "x")?.message == "bad flag syntax: -=b")
+  }
+
+  @Test func globalFlagBehindTheCommandIsExplained() {
+    #expect(error("state", "--root", "/r", "x")?.hint.contains("before the command") == true)
+  }
+
+  @Test func wrongNumberOfArgumentsIsSaidAsRuncDoes() {
+    #expect(error("create")?.message == "\"apus create\" requires exactly 1 argument(s)")
+    #expect(error("start", "a", "b")?.message == "\"apus start\" requires exactly 1 argument(s)")
+    #expect(error("list", "a")?.message == "\"apus list\" requires exactly 0 argument(s)")
+    #expect(error("kill")?.message == "\"apus kill\" requires a minimum of 1 argument(s)")
+    #expect(error("kill", "a", "b", "c")?.message == "\"apus kill\" requires a maximum of 2 argument(s)")
+  }
+
+  @Test func noCommandIsHelp() throws {
+    #expect(try parse() == .help(nil))
+    #expect(try parse("--root", "/r") == .help(nil))
+    #expect(try Invocation([]).request.get() == .help(nil))
+  }
+
+  @Test func helpIsEverywhere() throws {
+    for line in [["--help"], ["-h"], ["help"], ["h"], ["-help"], ["--debug", "--help"], ["help", "--help"]] {
+      #expect(try Invocation(["apus"] + line).request.get() == .help(nil), "\(line)")
+    }
+    for name in CommandName.allCases {
+      for line in [["--help"], ["-h"], ["x", "y", "z", "--help"], ["--help", "--nosuch"]] {
+        #expect(try Invocation(["apus", name.rawValue] + line).request.get() == .help(name), "\(name) \(line)")
+      }
+      #expect(try parse("help", name.rawValue) == .help(name))
+    }
+    #expect(error("help", "nosuch")?.message == "no help topic for `nosuch`")
+    // Managers take `checkpoint --help` with status 0 as a promise.
+    #expect(error("checkpoint", "--help")?.message == "unknown command `checkpoint`")
+  }
+
+  @Test func versionIsAGlobalFlag() throws {
+    #expect(try parse("--version") == .version)
+    #expect(try parse("-v") == .version)
+    #expect(try parse("--version", "create") == .version)
+  }
+
+  @Test func programIsTheNameItWasCalledBy() {
+    #expect(Invocation(["/usr/local/bin/runc"]).program == "runc")
+    #expect(Invocation(["apus"]).program == "apus")
+    #expect(Invocation([""]).program == "apus")
+  }
+
+  @Test func signalsAreNumbersAndNames() throws {
+    for (text, number) in [("9", 9), ("KILL", 9), ("SIGKILL", 9), ("sigkill", 9), ("RTMIN+3", 37), ("", 15)] {
+      guard case .command(.kill(let kill)) = try parse("kill", "x", text) else { throw Unexpected(text) }
+      #expect(kill.signal == Int32(number))
+    }
+    guard case .command(.kill(let kill)) = try parse("kill", "--all", "x") else { throw Unexpected("kill") }
+    #expect(kill.signal == 15 && kill.all)
+    #expect(error("kill", "x", "FOO")?.message == "unknown signal \"FOO\"")
+    #expect(error("kill", "x", "FOO")?.code == .signalInvalid)
+    #expect(error("kill", "x", "99")?.message == "unknown signal \"99\"")
+  }
+
+  @Test func formsOfTheList() throws {
+    for (line, form) in [
+      ([], ListCommand.Form.table), (["--format=json"], .json), (["-f", "table"], .table), (["-q"], .ids),
+      (["--quiet", "-f", "json"], .ids),
+    ] {
+      guard case .command(.list(let list)) = try Invocation(["apus", "list"] + line).request.get() else {
+        throw Unexpected(line)
+      }
+      #expect(list.form == form, "\(line)")
+    }
+    #expect(error("list", "--format", "xml")?.field == "--format")
+  }
+
+  @Test func whatIsNotSupportedYetIsRefusedByName() {
+    for flag in ["--console-socket=/s", "--pidfd-socket=/s", "--no-pivot", "--preserve-fds=1"] {
+      for command in ["create", "run"] {
+        let refusal = error(command, flag, "x")
+        #expect(refusal?.message == "this flag is not supported yet", "\(flag)")
+        #expect(refusal?.field == String(flag.prefix { $0 != "=" }), "\(flag)")
+      }
+    }
+    #expect(error("create", "--preserve-fds=0", "--no-pivot=false", "--no-new-keyring", "-d", "x") == nil)
+    #expect(error("create", "--preserve-fds=two", "x")?.field == "--preserve-fds")
+    #expect(error("create", "--preserve-fds=-1", "x")?.field == "--preserve-fds")
+  }
+
+  private struct Unexpected: Error {
+    let value: String
+    init(_ value: Any) { self.value = "\(value)" }
+  }
+}
+
+extension ScannedArguments {
+  /// As if it had been scanned.
+  static func filled(_ operands: [String], _ values: [(Flag, String)] = []) -> ScannedArguments {
+    var scanned = ScannedArguments()
+    let flags = values.map { FlagSpecification($0.0, "f\($0.0.rawValue)", value: "V", "") }
+    let words = values.map { "--f\($0.0.rawValue)=\($0.1)" }
+    do {
+      try scanned.scan((words + ["--"] + operands)[...], flags, .anywhere)
+    } catch {
+      preconditionFailure(error.text)
+    }
+    return scanned
+  }
+}
