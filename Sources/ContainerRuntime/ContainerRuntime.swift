@@ -46,6 +46,15 @@ public enum ContainerStatus: Sendable {
   }
 }
 
+func isValidID(_ id: String) -> Bool {
+  do {
+    try checkID(id)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /// The id rules of runc: letters, digits, `_`, `+`, `-` and `.`, but neither `.` nor `..`.
 func checkID(_ id: String) throws(RuntimeError) {
   let isValid = id.utf8.allSatisfy { byte in
