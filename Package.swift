@@ -16,7 +16,7 @@ let commonSettings: [SwiftSetting] = [
 ]
 let embeddedSettings: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
-  .unsafeFlags(["-wmo", "-parse-as-library", "-Xfrontend", "-function-sections"]),
+  .unsafeFlags(["-Osize", "-wmo", "-parse-as-library", "-Xfrontend", "-function-sections"]),
 ]
 let staticLinking: [LinkerSetting] = [
   .unsafeFlags([

@@ -40,12 +40,31 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: path + "/etc/new/deep"))
   }
 
-  @Test func aLinkToNothingIsNotFollowedWhenDirectoriesAreMade() throws {
+  @Test func behindALinkToNothingItsTargetIsMadeInside() throws {
     let (path, box) = try folder()
     defer { try? FileManager.default.removeItem(atPath: path) }
+    // Images have `/var/run -> /run` and `/etc/resolv.conf -> ../run/...` without the target.
     try FileManager.default.createSymbolicLink(atPath: path + "/dangling", withDestinationPath: "/nowhere")
-    #expect(throws: SystemError.self) { _ = try box.root.makeDirectories("dangling/x", mode: 0o755).number }
-    #expect(!FileManager.default.fileExists(atPath: path + "/nowhere"))
+    let made = try box.root.makeDirectories("dangling/x", mode: 0o755)
+    let isDirectory = try made.status().isDirectory
+    #expect(isDirectory)
+    #expect(FileManager.default.fileExists(atPath: path + "/nowhere/x"))
+    #expect(!FileManager.default.fileExists(atPath: "/nowhere"))
+    try FileManager.default.createDirectory(atPath: path + "/etc", withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(
+      atPath: path + "/etc/resolv.conf", withDestinationPath: "../run/x/resolv.conf")
+    let file = try box.root.makeFile("etc/resolv.conf", mode: 0o644, directoryMode: 0o755)
+    let isFile = try file.status().isRegularFile
+    #expect(isFile)
+    #expect(FileManager.default.fileExists(atPath: path + "/run/x/resolv.conf"))
+  }
+
+  @Test func linksInACircleAreAnError() throws {
+    let (path, box) = try folder()
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try FileManager.default.createSymbolicLink(atPath: path + "/a", withDestinationPath: "b")
+    try FileManager.default.createSymbolicLink(atPath: path + "/b", withDestinationPath: "a")
+    #expect(throws: SystemError.self) { _ = try box.root.makeDirectories("a/x", mode: 0o755).number }
   }
 
   @Test func linksAreRefusedWhereNoneMayBe() throws {
