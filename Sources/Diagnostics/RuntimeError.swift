@@ -13,6 +13,8 @@ public struct RuntimeError: Error, Equatable, Sendable {
   /// What the user can do about it; empty if the message says it.
   public var hint: String
 
+  // Errors are rare and their places many: a call each, not a copy each.
+  @inline(never)
   public init(
     _ code: ErrorCode, _ message: String, field: String = "", cause: SystemError? = nil, hint: String = ""
   ) {
@@ -25,6 +27,7 @@ public struct RuntimeError: Error, Equatable, Sendable {
   }
 
   /// The same error, with what was being done in front of it.
+  @inline(never)
   public func during(_ phrase: String) -> RuntimeError {
     var copy = self
     copy.trail.insert(phrase, at: 0)
@@ -56,6 +59,7 @@ public struct RuntimeError: Error, Equatable, Sendable {
 
 extension SystemError {
   /// This failure as a ``RuntimeError``, with the reason for which the call was made.
+  @inline(never)
   public func because(
     _ code: ErrorCode, _ message: String, field: String = "", hint: String = ""
   ) -> RuntimeError {
