@@ -217,7 +217,7 @@ extension Integration {
         let filler = try Workspace.active().stateRoot + "/filler"
         try Files.write(String(repeating: "x", count: 4096), to: filler)
         expectError(try container.attempt("create"), detail: "no space left on device")
-        #expect(Files.names(in: try Workspace.active().stateRoot).filter { $0 != ".cache" } == ["filler"])
+        #expect(Files.names(in: try Workspace.active().stateRoot).filter { $0 != "@cache" } == ["filler"])
       }
       try expectNothingLeft()
     }
