@@ -21,6 +21,8 @@ package struct CgroupPath: Equatable, Sendable {
     components = []
     for part in CgroupText.split(isAbsolute ? bytes[1...] : bytes[...], on: 0x2F) {
       let name = CgroupText.string(part)
+      // `/a//b/` is `/a/b`, as runc cleans it.
+      if name.isEmpty { continue }
       try CgroupPath.check(name, part, of: path)
       components.append(name)
     }

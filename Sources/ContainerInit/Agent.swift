@@ -24,6 +24,8 @@ struct Agent: ~Copyable {
     _ payload: InitPayload, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) -> Agent? {
     guard let plan = payload.agent else { return nil }
+    try StandardStreams.prepare(
+      uid: plan.uid, hasOwnRoot: payload.namespaces.created.contains(.newMount))
     for limit in plan.limits {
       try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
         () throws(SystemError) in

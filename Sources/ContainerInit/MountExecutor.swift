@@ -267,7 +267,7 @@ enum MountExecutor {
   /// Where a mount inside of /proc is harmless: the files that lxcfs and others replace, as in runc.
   private static let allowedInProc = [
     "proc/cpuinfo", "proc/diskstats", "proc/meminfo", "proc/stat", "proc/swaps", "proc/uptime", "proc/loadavg",
-    "proc/slabinfo", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
+    "proc/slabinfo", "proc/net/dev", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
   ]
 
   private static func attach(

@@ -31,19 +31,17 @@ extension Planner {
   /// none.
   private func planEnvironment(_ entries: [String]) throws(RuntimeError) -> [String] {
     var environment: [String] = []
-    for (index, entry) in entries.enumerated() {
+    var names: Set<String> = []
+    // From the end, so that the first one seen of a name is the last of the document.
+    for (index, entry) in entries.enumerated().reversed() {
       guard let equals = entry.utf8.firstIndex(of: 0x3D), equals != entry.utf8.startIndex else {
         throw RuntimeError(
           .configInvalid, "`\(entry)` is not of the form NAME=value", field: "/process/env/\(index)")
       }
-      let name = entry.utf8[...equals]
-      if let earlier = environment.firstIndex(where: { $0.utf8.starts(with: name) }) {
-        environment.remove(at: earlier)
-      }
-      environment.append(entry)
+      let isNew = names.insert(String(decoding: entry.utf8[..<equals], as: UTF8.self)).inserted
+      if isNew && entry != "HOME=" { environment.append(entry) }
     }
-    environment.removeAll { $0 == "HOME=" }
-    return environment
+    return environment.reversed()
   }
 
   /// An id without a mapping cannot be taken on; the kernel's own answer would be EINVAL without a name.

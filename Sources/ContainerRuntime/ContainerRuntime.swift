@@ -5,6 +5,7 @@ import Linux
 public struct RuntimeOptions: Sendable {
   /// The state directory, absolute.
   public var root: String
+  /// Where warnings and the steps of `--debug` go.
   public var log: LogSink
   /// The program that is started as init stage; nil is the running program itself. A program that embeds the library
   /// names an `apus` here.
@@ -43,6 +44,15 @@ public enum ContainerStatus: Sendable {
     case .paused: "paused"
     case .stopped: "stopped"
     }
+  }
+}
+
+func isValidID(_ id: String) -> Bool {
+  do {
+    try checkID(id)
+    return true
+  } catch {
+    return false
   }
 }
 

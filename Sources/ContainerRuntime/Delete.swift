@@ -31,7 +31,7 @@ extension ContainerRuntime {
   private func end(
     _ record: ContainerRecord, _ entry: borrowing StateStore.Entry, force: Bool
   ) throws(RuntimeError) {
-    let status = try status(record, entry)
+    let status = try status(record, entry, holdsLock: true)
     if status != .stopped && status != .created && !force {
       throw RuntimeError(
         .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
@@ -66,7 +66,7 @@ extension ContainerRuntime {
     }
     throw RuntimeError(
       .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
-      hint: "it may be in an uninterruptible call: see /proc/\(record.pid)/stack")
+      hint: "it may be in an uninterruptible call (/proc/\(record.pid)/stack), or a cgroup above is frozen")
   }
 
   /// How long a killed process may take to end, in milliseconds.

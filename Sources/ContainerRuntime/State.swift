@@ -47,9 +47,13 @@ extension ContainerRuntime {
 
   /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.
   func status(
-    _ record: ContainerRecord, _ entry: borrowing StateStore.Entry
+    _ record: ContainerRecord, _ entry: borrowing StateStore.Entry, holdsLock: Bool = false
   ) throws(RuntimeError) -> ContainerStatus {
-    if record.pid == 0 { return try isBeingCreated(entry) ? .creating : .stopped }
+    // Who holds the lock knows that nobody creates; the probe would find its own lock.
+    if record.pid == 0 {
+      if holdsLock { return .stopped }
+      return try isBeingCreated(entry) ? .creating : .stopped
+    }
     guard try isAlive(record) else { return .stopped }
     if try waitsForStart(entry) { return .created }
     return try record.cgroup.isFrozen ? .paused : .running

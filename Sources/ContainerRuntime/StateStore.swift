@@ -76,7 +76,8 @@ struct StateStore {
     do {
       var ids: [String] = []
       for entry in try FileDescriptor.open(root, [.readOnly, .directory]).entries() {
-        if entry.isDirectory && entry.name.utf8.first != 0x2E { ids.append(entry.name) }
+        // A file system may not say what an entry is; one that is no container says so when it is opened.
+        if (entry.isDirectory || entry.kind == 0) && isValidID(entry.name) { ids.append(entry.name) }
       }
       return ids.sorted()
     } catch {

@@ -61,6 +61,11 @@ extension FileDescriptor {
     FileDescriptor(owning: Int32(try check("fcntl", sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, 3))))
   }
 
+  /// Puts this open file in the place of `number`, dup3(2); the new one is not close-on-exec, as a standard stream.
+  public func replace(_ number: Int32) throws(SystemError) {
+    try check("dup3", sys_dup3(self.number, number, 0))
+  }
+
   /// One read(2); an empty array at the end of the file.
   public func read(upTo limit: Int) throws(SystemError) -> [UInt8] {
     var failure: Int64 = 0

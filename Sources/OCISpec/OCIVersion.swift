@@ -1,5 +1,6 @@
 /// The version of the runtime specification that this program implements, and which others it takes.
 public enum OCIVersion {
+  /// The version whose properties are known.
   public static let current = "1.3.0"
   /// The oldest version that is taken (`features`).
   public static let oldest = "1.0.0"

@@ -2,7 +2,7 @@ internal import Diagnostics
 internal import Linux
 internal import LinuxABI
 
-/// Programs made before, in `<root>/.cache/seccomp`: libseccomp takes milliseconds for a profile of usual size, which is
+/// Programs made before, in `<root>/@cache/seccomp`: libseccomp takes milliseconds for a profile of usual size, which is
 /// longer than everything else that starting a container takes.
 ///
 /// A file is named by ``SeccompFilter/key``. It is used only if it belongs to the user that the runtime runs as, nobody
@@ -23,7 +23,7 @@ struct SeccompCache: ~Copyable {
     var path = root
     do throws(SystemError) {
       var directory = try FileDescriptor.open(root, [.readOnly, .directory])
-      for name in [".cache", "seccomp"] {
+      for name in ["@cache", "seccomp"] {
         path += "/\(name)"
         do {
           directory = try directory.open(name, [.readOnly, .directory, .noFollow])

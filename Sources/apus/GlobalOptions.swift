@@ -15,7 +15,8 @@ struct GlobalOptions: Equatable, Sendable {
   var debug = false
 
   static let flags: [FlagSpecification] = [
-    FlagSpecification(.root, "root", value: "DIR", "where the state of containers is kept (default /run/apus)"),
+    FlagSpecification(
+      .root, "root", value: "DIR", "where the state of containers is kept (default /run/apus)"),
     FlagSpecification(.log, "log", value: "FILE", "append errors to this file; they go to stderr too"),
     FlagSpecification(.logFormat, "log-format", value: "FORMAT", "`text` (default) or `json`"),
     FlagSpecification(.debug, "debug", "log every step"),
@@ -23,7 +24,8 @@ struct GlobalOptions: Equatable, Sendable {
     FlagSpecification(
       .cgroupManager, "cgroup-manager", value: "NAME", "`cgroupfs` (default); others are not supported yet"),
     FlagSpecification(
-      .rootless, "rootless", value: "WHEN", "`true`, `false` or `auto` (default); `true` is not supported yet"),
+      .rootless, "rootless", value: "WHEN", "`true`, `false` or `auto` (default); `true` is not supported yet"
+    ),
     FlagSpecification(.version, "version", short: "v", "print the version"),
     .help,
   ]

@@ -30,14 +30,16 @@ extension LogRecord {
 
   /// A value of the text form: bare if it is one word, else in quotes as Go writes them.
   static func quoted(_ text: String) -> String {
-    let isBare = !text.isEmpty && text.utf8.allSatisfy { byte in
-      switch byte {
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-      // - . _ / @ ^ +
-      case 0x2D, 0x2E, 0x5F, 0x2F, 0x40, 0x5E, 0x2B: true
-      default: false
+    let isBare =
+      !text.isEmpty
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        // - . _ / @ ^ +
+        case 0x2D, 0x2E, 0x5F, 0x2F, 0x40, 0x5E, 0x2B: true
+        default: false
+        }
       }
-    }
     return isBare ? text : "\"\(escaped(text, quotes: true))\""
   }
 

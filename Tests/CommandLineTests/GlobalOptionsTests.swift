@@ -56,7 +56,8 @@ import Testing
   @Test func flagsOfACommandThatRunsAnotherStopThere() throws {
     var scanned = ScannedArguments()
     let flags = [
-      FlagSpecification(.detach, "detach", short: "d", ""), FlagSpecification(.bundle, "cwd", value: "DIR", ""),
+      FlagSpecification(.detach, "detach", short: "d", ""),
+      FlagSpecification(.bundle, "cwd", value: "DIR", ""),
     ]
     try scanned.scan(["-d", "id", "--cwd", "/", "ls", "-l", "--", "-d"][...], flags, .beforeOperand(2))
     #expect(scanned.operands == ["id", "ls", "-l", "--", "-d"])

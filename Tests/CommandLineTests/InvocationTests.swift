@@ -40,7 +40,9 @@ import Testing
   }
 
   @Test func switchesTakeAValueOnlyBehindAnEqualsSign() throws {
-    for line in [["--force", "x"], ["-f", "x"], ["x", "-f"], ["-force=true", "x"], ["--force=1", "x"], ["-f=T", "x"]] {
+    for line in [
+      ["--force", "x"], ["-f", "x"], ["x", "-f"], ["-force=true", "x"], ["--force=1", "x"], ["-f=T", "x"],
+    ] {
       let request = try Invocation(["apus", "delete"] + line).request.get()
       #expect(request == .command(.delete(DeleteCommand(.filled(["x"], [(.force, "true")])))), "\(line)")
     }
@@ -49,7 +51,8 @@ import Testing
       #expect(request == .command(.delete(DeleteCommand(.filled(["x"])))), "\(line)")
     }
     #expect(error("delete", "--force=maybe", "x")?.field == "--force")
-    #expect(error("delete", "--force", "true", "x")?.message == "\"apus delete\" requires exactly 1 argument(s)")
+    #expect(
+      error("delete", "--force", "true", "x")?.message == "\"apus delete\" requires exactly 1 argument(s)")
   }
 
   @Test func singleDashLongNamesAreFlags() throws {
@@ -114,7 +117,8 @@ import Testing
     }
     for name in CommandName.allCases {
       for line in [["--help"], ["-h"], ["x", "y", "z", "--help"], ["--help", "--nosuch"]] {
-        #expect(try Invocation(["apus", name.rawValue] + line).request.get() == .help(name), "\(name) \(line)")
+        #expect(
+          try Invocation(["apus", name.rawValue] + line).request.get() == .help(name), "\(name) \(line)")
       }
       #expect(try parse("help", name.rawValue) == .help(name))
     }

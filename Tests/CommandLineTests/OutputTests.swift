@@ -1,8 +1,8 @@
-@testable import ContainerPlan
 import LinuxABI
 import OCISpec
 import Testing
 
+@testable import ContainerPlan
 @testable import apus
 
 @Suite struct OutputTests {
@@ -23,7 +23,9 @@ import Testing
     for name in CommandName.allCases {
       let help = Help.text(name, program: "apus")
       #expect(help.contains("usage: apus [global flags] \(name.rawValue) [flags]"))
-      for flag in name.specification.flags { #expect(help.contains("\n  --\(flag.name)"), "\(name) \(flag.name)") }
+      for flag in name.specification.flags {
+        #expect(help.contains("\n  --\(flag.name)"), "\(name) \(flag.name)")
+      }
       #expect(help.contains("--help, -h"))
     }
   }
@@ -40,7 +42,8 @@ import Testing
   @Test func listIsAlignedAsInRunc() {
     #expect(ListCommand.table([]) == "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n")
     let state = ContainerState(
-      id: "a-long-container-id", pid: 7, status: "running", bundle: "/b\u{1B}", rootfs: "/b/r", created: "2026-11-21",
+      id: "a-long-container-id", pid: 7, status: "running", bundle: "/b\u{1B}", rootfs: "/b/r",
+      created: "2026-11-21",
       owner: "root")
     #expect(
       ListCommand.table([state]) == """

@@ -22,7 +22,7 @@ private final class Records: @unchecked Sendable {
 private final class StateRoot {
   let url = FileManager.default.temporaryDirectory.appending(path: "apus-cache-\(UUID().uuidString)")
   var path: String { url.path }
-  var cache: URL { url.appending(path: ".cache/seccomp") }
+  var cache: URL { url.appending(path: "@cache/seccomp") }
 
   init() throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: false)
@@ -176,13 +176,13 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
     try FileManager.default.setAttributes([.posixPermissions: 0o770], ofItemAtPath: root.cache.path)
     #expect(try program() == good)
     #expect(records.warnings.count == 1)
-    #expect(records.warnings.first?.contains(".cache/seccomp") == true)
+    #expect(records.warnings.first?.contains("@cache/seccomp") == true)
   }
 
   @Test func aDirectoryOfAnotherUserIsNotUsed() throws {
     guard geteuid() == 0 else { return }
     let good = try program()
-    #expect(chown(root.url.appending(path: ".cache").path, 12345, 12345) == 0)
+    #expect(chown(root.url.appending(path: "@cache").path, 12345, 12345) == 0)
     #expect(try program() == good)
     #expect(records.warnings.count == 1)
   }
