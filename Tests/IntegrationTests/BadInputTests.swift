@@ -176,7 +176,11 @@ extension Integration {
     @Test(arguments: ["cwd", "root"])
     func missingProperty(name: String) throws {
       let container = try Container()
-      if name == "root" { container.bundle.config["root"] = nil } else { container.bundle.config["process"][name] = nil }
+      if name == "root" {
+        container.bundle.config["root"] = nil
+      } else {
+        container.bundle.config["process"][name] = nil
+      }
       try expectRefused(container)
     }
 
@@ -217,7 +221,7 @@ extension Integration {
         let filler = try Workspace.active().stateRoot + "/filler"
         try Files.write(String(repeating: "x", count: 4096), to: filler)
         expectError(try container.attempt("create"), detail: "no space left on device")
-        #expect(Files.names(in: try Workspace.active().stateRoot).filter { $0 != ".cache" } == ["filler"])
+        #expect(Files.names(in: try Workspace.active().stateRoot).filter { $0 != "@cache" } == ["filler"])
       }
       try expectNothingLeft()
     }
@@ -226,7 +230,9 @@ extension Integration {
     private func stateRoot(options: String, flags: UInt, _ body: () throws -> Void) throws {
       let path = try Workspace.active().stateRoot
       mkdir(path, 0o700)
-      guard support_mount("tmpfs", path, "tmpfs", flags, options) == 0 else { throw HarnessError(errno: errno, "mount") }
+      guard support_mount("tmpfs", path, "tmpfs", flags, options) == 0 else {
+        throw HarnessError(errno: errno, "mount")
+      }
       defer {
         _ = support_unmount(path)
         rmdir(path)
@@ -234,11 +240,13 @@ extension Integration {
       try body()
     }
 
-    @Test(.apusOnly("peers pass over what they do not know"), arguments: [
-      ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/linux/personality", "{\"domain\":\"LINUX32\"}"),
-      ("/linux/sysctl", "{\"net.ipv4.ip_forward\":\"1\"}"), ("/process/apparmorProfile", "\"x\""),
-      ("/process/selinuxLabel", "\"x\""), ("/hooks", "{\"poststop\":[{\"path\":\"/bin/true\"}]}"),
-    ])
+    @Test(
+      .apusOnly("peers pass over what they do not know"),
+      arguments: [
+        ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/linux/personality", "{\"domain\":\"LINUX32\"}"),
+        ("/linux/sysctl", "{\"net.ipv4.ip_forward\":\"1\"}"), ("/process/apparmorProfile", "\"x\""),
+        ("/process/selinuxLabel", "\"x\""), ("/hooks", "{\"poststop\":[{\"path\":\"/bin/true\"}]}"),
+      ])
     func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
       let container = try Container()
       let names = pointer.split(separator: "/").map(String.init)

@@ -162,7 +162,8 @@ extension Integration {
     @Test func limitsAreTaken() throws {
       let container = try Container()
       let wanted = [
-        ("RLIMIT_NOFILE", 100, 200), ("RLIMIT_CORE", 0, 1000), ("RLIMIT_CPU", 300, 400), ("RLIMIT_FSIZE", 1 << 30, 1 << 31),
+        ("RLIMIT_NOFILE", 100, 200), ("RLIMIT_CORE", 0, 1000), ("RLIMIT_CPU", 300, 400),
+        ("RLIMIT_FSIZE", 1 << 30, 1 << 31),
         ("RLIMIT_STACK", 1 << 20, 1 << 22), ("RLIMIT_NPROC", 500, 600), ("RLIMIT_AS", 1 << 33, 1 << 34),
         ("RLIMIT_MSGQUEUE", 4096, 8192), ("RLIMIT_SIGPENDING", 50, 60), ("RLIMIT_NICE", 0, 0), ("RLIMIT_RTPRIO", 0, 0),
         ("RLIMIT_DATA", 1 << 32, 1 << 32), ("RLIMIT_LOCKS", 10, 20), ("RLIMIT_RSS", 1 << 30, 1 << 30),
@@ -286,7 +287,7 @@ extension Integration {
       container.bundle.config["linux"]["seccomp"] = [
         "defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [
-          ["names": JSONValue(SeccompTests.ordinaryCalls), "action": "SCMP_ACT_ALLOW"],
+          ["names": JSONValue(SeccompTests.ordinaryCalls), "action": "SCMP_ACT_ALLOW"]
         ],
       ]
       #expect(try container.agent("syscall", "getppid").first?["error"].string == "EPERM")
@@ -321,7 +322,8 @@ extension Integration {
     /// What a static program needs to start, write and end, and a runtime after it has loaded the filter.
     static let ordinaryCalls = [
       "arch_prctl", "brk", "capget", "capset", "chdir", "close", "close_range", "execve", "exit", "exit_group", "fcntl",
-      "fstat", "fstatfs", "futex", "getdents64", "getcwd", "getpid", "getrandom", "gettid", "getuid", "lseek", "mmap", "mprotect",
+      "fstat", "fstatfs", "futex", "getdents64", "getcwd", "getpid", "getrandom", "gettid", "getuid", "lseek", "mmap",
+      "mprotect",
       "munmap", "newfstatat", "openat", "poll", "epoll_pwait", "epoll_ctl", "prctl", "prlimit64", "read", "readlink",
       "readlinkat", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield",
       "set_robust_list", "set_tid_address", "setgid", "setgroups", "setuid", "sigaltstack", "stat", "tgkill", "uname",

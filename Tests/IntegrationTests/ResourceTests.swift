@@ -145,8 +145,11 @@ extension Integration {
     }
 
     @Test func defaultDevicesCanBeUsed() throws {
-      let outcome = try Container().shell("head -c 4 /dev/zero | wc -c; echo x > /dev/null && head -c 1 /dev/urandom | wc -c")
-      #expect(outcome.stdout.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) } == ["4", "1"], "\(outcome)")
+      let outcome = try Container().shell(
+        "head -c 4 /dev/zero | wc -c; echo x > /dev/null && head -c 1 /dev/urandom | wc -c")
+      #expect(
+        outcome.stdout.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) } == ["4", "1"],
+        "\(outcome)")
     }
 
     /// What happens to a node of 10:229 made inside, with these rules after `deny all`: the errors by attempt.

@@ -44,7 +44,8 @@ extension Integration {
       #expect(mounts.first?["destination"].string == "/")
       for mount in mounts {
         let destination = try #require(mount["destination"].string)
-        #expect(destination == "/" || ["/proc", "/dev", "/sys"].contains { destination.hasPrefix($0) }, "\(mount.text)")
+        #expect(
+          destination == "/" || ["/proc", "/dev", "/sys"].contains { destination.hasPrefix($0) }, "\(mount.text)")
       }
     }
 

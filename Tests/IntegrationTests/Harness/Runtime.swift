@@ -34,8 +34,9 @@ struct Runtime: Sendable {
 enum CgroupView: String {
   case hybrid, v1, v2
 
-  static let current = CgroupView(
-    rawValue: ProcessInfo.processInfo.environment["CGROUP_VIEW"] ?? "hybrid") ?? .hybrid
+  static let current =
+    CgroupView(
+      rawValue: ProcessInfo.processInfo.environment["CGROUP_VIEW"] ?? "hybrid") ?? .hybrid
 }
 
 /// Names and folders of one run of the tests.

@@ -23,7 +23,7 @@ struct Snapshot {
   }
 
   /// A peer's own cache is not a left-over: crun keeps compiled seccomp profiles, and both keep their folder.
-  private static let caches: Set<String> = [".cache", "crun", "runc", "lock", "systemd"]
+  private static let caches: Set<String> = ["@cache", "crun", "runc", "lock", "systemd"]
 
   private static func lines(of path: String) -> [String] {
     ((try? Files.read(path)) ?? "").split(separator: "\n").map(String.init)

@@ -56,7 +56,9 @@ extension Trait where Self == ConditionTrait {
   /// Something no peer has: not run there, and not counted as shared.
   static func apusOnly(_ reason: String, sourceLocation: SourceLocation = #_sourceLocation) -> Self {
     .enabled("no peer has it: \(reason)") {
-      if Runtime.current.isPeer { TestRun.count("apusOnly", "\(sourceLocation.fileName):\(sourceLocation.line)\t\(reason)") }
+      if Runtime.current.isPeer {
+        TestRun.count("apusOnly", "\(sourceLocation.fileName):\(sourceLocation.line)\t\(reason)")
+      }
       return !Runtime.current.isPeer
     }
   }
