@@ -5,7 +5,8 @@ extension Integration {
   /// The container's own cgroup and its limits.
   @Suite struct ResourceTests {
     private func value(_ container: Container, _ controller: String, _ file: String) throws -> String {
-      try Files.read(container.cgroup(controller) + "/" + file).trimmingCharacters(in: .whitespacesAndNewlines)
+      try Files.read(container.cgroup(controller) + "/" + file).trimmingCharacters(
+        in: .whitespacesAndNewlines)
     }
 
     private func created(_ name: String, _ resources: JSONValue) throws -> Container {
@@ -145,8 +146,11 @@ extension Integration {
     }
 
     @Test func defaultDevicesCanBeUsed() throws {
-      let outcome = try Container().shell("head -c 4 /dev/zero | wc -c; echo x > /dev/null && head -c 1 /dev/urandom | wc -c")
-      #expect(outcome.stdout.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) } == ["4", "1"], "\(outcome)")
+      let outcome = try Container().shell(
+        "head -c 4 /dev/zero | wc -c; echo x > /dev/null && head -c 1 /dev/urandom | wc -c")
+      #expect(
+        outcome.stdout.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) } == ["4", "1"],
+        "\(outcome)")
     }
 
     /// What happens to a node of 10:229 made inside, with these rules after `deny all`: the errors by attempt.

@@ -29,7 +29,9 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
       return try await body()
     }
     TestRun.count("differs", "\(test.name)\t\(difference.reason)")
-    await withKnownIssue("\(difference.peer) \(difference.version): \(difference.reason)") { try await body() }
+    await withKnownIssue("\(difference.peer) \(difference.version): \(difference.reason)") {
+      try await body()
+    }
   }
 }
 
@@ -52,11 +54,20 @@ extension Trait where Self == PeerDifference {
   }
 }
 
+extension Trait where Self == PeerDifference {
+  /// What `apus` refuses because it is not built yet; once it is, the run fails and the tag goes.
+  static func notYet(_ reason: String) -> Self {
+    PeerDifference(peer: "apus", version: "", reason: "not yet: \(reason)")
+  }
+}
+
 extension Trait where Self == ConditionTrait {
   /// Something no peer has: not run there, and not counted as shared.
   static func apusOnly(_ reason: String, sourceLocation: SourceLocation = #_sourceLocation) -> Self {
     .enabled("no peer has it: \(reason)") {
-      if Runtime.current.isPeer { TestRun.count("apusOnly", "\(sourceLocation.fileName):\(sourceLocation.line)\t\(reason)") }
+      if Runtime.current.isPeer {
+        TestRun.count("apusOnly", "\(sourceLocation.fileName):\(sourceLocation.line)\t\(reason)")
+      }
       return !Runtime.current.isPeer
     }
   }
