@@ -20,7 +20,8 @@ let embeddedSettings: [SwiftSetting] = [
 ]
 let staticLinking: [LinkerSetting] = [
   .unsafeFlags([
-    "-Xclang-linker", "-static", "-Xlinker", "-s", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker", "--icf=all",
+    "-Xclang-linker", "-static", "-Xlinker", "-s", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker",
+    "--icf=all",
     "\(embeddedLibraries)/libswiftUnicodeDataTables.a", "-lm",
   ])
 ]

@@ -40,7 +40,8 @@ struct Agent: ~Copyable {
     if let failure = enteredEarly {
       // Root of a user namespace may lack the right that the user has (a directory on NFS).
       if enter(plan.workingDirectory) != nil {
-        throw failure.because(.workingDirectory, "cannot enter `\(plan.workingDirectory)`", field: "/process/cwd")
+        throw failure.because(
+          .workingDirectory, "cannot enter `\(plan.workingDirectory)`", field: "/process/cwd")
       }
     }
     try checkWorkingDirectory(plan.workingDirectory)
@@ -118,7 +119,9 @@ struct Agent: ~Copyable {
       try Capabilities.set(
         effective: sets.effective | early, permitted: sets.permitted | early, inheritable: sets.inheritable)
     }
-    let refused = try describe(.capabilities, "cannot set the ambient set", field: "/process/capabilities/ambient") {
+    let refused = try describe(
+      .capabilities, "cannot set the ambient set", field: "/process/capabilities/ambient"
+    ) {
       () throws(SystemError) in
       try Capabilities.setAmbient(sets.ambient)
     }

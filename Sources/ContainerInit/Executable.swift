@@ -27,10 +27,12 @@ enum Executable {
       }
     }
     if let denied {
-      throw denied.because(.executableDenied, "exec: `\(command)`: permission denied", field: "/process/args/0")
+      throw denied.because(
+        .executableDenied, "exec: `\(command)`: permission denied", field: "/process/args/0")
     }
     throw RuntimeError(
-      .executableNotFound, "exec: \"\(command)\": executable file not found in $PATH", field: "/process/args/0")
+      .executableNotFound, "exec: \"\(command)\": executable file not found in $PATH",
+      field: "/process/args/0")
   }
 
   private static func check(_ command: String, _ path: String) throws(RuntimeError) {

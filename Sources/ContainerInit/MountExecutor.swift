@@ -213,7 +213,8 @@ enum MountExecutor {
       do {
         try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
       } catch {
-        throw error.because(.mount, "cannot make the cgroup directory read-only", field: pointer(mount, "options"))
+        throw error.because(
+          .mount, "cannot make the cgroup directory read-only", field: pointer(mount, "options"))
       }
     }
   }
@@ -266,7 +267,8 @@ enum MountExecutor {
 
   /// Where a mount inside of /proc is harmless: the files that lxcfs and others replace, as in runc.
   private static let allowedInProc = [
-    "proc/cpuinfo", "proc/diskstats", "proc/meminfo", "proc/stat", "proc/swaps", "proc/uptime", "proc/loadavg",
+    "proc/cpuinfo", "proc/diskstats", "proc/meminfo", "proc/stat", "proc/swaps", "proc/uptime",
+    "proc/loadavg",
     "proc/slabinfo", "proc/net/dev", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
   ]
 

@@ -96,7 +96,8 @@ struct RootFileSystem: ~Copyable {
 
   /// Finds the root of the mount that holds `directory` by going up, and makes that mount private.
   private func makeParentPrivate(_ directory: borrowing FileDescriptor) throws(RuntimeError) {
-    try describe(.mount, "cannot make the mount around the root file system private") { () throws(SystemError) in
+    try describe(.mount, "cannot make the mount around the root file system private") {
+      () throws(SystemError) in
       var current = try directory.open(".", [.path, .directory])
       var status = try current.status()
       while !status.isMountRoot {

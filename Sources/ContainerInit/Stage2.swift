@@ -17,6 +17,7 @@ struct Stage2 {
       // What the set-up makes has the modes that the plan says.
       Credentials.setUmask(0)
       Signals.resetActions()
+      if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload)
       for step in payload.steps {
         try execute(step, &rootFileSystem, reporter)
@@ -45,7 +46,8 @@ struct Stage2 {
   ) throws(RuntimeError) {
     switch step {
     case .startSession:
-      try describe(.spawn, "cannot start a session") { () throws(SystemError) in try Processes.startSession() }
+      try describe(.spawn, "cannot start a session") { () throws(SystemError) in try Processes.startSession()
+      }
     case .newCgroupNamespace:
       try describe(.namespace, "cannot make the cgroup namespace") { () throws(SystemError) in
         try Namespaces.unshare(.newCgroup)
@@ -80,7 +82,8 @@ struct Stage2 {
     } catch {
       // A kernel without keys: then there is no keyring of the caller that the container could see.
       if error.errno == .notImplemented { return }
-      throw error.because(.credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
+      throw error.because(
+        .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
     }
   }
 

@@ -14,7 +14,7 @@ enum StandardStreams {
           // A node of the host: who owns it inside could take it from everybody with fchmod(2). The container's own
           // takes its place.
           if hasOwnRoot { try replaceByOwnNull(number) }
-        } else if uid != 0 && status.uid != uid {
+        } else if uid != 0 && status.uid != uid && isGiven(status, number) {
           try giveTo(uid, stream)
         }
       }
@@ -28,18 +28,43 @@ enum StandardStreams {
     status.isCharacterDevice && status.specialMajor == 1 && status.specialMinor == 3
   }
 
+  /// Before anything of the container can run: a stream on the host's null device goes through a read-only copy of its
+  /// mount that belongs to no namespace, so that nobody can change the mode or owner of the node. Reading and writing the
+  /// device is none of the file system's business.
+  static func shieldNull() throws(RuntimeError) {
+    do throws(SystemError) {
+      for number in Int32(0)...2 {
+        let stream = BorrowedDescriptor(number)
+        guard isNull(try stream.descriptor.status()) else { continue }
+        let node = try FileDescriptor.open("/dev/null", [.path, .noFollow])
+        guard isNull(try node.status()) else { throw SystemError("statx", .noDevice, "/dev/null") }
+        let copy = try Mounts.clone(node, recursive: false)
+        try Mounts.change(copy, MountChange(set: MountAttribute.readonly), recursive: false)
+        try copy.reopen(.readWrite).replace(number)
+      }
+    } catch {
+      throw error.because(.credentials, "cannot shield the host's null device")
+    }
+  }
+
   private static func replaceByOwnNull(_ number: Int32) throws(SystemError) {
-    let root = try FileDescriptor.open("/", [.path, .directory])
+    let root = RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
     do {
-      let directory = try RootDirectory.openEntry(in: root, "dev", [.path, .directory, .noFollow])
-      guard isNull(try directory.status("null")) else { return }
-      let null = try RootDirectory.openEntry(
-        in: directory, "null", [.readWrite, .noFollow, .noControllingTerminal])
+      guard isNull(try root.open("dev/null", .path).status()) else { return }
+      let null = try root.open("dev/null", [.readWrite, .noControllingTerminal])
       guard isNull(try null.status()) else { return }
       try null.replace(number)
     } catch {
-      // An image without /dev or without the device: then there is no other one to give.
-      if error.errno != .noEntry { throw error }
+      // An image without a null device that can be opened: the shielded one stays, which is as good but for its name.
+    }
+  }
+
+  /// Pipes, sockets, terminals, and files that are written to; never a file that is only read.
+  private static func isGiven(_ status: FileStatus, _ number: Int32) -> Bool {
+    switch status.kind {
+    case 0o010000, 0o140000, 0o020000: true
+    case 0o100000: number != 0
+    default: false
     }
   }
 

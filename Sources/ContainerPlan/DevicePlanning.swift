@@ -47,7 +47,8 @@ extension Planner {
     for (index, device) in (linux.devices ?? []).enumerated() {
       let field = "/linux/devices/\(index)"
       guard device.path.utf8.first == 0x2F else {
-        throw RuntimeError(.configInvalid, "`\(device.path)` must be an absolute path", field: "\(field)/path")
+        throw RuntimeError(
+          .configInvalid, "`\(device.path)` must be an absolute path", field: "\(field)/path")
       }
       let path = relative(device.path)
       if nodes.contains(where: { $0.path == path }) {

@@ -16,7 +16,9 @@ extension ContainerPlan {
     add(.runtime, "limit devices", "\(cgroup.deviceRules.count) rules")
     if cgroup.resources != nil { add(.runtime, "set resource limits") }
     for (map, name) in [(namespaces.uidMap, "uid"), (namespaces.gidMap, "gid")] {
-      for range in map { add(.runtime, "map \(name)", "\(range.inside) to \(range.outside), \(range.count) ids") }
+      for range in map {
+        add(.runtime, "map \(name)", "\(range.inside) to \(range.outside), \(range.count) ids")
+      }
     }
     add(.stage1, "make namespaces", namespaces.names)
     if !namespaces.timeOffsets.isEmpty {
@@ -31,7 +33,9 @@ extension ContainerPlan {
       let name = limit.resource >= 0 ? Resource(rawValue: UInt8(limit.resource))?.name ?? "" : ""
       add(.stage2, "limit resource", "\(name) \(limit.soft) \(limit.hard)")
     }
-    add(.stage2, "become user", "\(agent.uid):\(agent.gid) \(agent.additionalGids.map { "\($0)" }.joined(separator: ","))")
+    add(
+      .stage2, "become user",
+      "\(agent.uid):\(agent.gid) \(agent.additionalGids.map { "\($0)" }.joined(separator: ","))")
     let sets = agent.capabilities
     for (mask, name) in [
       (sets.bounding, "bounding"), (sets.effective, "effective"), (sets.permitted, "permitted"),
@@ -108,7 +112,8 @@ extension MountStep {
     }
     let own = MountAttributes(rawValue: set)
     for (flag, name) in [
-      (MountAttributes.readOnly, "ro"), (.noSetUserID, "nosuid"), (.noDevices, "nodev"), (.noExecute, "noexec"),
+      (MountAttributes.readOnly, "ro"), (.noSetUserID, "nosuid"), (.noDevices, "nodev"),
+      (.noExecute, "noexec"),
       (.noSymlinkFollow, "nosymfollow"),
     ] where own.contains(flag) {
       text += " \(name)"

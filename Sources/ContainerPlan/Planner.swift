@@ -194,7 +194,8 @@ public struct Planner {
     guard let offsets = linux.timeOffsets, !offsets.isEmpty else { return "" }
     guard created.contains(.newTime) else {
       throw RuntimeError(
-        .configInvalid, "time offsets need a time namespace in `linux.namespaces`", field: "/linux/timeOffsets")
+        .configInvalid, "time offsets need a time namespace in `linux.namespaces`",
+        field: "/linux/timeOffsets")
     }
     var lines = ""
     for offset in offsets {
@@ -219,7 +220,9 @@ public struct Planner {
       if let mounts = config.mounts, !mounts.isEmpty { throw needs("mount", "/mounts") }
       if let paths = linux.maskedPaths, !paths.isEmpty { throw needs("mount", "/linux/maskedPaths") }
       if let paths = linux.readonlyPaths, !paths.isEmpty { throw needs("mount", "/linux/readonlyPaths") }
-      if let name = linux.rootfsPropagation, !name.isEmpty { throw needs("mount", "/linux/rootfsPropagation") }
+      if let name = linux.rootfsPropagation, !name.isEmpty {
+        throw needs("mount", "/linux/rootfsPropagation")
+      }
       if let devices = linux.devices, !devices.isEmpty { throw needs("mount", "/linux/devices") }
       if config.root.readonly == true { throw needs("mount", "/root/readonly") }
     }

@@ -155,7 +155,8 @@ extension CgroupRecord {
         let path = try reader.string()
         let mountName = try reader.string()
         return Directory(
-          version: version, controllers: controllers, path: path, mountName: mountName, made: try reader.strings())
+          version: version, controllers: controllers, path: path, mountName: mountName,
+          made: try reader.strings())
       })
   }
 }

@@ -37,10 +37,12 @@ extension ContainerRuntime {
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan.rootPath)
     let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log)
+      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
+    )
     let filter = try compileFilter(plan)
     let entry = try store.reserve(id)
-    var creation = Creation(runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
+    var creation = Creation(
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
     do {
       return try creation.run(entry, bundle: bundle.path)
     } catch {
@@ -93,6 +95,8 @@ private struct Creation: ~Copyable {
       hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
     // Before anything runs: if this process is killed now, `delete --force` still finds the cgroup.
     try entry.write(record)
+    runtime.options.log.debug(
+      "cgroup made: \(cgroup.record.directories.map { $0.path }.joined(separator: " "))")
     let executable = try SelfExecutable.open(runtime.options.initExecutable)
     let startSocket: FileDescriptor
     do {
@@ -101,7 +105,8 @@ private struct Creation: ~Copyable {
       throw error.because(.stateUnwritable, "cannot make the start socket of `\(entry.id)`")
     }
     var launch = try InitLaunch(
-      executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files, log: runtime.options.log)
+      executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files,
+      log: runtime.options.log)
     do {
       let process = try finish(&launch, entry, &record)
       return process
@@ -120,6 +125,7 @@ private struct Creation: ~Copyable {
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
     try cgroup.applyLast()
     record.pid = launch.initProcess.pid
+    runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0
     } catch {

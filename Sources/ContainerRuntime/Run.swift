@@ -81,7 +81,8 @@ extension ContainerRuntime {
       if ready[1] != 0 { return try Processes.wait(process.pid) }
       if ready[0] == 0 { continue }
       let signal = try Signals.next(signals)
-      if signal == 17 /* SIGCHLD */ { continue }
+      // SIGCHLD is ours; SIGPIPE is about our own output.
+      if signal == 17 || signal == 13 { continue }
       do {
         try process.descriptor.sendSignal(signal)
       } catch {

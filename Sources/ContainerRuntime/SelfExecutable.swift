@@ -17,7 +17,7 @@ enum SelfExecutable {
         try Mounts.change(tree, MountChange(set: 1 /* MOUNT_ATTR_RDONLY */), recursive: false)
         // Opened through the copy; when `tree` is closed below, the mount leaves its anonymous namespace for ever
         // and only the open file keeps it.
-        return try tree.reopenReadOnly()
+        return try tree.reopen(.readOnly)
       } catch {
         guard error.errno == .notPermitted || error.errno == .invalid else { throw error }
         return try FileDescriptor.sealedCopy("apus", of: try FileDescriptor.open(name, .readOnly))

@@ -11,7 +11,7 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else {
-      throw RuntimeError(.containerNotFound, "container `\(id)` is being created: container does not exist")
+      throw RuntimeError(.containerNotFound, "container does not exist: `\(id)` is being created")
     }
     return describe(record, try status(record, entry))
   }
@@ -39,7 +39,8 @@ extension ContainerRuntime {
 
   func describe(_ record: ContainerRecord, _ status: ContainerStatus) -> ContainerState {
     ContainerState(
-      ociVersion: record.ociVersion, id: record.id, pid: status == .stopped ? 0 : record.pid, status: status.name,
+      ociVersion: record.ociVersion, id: record.id, pid: status == .stopped ? 0 : record.pid,
+      status: status.name,
       bundle: record.bundle, rootfs: record.rootfs,
       created: RFC3339.text(seconds: record.created.seconds, nanoseconds: record.created.nanoseconds),
       annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner)

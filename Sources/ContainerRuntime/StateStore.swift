@@ -34,7 +34,8 @@ struct StateStore {
       if error.errno == .exists {
         throw RuntimeError(.idTaken, "container with given ID already exists: `\(id)`")
       }
-      throw error.because(.stateUnwritable, "cannot make a folder in the state directory `\(root)`", field: "--root")
+      throw error.because(
+        .stateUnwritable, "cannot make a folder in the state directory `\(root)`", field: "--root")
     }
     do throws(SystemError) {
       let entry = try directory.open(id, [.readOnly, .directory, .noFollow])
@@ -65,7 +66,7 @@ struct StateStore {
       }
     } catch {
       if error.errno == .noEntry || error.errno == .notDirectory {
-        throw RuntimeError(.containerNotFound, "container `\(id)` does not exist: container does not exist")
+        throw RuntimeError(.containerNotFound, "container does not exist: `\(id)`")
       }
       throw error.because(.stateUnreadable, "cannot open the state of `\(id)` in `\(root)`")
     }

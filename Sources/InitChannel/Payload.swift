@@ -169,7 +169,8 @@ extension AgentPlan {
       arguments: arguments, environment: environment, workingDirectory: workingDirectory, uid: uid, gid: gid,
       additionalGids: additionalGids, umask: umask,
       capabilities: CapabilityPlan(
-        bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]),
+        bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]
+      ),
       noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool())
   }
 }

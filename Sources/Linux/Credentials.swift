@@ -56,7 +56,8 @@ public enum Capabilities {
       let held = sys_prctl(23, UInt64(number), 0, 0, 0)
       if held < 0 { return }
       if held == 1 && keep & (1 << UInt64(number)) == 0 {
-        try check("prctl", sys_prctl(24 /* PR_CAPBSET_DROP */, UInt64(number), 0, 0, 0), "capability \(number)")
+        try check(
+          "prctl", sys_prctl(24 /* PR_CAPBSET_DROP */, UInt64(number), 0, 0, 0), "capability \(number)")
       }
       number += 1
     }
@@ -68,7 +69,9 @@ public enum Capabilities {
   ) throws(SystemError) {
     guard let state = cap_init() else { throw SystemError("cap_init", .noMemory) }
     defer { cap_free(UnsafeMutableRawPointer(state)) }
-    for (kind, mask) in [(CAP_EFFECTIVE, effective), (CAP_PERMITTED, permitted), (CAP_INHERITABLE, inheritable)] {
+    for (kind, mask) in [
+      (CAP_EFFECTIVE, effective), (CAP_PERMITTED, permitted), (CAP_INHERITABLE, inheritable),
+    ] {
       var values: [cap_value_t] = []
       for number in 0..<64 where mask & (1 << UInt64(number)) != 0 { values.append(cap_value_t(number)) }
       if values.isEmpty { continue }

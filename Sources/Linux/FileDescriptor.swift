@@ -52,8 +52,8 @@ extension FileDescriptor {
 
   /// Opens the file that this O_PATH descriptor stands for, by its name in procfs: a magic link, which leads to the
   /// file itself on its own mount and not to a path. Only on the host's side, where /proc is the host's.
-  public func reopenReadOnly() throws(SystemError) -> FileDescriptor {
-    try FileDescriptor.open("/proc/self/fd/\(number)", .readOnly)
+  public func reopen(_ flags: OpenFlags) throws(SystemError) -> FileDescriptor {
+    try FileDescriptor.open("/proc/self/fd/\(number)", flags)
   }
 
   /// A second descriptor for the same open file.

@@ -109,7 +109,8 @@ extension FileSystemContext {
   public func mount(attributes: UInt64) throws(SystemError) -> FileDescriptor {
     try check(
       "fsconfig", sys_fsconfig(descriptor.number, 6 /* FSCONFIG_CMD_CREATE */, nil, nil, 0), type)
-    let result = sys_fsmount(descriptor.number, 1 /* FSMOUNT_CLOEXEC */, UInt32(truncatingIfNeeded: attributes))
+    let result = sys_fsmount(
+      descriptor.number, 1 /* FSMOUNT_CLOEXEC */, UInt32(truncatingIfNeeded: attributes))
     return FileDescriptor(owning: Int32(try check("fsmount", result, type)))
   }
 

@@ -55,7 +55,9 @@ public enum Processes {
   /// Waits until a child of this process has ended, and reaps it.
   public static func wait(_ pid: Int32) throws(SystemError) -> ExitStatus {
     var result = apus_wait_result()
-    try checkRetrying("waitid", "\(pid)") { sys_waitid(1 /* P_PID */, pid, &result, 0x4000_0004 /* __WALL */) }
+    try checkRetrying("waitid", "\(pid)") {
+      sys_waitid(1 /* P_PID */, pid, &result, 0x4000_0004 /* __WALL */)
+    }
     return ExitStatus(result)
   }
 

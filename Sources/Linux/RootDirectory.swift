@@ -107,7 +107,9 @@ extension RootDirectory {
   }
 
   /// Opens the file at `path` with O_PATH and makes an empty one, and its directories, where there is none.
-  public func makeFile(_ path: String, mode: UInt32, directoryMode: UInt32) throws(SystemError) -> FileDescriptor {
+  public func makeFile(_ path: String, mode: UInt32, directoryMode: UInt32) throws(SystemError)
+    -> FileDescriptor
+  {
     var path = path
     for links in stride(from: RootDirectory.linkLimit, through: 0, by: -1) {
       do {

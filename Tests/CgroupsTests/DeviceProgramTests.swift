@@ -141,7 +141,7 @@ private func rule(_ text: String) -> DeviceRule {
 
   private func context(_ request: (Character, Int, Int, String)) -> [UInt32] {
     let bits: [Character: UInt32] = ["m": 1, "r": 2, "w": 4]
-    let access = request.3.reduce(0) { $0 | bits[$1]! }
+    let access = request.3.reduce(0) { $0 | (bits[$1] ?? 0) }
     return [access << 16 | (request.0 == "b" ? 1 : 2), UInt32(request.1), UInt32(request.2)]
   }
 

@@ -75,53 +75,73 @@ private func failure(_ config: Config) -> RuntimeError? {
       config.process = nil
     }
     let text = try plan(config).lines.map { "\($0.runner): \($0.action) \($0.detail)\n" }.joined()
-    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden/\(name).txt")
+    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+      "Golden/\(name).txt")
     if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
       try text.write(to: file, atomically: true, encoding: .utf8)
     }
     #expect(text == (try String(contentsOf: file, encoding: .utf8)))
   }
 
+  private static let mistakes: [(Config, String, String)] = [
+    (
+      change { $0.linux?.namespaces?.append(Namespace(type: "pid")) }, "/linux/namespaces/6",
+      "duplicated ns"
+    ),
+    (
+      change { $0.linux?.namespaces?.append(Namespace(type: "net")) }, "/linux/namespaces/6/type",
+      "unknown namespace type"
+    ),
+    (change { $0.process?.args = [] }, "/process/args", "args must not be empty"),
+    (change { $0.process?.cwd = "tmp" }, "/process/cwd", "absolute"),
+    (change { $0.process?.env = ["PATH"] }, "/process/env/0", "NAME=value"),
+    (
+      change { $0.process?.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1)) },
+      "/process/rlimits/1/type", "stands twice"
+    ),
+    (
+      change { $0.process?.rlimits = [ResourceLimit(type: "RLIMIT_NOFILE", soft: 2, hard: 1)] },
+      "/process/rlimits/0/soft", "above the hard limit"
+    ),
+    (
+      change { $0.process?.rlimits = [ResourceLimit(type: "NOFILE", soft: 2, hard: 2)] },
+      "/process/rlimits/0/type", "unknown resource limit"
+    ),
+    (change { $0.linux?.namespaces = namespaces("mount") }, "/hostname", "needs a uts namespace"),
+    (change { $0.linux?.namespaces = namespaces("uts") }, "/mounts", "needs a mount namespace"),
+    (
+      change { $0.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] },
+      "/linux/uidMappings", "user namespace"
+    ),
+    (
+      change { $0.linux?.namespaces?.append(Namespace(type: "user")) }, "/linux/uidMappings",
+      "needs uidMappings"
+    ),
+    (
+      change { $0.linux?.timeOffsets = [NamedValue("monotonic", TimeOffset(secs: 7))] },
+      "/linux/timeOffsets", "time namespace"
+    ),
+    (change { $0.linux?.maskedPaths = ["proc"] }, "/linux/maskedPaths/0", "absolute"),
+    (change { $0.linux?.rootfsPropagation = "sharing" }, "/linux/rootfsPropagation", "unknown propagation"),
+    (change { $0.mounts?[3].options?.append("size=1") }, "/mounts/3/options", "filesystem-specific"),
+    (change { $0.mounts?[3].source = nil }, "/mounts/3/source", "needs a source"),
+    (change { $0.mounts?[0].type = nil }, "/mounts/0/type", "needs a type"),
+    (change { $0.mounts?[0].destination = "/a/.." }, "/mounts/0/destination", "hide the root"),
+    (change { $0.mounts?[0].destination = "/a\u{0}b" }, "/mounts/0/destination", "NUL"),
+    (change { $0.process?.args = ["a\u{0}b"] }, "/process/args/0", "NUL"),
+    (
+      change { $0.linux?.devices = [Device(type: "x", path: "/dev/x")] }, "/linux/devices/0/type",
+      "unknown device type"
+    ),
+    (
+      change { $0.linux?.devices = [Device(type: "c", path: "/dev/x")] }, "/linux/devices/0/major",
+      "needs a number"
+    ),
+    (change { $0.linux?.devices = [Device(type: "p", path: "x")] }, "/linux/devices/0/path", "absolute"),
+  ]
+
   @Test func mistakesAreNamedWithTheirPlace() {
-    let table: [(Config, String, String)] = [
-      (change { $0.linux?.namespaces?.append(Namespace(type: "pid")) }, "/linux/namespaces/6", "duplicated ns"),
-      (change { $0.linux?.namespaces?.append(Namespace(type: "net")) }, "/linux/namespaces/6/type", "unknown namespace type"),
-      (change { $0.process?.args = [] }, "/process/args", "args must not be empty"),
-      (change { $0.process?.cwd = "tmp" }, "/process/cwd", "absolute"),
-      (change { $0.process?.env = ["PATH"] }, "/process/env/0", "NAME=value"),
-      (
-        change { $0.process?.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1)) },
-        "/process/rlimits/1/type", "stands twice"
-      ),
-      (
-        change { $0.process?.rlimits = [ResourceLimit(type: "RLIMIT_NOFILE", soft: 2, hard: 1)] },
-        "/process/rlimits/0/soft", "above the hard limit"
-      ),
-      (
-        change { $0.process?.rlimits = [ResourceLimit(type: "NOFILE", soft: 2, hard: 2)] },
-        "/process/rlimits/0/type", "unknown resource limit"
-      ),
-      (change { $0.linux?.namespaces = namespaces("mount") }, "/hostname", "needs a uts namespace"),
-      (change { $0.linux?.namespaces = namespaces("uts") }, "/mounts", "needs a mount namespace"),
-      (change { $0.linux?.uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] }, "/linux/uidMappings", "user namespace"),
-      (change { $0.linux?.namespaces?.append(Namespace(type: "user")) }, "/linux/uidMappings", "needs uidMappings"),
-      (
-        change { $0.linux?.timeOffsets = [NamedValue("monotonic", TimeOffset(secs: 7))] },
-        "/linux/timeOffsets", "time namespace"
-      ),
-      (change { $0.linux?.maskedPaths = ["proc"] }, "/linux/maskedPaths/0", "absolute"),
-      (change { $0.linux?.rootfsPropagation = "sharing" }, "/linux/rootfsPropagation", "unknown propagation"),
-      (change { $0.mounts?[3].options?.append("size=1") }, "/mounts/3/options", "filesystem-specific"),
-      (change { $0.mounts?[3].source = nil }, "/mounts/3/source", "needs a source"),
-      (change { $0.mounts?[0].type = nil }, "/mounts/0/type", "needs a type"),
-      (change { $0.mounts?[0].destination = "/a/.." }, "/mounts/0/destination", "hide the root"),
-      (change { $0.mounts?[0].destination = "/a\u{0}b" }, "/mounts/0/destination", "NUL"),
-      (change { $0.process?.args = ["a\u{0}b"] }, "/process/args/0", "NUL"),
-      (change { $0.linux?.devices = [Device(type: "x", path: "/dev/x")] }, "/linux/devices/0/type", "unknown device type"),
-      (change { $0.linux?.devices = [Device(type: "c", path: "/dev/x")] }, "/linux/devices/0/major", "needs a number"),
-      (change { $0.linux?.devices = [Device(type: "p", path: "x")] }, "/linux/devices/0/path", "absolute"),
-    ]
-    for (config, field, text) in table {
+    for (config, field, text) in PlannerTests.mistakes {
       let error = failure(config)
       #expect(error?.field == field, "\(error?.text ?? "no error")")
       #expect(error?.message.contains(text) == true, "\(error?.text ?? "no error")")
@@ -197,7 +217,8 @@ private func failure(_ config: Config) -> RuntimeError? {
   }
 
   @Test func aBoundDevIsLeftAlone() throws {
-    let made = try plan(change { $0.mounts?[1] = Mount(destination: "/dev", source: "/dev", options: ["bind"]) })
+    let made = try plan(
+      change { $0.mounts?[1] = Mount(destination: "/dev", source: "/dev", options: ["bind"]) })
     #expect(!made.steps.contains(.deviceLinks))
   }
 

@@ -5,7 +5,9 @@ import Testing
 @Suite struct DiagnosticsTests {
   @Test func datesAgreeWithFoundation() throws {
     let formatter = ISO8601DateFormatter()
-    for seconds: Int64 in [0, 1, 951_782_399, 951_782_400, 1_709_164_800, 1_795_235_040, 4_107_542_400, -1, -86_401] {
+    for seconds: Int64 in [
+      0, 1, 951_782_399, 951_782_400, 1_709_164_800, 1_795_235_040, 4_107_542_400, -1, -86_401,
+    ] {
       let expected = formatter.string(from: Date(timeIntervalSince1970: Double(seconds)))
       #expect(RFC3339.text(seconds: seconds) == expected)
     }

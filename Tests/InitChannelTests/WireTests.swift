@@ -17,17 +17,22 @@ private let everything = InitPayload(
     .mount(
       MountStep(
         index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
-        setRecursively: 4, clearRecursively: 8, propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
+        setRecursively: 4, clearRecursively: 8,
+        propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
         copiesUp: true)),
     .mount(
       MountStep(
         index: 4, destination: "dev/shm",
         source: .fileSystem(
           type: "tmpfs", source: "shm",
-          parameters: [MountParameter(key: "size", value: "64k"), MountParameter(key: "newinstance", value: nil)]))),
+          parameters: [
+            MountParameter(key: "size", value: "64k"), MountParameter(key: "newinstance", value: nil),
+          ]))),
     .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
-    .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]), .deviceLinks,
-    .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot, .pivotRoot,
+    .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]),
+    .deviceLinks,
+    .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
+    .pivotRoot,
     .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
   ],
   agent: AgentPlan(
@@ -70,19 +75,22 @@ private let everything = InitPayload(
 
   @Test func anErrorCrossesTheSocketWhole() throws {
     var error = RuntimeError(
-      .mount, "cannot attach", field: "/mounts/3", cause: SystemError("move_mount", .invalid, "x"), hint: "why")
+      .mount, "cannot attach", field: "/mounts/3", cause: SystemError("move_mount", .invalid, "x"),
+      hint: "why")
     error = error.during("inner").during("outer")
     guard case .failed(let received) = try decodeReport(encodeReport(.failed(error))) else {
       Issue.record("another report")
       return
     }
     #expect(received == error)
-    #expect(received.text == "outer: inner: cannot attach (at `/mounts/3`): move_mount x: invalid argument; why")
+    #expect(
+      received.text == "outer: inner: cannot attach (at `/mounts/3`): move_mount x: invalid argument; why")
   }
 
   @Test func anErrorTooLongForAPacketKeepsItsCause() throws {
     let error = RuntimeError(
-      .mount, String(repeating: "m", count: 80_000), cause: SystemError("mount", .busy, String(repeating: "s", count: 80_000)))
+      .mount, String(repeating: "m", count: 80_000),
+      cause: SystemError("mount", .busy, String(repeating: "s", count: 80_000)))
     let bytes = encodeReport(.failed(error))
     #expect(bytes.count <= 65536)
     guard case .failed(let received) = try decodeReport(bytes) else {

@@ -34,7 +34,7 @@ struct FeaturesCommand: Equatable, Sendable {
         enabled: true,
         actions: SeccompAction.allCases.filter { $0 != .notify }.map { $0.name },
         operators: SeccompOperator.allCases.map { $0.name },
-        archs: SeccompArchitecture.allCases.map { $0.name },
+        archs: SeccompCompiler.knownArchitectureNames,
         knownFlags: SeccompFilterFlags.knownNames),
       apparmor: EnabledFeature(enabled: false), selinux: EnabledFeature(enabled: false),
       intelRdt: IntelRDTFeatures(enabled: false),
