@@ -74,7 +74,9 @@ extension Integration {
     @Test func helpNamesTheCommandsAndGlobalFlags() throws {
       let outcome = try runtime(bare: ["--help"])
       #expect(outcome.code == 0)
-      for word in ["create", "start", "state", "kill", "delete", "run", "list", "spec", "--root", "--log", "--debug"] {
+      for word in [
+        "create", "start", "state", "kill", "delete", "run", "list", "spec", "--root", "--log", "--debug",
+      ] {
         #expect(outcome.stdout.contains(word), "no `\(word)`: \(outcome)")
       }
     }
@@ -84,7 +86,8 @@ extension Integration {
       #expect(lines.first?.hasPrefix("\(Runtime.current.name) version ") == true, "\(lines)")
       #expect(lines.contains { $0.hasPrefix("commit: ") }, "\(lines)")
       #expect(lines.contains { $0.hasPrefix("spec: 1.") }, "\(lines)")
-      #expect(lines.filter { $0.contains("version") }.count == 1, "docker splits at the last `version`: \(lines)")
+      #expect(
+        lines.filter { $0.contains("version") }.count == 1, "docker splits at the last `version`: \(lines)")
     }
 
     @Test(.apusOnly("a drop-in answers under the name it was called by"))
@@ -152,7 +155,9 @@ extension Integration {
       let second = try Container(args: ["/bin/agent", "pause"])
       try first.create()
       try second.runDetached()
-      let lines = try runtime("list").stdout.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+      let lines = try runtime("list").stdout.split(separator: "\n").map {
+        $0.split(separator: " ").map(String.init)
+      }
       #expect(lines.first?.first == "ID" || lines.first?.first == "NAME")
       #expect(lines.first?.dropFirst().prefix(3) == ["PID", "STATUS", "BUNDLE"])
       for (container, status) in [(first, "created"), (second, "running")] {

@@ -36,8 +36,9 @@ extension Integration {
     }
 
     @Test func programsOfTheDistributionRun() throws {
-      let outcome = try container("dpkg-query -W -f '${Package}\\n' base-files && getent passwd www-data | cut -d: -f3")
-        .run()
+      let outcome = try container(
+        "dpkg-query -W -f '${Package}\\n' base-files && getent passwd www-data | cut -d: -f3"
+      ).run()
       #expect(outcome.stdout == "base-files\n33\n", "\(outcome)")
     }
   }

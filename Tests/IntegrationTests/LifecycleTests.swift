@@ -45,6 +45,34 @@ extension Integration {
       #expect(try first.status() == "created")
     }
 
+    @Test(.peerDiffers("crun", "1.8.1", "leaves out names that begin with a dot"))
+    func idMayBeginWithADot() throws {
+      let container = try Container(id: ".\(TestRun.tag)", args: ["/bin/agent", "pause"])
+      try container.create()
+      #expect(try runtime("list", "--quiet").stdout == container.id + "\n")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
+    @Test(
+      .peerDiffers(
+        "runc", "1.1.5", "the first descriptors it opens, a cgroup's folder among them, become the streams"),
+      .peerDiffers("crun", "1.8.1", "fails"))
+    func callerWithoutStandardStreams() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.bundle.write()
+      let words = ["-c", "exec \"$@\" <&- >&- 2>&-", "sh", Runtime.current.path] + container.root
+      try Subprocess("/bin/sh", words + ["create", "-b", container.bundle.path, container.id]).wait()
+        .expectSuccess()
+      let pid = try container.pid()
+      for number in 0...2 {
+        let target = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(number)")
+        #expect(target == "/dev/null", "\(number)")
+      }
+      try container.start()
+      #expect(try container.status() == "running")
+    }
+
     @Test func secondStartIsRefused() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       try container.create()
@@ -246,7 +274,8 @@ extension Integration {
     }
 
     @Test(
-      .peerDiffers("crun", "1.8.1", "takes the digits of a word it does not know, none being 0, and succeeds"),
+      .peerDiffers(
+        "crun", "1.8.1", "takes the digits of a word it does not know, none being 0, and succeeds"),
       arguments: ["NOSUCH", "SIGNOSUCH", "9x"])
     func unknownSignalNameIsRefused(signal: String) throws {
       let container = try Container(args: ["/bin/agent", "pause"])

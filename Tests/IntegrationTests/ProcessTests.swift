@@ -26,9 +26,18 @@ extension Integration {
 
     @Test func environmentIsTheOneOfTheConfiguration() throws {
       let container = try Container()
-      container.bundle.config["process"]["env"] = ["PATH=/bin", "HOME=/somewhere", "EMPTY=", "EQUAL=a=b", "WORD=x y"]
+      container.bundle.config["process"]["env"] = [
+        "PATH=/bin", "HOME=/somewhere", "EMPTY=", "EQUAL=a=b", "WORD=x y",
+      ]
       let environment = try container.report("command")["env"].strings.sorted()
       #expect(environment == ["EMPTY=", "EQUAL=a=b", "HOME=/somewhere", "PATH=/bin", "WORD=x y"])
+    }
+
+    @Test func lastOfTwoVariablesOfOneNameWins() throws {
+      let container = try Container()
+      container.bundle.config["process"]["env"] = ["PATH=/bin", "HOME=/", "A=first", "B=x", "A=second"]
+      let environment = try container.report("command")["env"].strings
+      #expect(environment.filter { $0.hasPrefix("A=") } == ["A=second"])
     }
 
     @Test func homeComesFromThePasswordFile() throws {
@@ -83,7 +92,8 @@ extension Integration {
       container.bundle.args = ["/bin/agent", "report", "user"]
       try container.bundle.write()
       let line = "umask 0077; exec \"$@\""
-      let words = ["-c", line, "sh", Runtime.current.path] + container.root + ["run", "-b", container.bundle.path]
+      let words =
+        ["-c", line, "sh", Runtime.current.path] + container.root + ["run", "-b", container.bundle.path]
       let outcome = try Subprocess("/bin/sh", words + [container.id]).wait()
       #expect(try outcome.json["umask"].int == 0o022, "\(outcome)")
     }
@@ -165,7 +175,8 @@ extension Integration {
         ("RLIMIT_NOFILE", 100, 200), ("RLIMIT_CORE", 0, 1000), ("RLIMIT_CPU", 300, 400),
         ("RLIMIT_FSIZE", 1 << 30, 1 << 31),
         ("RLIMIT_STACK", 1 << 20, 1 << 22), ("RLIMIT_NPROC", 500, 600), ("RLIMIT_AS", 1 << 33, 1 << 34),
-        ("RLIMIT_MSGQUEUE", 4096, 8192), ("RLIMIT_SIGPENDING", 50, 60), ("RLIMIT_NICE", 0, 0), ("RLIMIT_RTPRIO", 0, 0),
+        ("RLIMIT_MSGQUEUE", 4096, 8192), ("RLIMIT_SIGPENDING", 50, 60), ("RLIMIT_NICE", 0, 0),
+        ("RLIMIT_RTPRIO", 0, 0),
         ("RLIMIT_DATA", 1 << 32, 1 << 32), ("RLIMIT_LOCKS", 10, 20), ("RLIMIT_RSS", 1 << 30, 1 << 30),
         ("RLIMIT_RTTIME", 1000, 2000), ("RLIMIT_MEMLOCK", 4096, 8192),
       ]
@@ -187,7 +198,9 @@ extension Integration {
 
     @Test func unknownLimitIsRefused() throws {
       let container = try Container()
-      container.bundle.config["process"]["rlimits"].append(["type": "RLIMIT_OF_TOMORROW", "soft": 1, "hard": 1])
+      container.bundle.config["process"]["rlimits"].append([
+        "type": "RLIMIT_OF_TOMORROW", "soft": 1, "hard": 1,
+      ])
       expectError(try container.run(), says: "RLIMIT_OF_TOMORROW")
       try expectNothingLeft()
     }
@@ -227,7 +240,8 @@ extension Integration {
     }
 
     @Test func shellShowsOnlyTheContainersOwn() throws {
-      let outcome = try Container().shell("id -u; hostname; ps -o pid,comm | tail -n +2; ip -o link | cut -d: -f2")
+      let outcome = try Container().shell(
+        "id -u; hostname; ps -o pid,comm | tail -n +2; ip -o link | cut -d: -f2")
       let lines = outcome.stdout.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
       #expect(lines.prefix(2) == ["0", "testhost"])
       #expect(lines.contains { $0.hasPrefix("1 sh") }, "\(outcome)")
@@ -240,7 +254,8 @@ extension Integration {
       var rule: JSONValue = ["names": JSONValue(names), "action": .string(action)]
       if let errno { rule["errnoRet"] = .number(errno) }
       return [
-        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"], "syscalls": [rule],
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+        "syscalls": [rule],
       ]
     }
 
@@ -321,13 +336,18 @@ extension Integration {
 
     /// What a static program needs to start, write and end, and a runtime after it has loaded the filter.
     static let ordinaryCalls = [
-      "arch_prctl", "brk", "capget", "capset", "chdir", "close", "close_range", "execve", "exit", "exit_group", "fcntl",
-      "fstat", "fstatfs", "futex", "getdents64", "getcwd", "getpid", "getrandom", "gettid", "getuid", "lseek", "mmap",
-      "mprotect",
-      "munmap", "newfstatat", "openat", "poll", "epoll_pwait", "epoll_ctl", "prctl", "prlimit64", "read", "readlink",
-      "readlinkat", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield",
-      "set_robust_list", "set_tid_address", "setgid", "setgroups", "setuid", "sigaltstack", "stat", "tgkill", "uname",
-      "nanosleep", "write", "faccessat", "faccessat2", "recvmsg", "sendmsg", "statx", "ioctl", "setresuid", "setresgid",
+      "arch_prctl", "brk", "capget", "capset", "chdir", "close", "close_range", "execve", "exit",
+      "exit_group", "fcntl",
+      "fstat", "fstatfs", "futex", "getdents64", "getcwd", "getpid", "getrandom", "gettid", "getuid", "lseek",
+      "mmap", "mprotect",
+      "munmap", "newfstatat", "openat", "poll", "epoll_pwait", "epoll_ctl", "prctl", "prlimit64", "read",
+      "readlink",
+      "readlinkat", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sched_getaffinity",
+      "sched_yield",
+      "set_robust_list", "set_tid_address", "setgid", "setgroups", "setuid", "sigaltstack", "stat", "tgkill",
+      "uname",
+      "nanosleep", "write", "faccessat", "faccessat2", "recvmsg", "sendmsg", "statx", "ioctl", "setresuid",
+      "setresgid",
     ]
   }
 }

@@ -5,7 +5,8 @@ extension Integration {
   /// The container's own cgroup and its limits.
   @Suite struct ResourceTests {
     private func value(_ container: Container, _ controller: String, _ file: String) throws -> String {
-      try Files.read(container.cgroup(controller) + "/" + file).trimmingCharacters(in: .whitespacesAndNewlines)
+      try Files.read(container.cgroup(controller) + "/" + file).trimmingCharacters(
+        in: .whitespacesAndNewlines)
     }
 
     private func created(_ name: String, _ resources: JSONValue) throws -> Container {

@@ -22,7 +22,9 @@ extension Integration {
         let options = Set(mount.words("options"))
         #expect(wanted.options.isSubset(of: options), "\(wanted): \(options)")
         if !wanted.options.contains("nodev") { #expect(!options.contains("nodev"), "\(wanted): \(options)") }
-        if !wanted.options.contains("noexec") { #expect(!options.contains("noexec"), "\(wanted): \(options)") }
+        if !wanted.options.contains("noexec") {
+          #expect(!options.contains("noexec"), "\(wanted): \(options)")
+        }
       }
       let dev = try #require(mounts.first { $0["destination"].string == "/dev" })
       #expect(Set(dev.words("super")).isSuperset(of: ["size=65536k", "mode=755"]))
@@ -35,7 +37,8 @@ extension Integration {
       let below = mounts.filter { $0["destination"].string?.hasPrefix("/sys/fs/cgroup") == true }
       #expect(!below.isEmpty)
       for mount in below where mount["type"].string?.hasPrefix("cgroup") == true {
-        #expect(Set(mount.words("options")).isSuperset(of: ["ro", "nosuid", "nodev", "noexec"]), "\(mount.text)")
+        #expect(
+          Set(mount.words("options")).isSuperset(of: ["ro", "nosuid", "nodev", "noexec"]), "\(mount.text)")
       }
     }
 
@@ -45,20 +48,33 @@ extension Integration {
       for mount in mounts {
         let destination = try #require(mount["destination"].string)
         #expect(
-          destination == "/" || ["/proc", "/dev", "/sys"].contains { destination.hasPrefix($0) }, "\(mount.text)")
+          destination == "/" || ["/proc", "/dev", "/sys"].contains { destination.hasPrefix($0) },
+          "\(mount.text)")
       }
     }
 
     @Test func defaultDevicesAreThere() throws {
       let devices = try Container().report("devices")["dev"]
       for (name, numbers) in [
-        ("null", [1, 3]), ("zero", [1, 5]), ("full", [1, 7]), ("random", [1, 8]), ("urandom", [1, 9]), ("tty", [5, 0]),
+        ("null", [1, 3]), ("zero", [1, 5]), ("full", [1, 7]), ("random", [1, 8]), ("urandom", [1, 9]),
+        ("tty", [5, 0]),
       ] {
         #expect(devices[name]["type"].string == "char", "\(name)")
         #expect([devices[name]["major"].int, devices[name]["minor"].int] == numbers, "\(name)")
         #expect(devices[name]["mode"].int == 0o666, "\(name)")
         #expect([devices[name]["uid"].int, devices[name]["gid"].int] == [0, 0], "\(name)")
       }
+    }
+
+    @Test func readOnlyDevStillHasItsDevices() throws {
+      let container = try Container()
+      let mounts = container.bundle.config["mounts"].elements
+      let index = try #require(mounts.firstIndex { $0["destination"].string == "/dev" })
+      container.bundle.config["mounts"][index]["options"].append("ro")
+      let report = try container.report("devices", "mounts")
+      #expect(report["dev"]["null"]["type"].string == "char")
+      let dev = try #require(report["mounts"].elements.first { $0["destination"].string == "/dev" })
+      #expect(dev.words("options").contains("ro"))
     }
 
     @Test func defaultLinksInDevAreThere() throws {
@@ -73,7 +89,8 @@ extension Integration {
     @Test func nothingElseIsInDev() throws {
       let names = try Container().report("devices")["dev"].members.keys.sorted()
       let known = [
-        "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+        "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+        "stdout",
         "tty", "urandom", "zero",
       ]
       #expect(Set(names).isSubset(of: known), "\(names)")
@@ -86,14 +103,16 @@ extension Integration {
       try Files.write("secret", to: rootfs + "/hidden/file")
       try Files.write("secret", to: rootfs + "/etc/secret")
       container.bundle.config["linux"]["maskedPaths"] = ["/hidden", "/etc/secret", "/no/such/path"]
-      let outcome = try container.shell("cat /etc/secret; ls -A /hidden; echo x > /hidden/new || echo refused")
+      let outcome = try container.shell(
+        "cat /etc/secret; ls -A /hidden; echo x > /hidden/new || echo refused")
       #expect(outcome.stdout == "refused\n", "\(outcome)")
       #expect(outcome.code == 0)
       #expect(try Files.read(rootfs + "/etc/secret") == "secret")
     }
 
     @Test func maskedPathsOfTheDefaultConfigurationAreEmpty() throws {
-      let outcome = try Container().shell("cat /proc/kcore /proc/timer_list /proc/keys; ls -A /sys/firmware; echo end")
+      let outcome = try Container().shell(
+        "cat /proc/kcore /proc/timer_list /proc/keys; ls -A /sys/firmware; echo end")
       #expect(outcome.stdout == "end\n", "\(outcome)")
     }
 
@@ -212,7 +231,30 @@ extension Integration {
       container.bundle.addMount("/a/b/folder", type: "bind", source: source, options: ["bind"])
       container.bundle.addMount("/c/d/file", type: "bind", source: source + "/file", options: ["bind"])
       container.bundle.addMount("/e/f", type: "tmpfs", source: "tmpfs")
-      #expect(try container.shell("cat /a/b/folder/file /c/d/file && ls -A /e/f").stdout == "of the hostof the host")
+      #expect(
+        try container.shell("cat /a/b/folder/file /c/d/file && ls -A /e/f").stdout == "of the hostof the host"
+      )
+    }
+
+    @Test func danglingLinkInTheRootIsFollowedToItsTarget() throws {
+      let source = try source()
+      let container = try Container()
+      symlink("../run/made/file", container.bundle.rootfs + "/etc/link")
+      rmdir(container.bundle.rootfs + "/run")
+      symlink("/run", container.bundle.rootfs + "/var/run")
+      container.bundle.addMount("/etc/link", type: "bind", source: source + "/file", options: ["bind"])
+      container.bundle.addMount("/var/run/secrets", type: "bind", source: source, options: ["bind"])
+      let outcome = try container.shell("cat /etc/link /run/made/file /run/secrets/file")
+      #expect(outcome.stdout == "of the hostof the hostof the host", "\(outcome)")
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "gives it 1777"))
+    func tmpfsWithoutAModeHasTheOneOfItsFolder() throws {
+      let container = try Container(args: ["/bin/agent", "stat", "/folder"])
+      mkdir(container.bundle.rootfs + "/folder", 0o700)
+      chmod(container.bundle.rootfs + "/folder", 0o710)
+      container.bundle.addMount("/folder", type: "tmpfs", source: "tmpfs")
+      #expect(try container.run().json["mode"].int == 0o710)
     }
 
     @Test func missingSourceIsAnError() throws {
@@ -239,7 +281,8 @@ extension Integration {
     @Test func tmpfsTakesItsOptions() throws {
       let container = try Container()
       container.bundle.addMount(
-        "/scratch", type: "tmpfs", source: "scratch", options: ["nosuid", "nodev", "mode=1770", "size=1m", "gid=5"])
+        "/scratch", type: "tmpfs", source: "scratch",
+        options: ["nosuid", "nodev", "mode=1770", "size=1m", "gid=5"])
       let mounts = try container.report("mounts")["mounts"].elements
       let mount = try #require(mounts.first { $0["destination"].string == "/scratch" })
       #expect(mount["source"].string == "scratch")
@@ -274,6 +317,35 @@ extension Integration {
       }
     }
 
+    @Test(arguments: [nil, "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable"])
+    func bundleOnASharedMountChangesNothingOnTheHost(propagation: String?) throws {
+      try expectHostUnchanged(propagation)
+    }
+
+    @Test(
+      .peerDiffers("runc", "1.1.5", "cannot bind the root of a mount that is unbindable"),
+      .peerDiffers("crun", "1.8.1", "cannot bind the root of a mount that is unbindable"))
+    func bundleOnASharedMountMayBecomeUnbindable() throws {
+      try expectHostUnchanged("runbindable")
+    }
+
+    /// Runs a container from a root file system that is on a shared mount of its own.
+    private func expectHostUnchanged(_ propagation: String?) throws {
+      let path = try Workspace.active().directory + "/shared"
+      mkdir(path, 0o755)
+      try mounted(on: path) {
+        #expect(support_make_shared(path) == 0)
+        try RootTemplate.place(at: path + "/rootfs", copying: true)
+        let before = try Files.read("/proc/self/mountinfo")
+        let container = try Container(args: ["/bin/agent", "exit", "3"])
+        container.bundle.config["root"]["path"] = .string(path + "/rootfs")
+        container.bundle.config["linux"]["rootfsPropagation"] = propagation.map { .string($0) } ?? .null
+        #expect(try container.run().code == 3)
+        let isSame = try Files.read("/proc/self/mountinfo") == before
+        #expect(isSame)
+      }
+    }
+
     @Test func slaveBindSeesLaterMountsOfTheHost() throws {
       let source = try source("shared")
       try mounted(on: source) {
@@ -300,7 +372,8 @@ extension Integration {
         let container = try Container()
         container.bundle.config["linux"]["rootfsPropagation"] = .string(word)
         let root = try container.report("mounts")["mounts"][0]
-        #expect(root["propagation"].strings.contains { $0.hasPrefix("shared:") } == shared, "\(word): \(root.text)")
+        #expect(
+          root["propagation"].strings.contains { $0.hasPrefix("shared:") } == shared, "\(word): \(root.text)")
       }
     }
 

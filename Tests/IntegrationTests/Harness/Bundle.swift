@@ -120,10 +120,12 @@ final class Bundle {
 /// links to one copy per run.
 enum RootTemplate {
   private static let folders = [
-    "bin", "dev", "etc", "home", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin", "var",
+    "bin", "dev", "etc", "home", "proc", "root", "run", "sbin", "sys", "tmp", "usr", "usr/bin", "usr/sbin",
+    "var",
   ]
   private static let applets = [
-    "cat", "echo", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep", "true",
+    "cat", "echo", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep",
+    "true",
   ]
 
   private static let programs: Result<String, any Error> = Result {
@@ -135,18 +137,23 @@ enum RootTemplate {
     return folder
   }
 
-  static func place(at root: String) throws {
+  /// Copies instead of links where the root is on another file system.
+  static func place(at root: String, copying: Bool = false) throws {
     let source = try programs.get()
     mkdir(root, 0o755)
     for folder in folders { mkdir("\(root)/\(folder)", 0o755) }
     chmod(root + "/tmp", 0o1777)
     for program in ["agent", "busybox"] {
-      guard link("\(source)/\(program)", "\(root)/bin/\(program)") == 0 else {
-        throw HarnessError(errno: errno, "link \(root)/bin/\(program)")
+      let (from, to) = ("\(source)/\(program)", "\(root)/bin/\(program)")
+      if copying {
+        try Files.copy(from, to: to)
+      } else if link(from, to) != 0 {
+        throw HarnessError(errno: errno, "link \(to)")
       }
     }
     for applet in applets { symlink("busybox", "\(root)/bin/\(applet)") }
-    try Files.write("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home:/bin/sh\n", to: root + "/etc/passwd")
+    try Files.write(
+      "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home:/bin/sh\n", to: root + "/etc/passwd")
     try Files.write("root:x:0:\nuser:x:1000:\n", to: root + "/etc/group")
   }
 }
@@ -158,7 +165,9 @@ enum Files {
   }
 
   static func read(_ path: String) throws -> String {
-    guard let data = FileManager.default.contents(atPath: path) else { throw HarnessError("cannot read \(path)") }
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw HarnessError("cannot read \(path)")
+    }
     return String(decoding: data, as: UTF8.self)
   }
 

@@ -7,7 +7,9 @@ func expectError(
   _ outcome: Outcome, says part: String? = nil, detail: String? = nil,
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
-  #expect(outcome.code != 0 && outcome.code < 128 || outcome.code == 255, "\(outcome)", sourceLocation: sourceLocation)
+  #expect(
+    outcome.code != 0 && outcome.code < 128 || outcome.code == 255, "\(outcome)",
+    sourceLocation: sourceLocation)
   let lines = outcome.stderr.split(separator: "\n")
   #expect(!lines.isEmpty, "an error without a word: \(outcome)", sourceLocation: sourceLocation)
   if !Runtime.current.isPeer {

@@ -16,7 +16,9 @@ struct Runtime: Sendable {
     let path: String
     switch wanted {
     case "", "apus":
-      path = environment["APUS_BINARY"] ?? FileManager.default.currentDirectoryPath + "/.build-release/release/apus"
+      path =
+        environment["APUS_BINARY"] ?? FileManager.default.currentDirectoryPath
+        + "/.build-release/release/apus"
     case let wanted where wanted.contains("/"): path = wanted
     default:
       let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin").split(separator: ":")

@@ -22,8 +22,9 @@ struct Snapshot {
     }
   }
 
-  /// A peer's own cache is not a left-over: crun keeps compiled seccomp profiles, and both keep their folder.
-  private static let caches: Set<String> = ["@cache", "crun", "runc", "lock", "systemd"]
+  /// A cache of compiled seccomp profiles is not a left-over, nor is the folder of all containers of a peer.
+  static let caches: Set<String> =
+    Runtime.current.isPeer ? [".cache", "crun", "runc", "lock", "systemd"] : ["@cache"]
 
   private static func lines(of path: String) -> [String] {
     ((try? Files.read(path)) ?? "").split(separator: "\n").map(String.init)
@@ -31,7 +32,7 @@ struct Snapshot {
 
   private static func tree(_ root: String, skipping: Set<String>) -> [String] {
     var found: [String] = []
-    for name in Files.names(in: root) where !(Runtime.current.isPeer && skipping.contains(name)) {
+    for name in Files.names(in: root) where !skipping.contains(name) {
       found.append("\(root)/\(name)")
       var status = stat()
       if lstat("\(root)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
@@ -49,7 +50,8 @@ enum Cgroups {
     ((try? Files.read("/proc/self/mountinfo")) ?? "").split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")
       guard let dash = words.firstIndex(of: "-"), words.count > dash + 3 else { return nil }
-      guard words[dash + 1] == "cgroup" || words[dash + 1] == "cgroup2", words[4].hasPrefix("/sys/fs/cgroup") else {
+      guard words[dash + 1] == "cgroup" || words[dash + 1] == "cgroup2", words[4].hasPrefix("/sys/fs/cgroup")
+      else {
         return nil
       }
       return (String(words[4]), words[dash + 3].split(separator: ","))

@@ -99,7 +99,9 @@ struct Outcome: CustomStringConvertible {
   }
   var json: JSONValue {
     get throws {
-      do { return try JSONValue(parsing: stdout) } catch { throw HarnessError("not JSON (\(error)): \(self)") }
+      do { return try JSONValue(parsing: stdout) } catch {
+        throw HarnessError("not JSON (\(error)): \(self)")
+      }
     }
   }
 }
@@ -115,6 +117,8 @@ final class Subprocess {
 
   struct Options {
     var input: String?
+    /// Standard input itself, instead of a text.
+    var stdin: Int32?
     var directory: String?
     var environment: [String: String]?
     /// Passed on as descriptors 3, 4, … of the child; everything else is closed.
@@ -131,9 +135,10 @@ final class Subprocess {
     stdout = OutputStream(descriptor: output.read)
     stderr = OutputStream(descriptor: errors.read)
 
-    let input = try options.input.map(Subprocess.file(holding:)) ?? open("/dev/null", O_RDONLY | O_CLOEXEC)
+    // Never the host's /dev/null: some runtimes give their standard streams to the user of the container.
+    let input = try Subprocess.file(holding: options.input ?? "")
     defer { close(input) }
-    let descriptors = [input, output.write, errors.write] + options.descriptors
+    let descriptors = [options.stdin ?? input, output.write, errors.write] + options.descriptors
     var words = self.arguments.map { strdup($0) } + [nil]
     let environment = options.environment ?? ProcessInfo.processInfo.environment
     var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]

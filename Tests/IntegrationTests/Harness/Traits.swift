@@ -29,7 +29,9 @@ struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
       return try await body()
     }
     TestRun.count("differs", "\(test.name)\t\(difference.reason)")
-    await withKnownIssue("\(difference.peer) \(difference.version): \(difference.reason)") { try await body() }
+    await withKnownIssue("\(difference.peer) \(difference.version): \(difference.reason)") {
+      try await body()
+    }
   }
 }
 
@@ -49,6 +51,13 @@ struct PeerDifference: TestTrait {
 extension Trait where Self == PeerDifference {
   static func peerDiffers(_ peer: String, _ version: String, _ reason: String) -> Self {
     PeerDifference(peer: peer, version: version, reason: reason)
+  }
+}
+
+extension Trait where Self == PeerDifference {
+  /// What `apus` refuses because it is not built yet; once it is, the run fails and the tag goes.
+  static func notYet(_ reason: String) -> Self {
+    PeerDifference(peer: "apus", version: "", reason: "not yet: \(reason)")
   }
 }
 

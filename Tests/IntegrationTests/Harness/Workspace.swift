@@ -87,7 +87,8 @@ func runtime(
 func runtime(
   _ arguments: String..., options: Subprocess.Options = Subprocess.Options(), timeout: Double = Limits.call
 ) throws -> Outcome {
-  try runtime(bare: ["--root", try Workspace.active().stateRoot] + arguments, options: options, timeout: timeout)
+  try runtime(
+    bare: ["--root", try Workspace.active().stateRoot] + arguments, options: options, timeout: timeout)
 }
 
 /// One container of one test.
@@ -102,7 +103,8 @@ final class Container {
     workspace = try Workspace.active()
     let number = workspace.number()
     self.id = id ?? "\(TestRun.tag)-\(number)"
-    bundle = try Bundle(path: "\(workspace.directory)/bundle\(number)", cgroupsPath: "/\(TestRun.tag)/\(number)")
+    bundle = try Bundle(
+      path: "\(workspace.directory)/bundle\(number)", cgroupsPath: "/\(TestRun.tag)/\(number)")
     if let args { bundle.args = args }
     _ = workspace.add(self)
   }
@@ -124,7 +126,8 @@ final class Container {
 
   /// `VERB [FLAGS] ID [REST]`, whatever comes of it.
   func attempt(
-    _ verb: String, _ flags: String..., rest: [String] = [], options: Subprocess.Options = Subprocess.Options(),
+    _ verb: String, _ flags: String..., rest: [String] = [],
+    options: Subprocess.Options = Subprocess.Options(),
     timeout: Double = Limits.call
   ) throws -> Outcome {
     try spawn(verb, flags, rest: rest, options: options).wait(timeout: timeout)
@@ -133,7 +136,8 @@ final class Container {
   /// Starts a call and does not wait for it.
   @discardableResult
   func spawn(
-    _ verb: String, _ flags: [String] = [], rest: [String] = [], options: Subprocess.Options = Subprocess.Options()
+    _ verb: String, _ flags: [String] = [], rest: [String] = [],
+    options: Subprocess.Options = Subprocess.Options()
   ) throws -> Subprocess {
     var words = root + [verb] + flags
     let makes = verb == "create" || verb == "run"
@@ -224,7 +228,8 @@ final class Container {
 
   /// The folder of the container's cgroup on the hierarchy of a controller.
   func cgroup(_ controller: String) throws -> String {
-    guard let root = Cgroups.root(of: controller), let path = bundle.config["linux"]["cgroupsPath"].string else {
+    guard let root = Cgroups.root(of: controller), let path = bundle.config["linux"]["cgroupsPath"].string
+    else {
       throw HarnessError("no hierarchy for `\(controller)`")
     }
     return root + path

@@ -1,0 +1,34 @@
+// What the files of the agent share: a JSON writer on standard output, and small helpers.
+#ifndef AGENT_H
+#define AGENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+extern int argumentCount;
+extern char **arguments;
+
+void jsonString(const char *text);
+void jsonKey(const char *name);
+void jsonNumber(long long value);
+void jsonBool(bool value);
+void jsonNull(void);
+void jsonOpen(char bracket);
+void jsonClose(char bracket);
+void jsonLine(void);
+void keyString(const char *name, const char *value);
+void keyNumber(const char *name, long long value);
+void keyError(int error);
+
+/// The whole text of a file, in one buffer that the next call overwrites; NULL when it cannot be opened.
+char *readWhole(const char *path);
+/// The sorted names in a folder, at most `limit`.
+size_t listNames(const char *path, char **names, size_t limit);
+void statObject(const char *path);
+void keyListing(const char *name, const char *path);
+
+/// Before anything else is opened: what the runtime passed on.
+void rememberDescriptors(void);
+int report(int count, char **names);
+
+#endif
