@@ -26,16 +26,16 @@ package struct CgroupPath: Equatable, Sendable {
       try CgroupPath.check(name, part, of: path)
       components.append(name)
     }
+    if components.isEmpty {
+      throw RuntimeError(
+        .configInvalid, "`\(path)` is the root of all cgroups: a container needs one of its own",
+        field: CgroupPath.pointer)
+    }
   }
 
   private static func check(
     _ name: String, _ bytes: ArraySlice<UInt8>, of path: String
   ) throws(RuntimeError) {
-    if name.isEmpty {
-      throw RuntimeError(
-        .configInvalid, "`\(path)` has an empty component: expected names with single slashes between them",
-        field: pointer)
-    }
     if name == "." || name == ".." {
       throw RuntimeError(.configInvalid, "`\(path)` has the component `\(name)`", field: pointer)
     }

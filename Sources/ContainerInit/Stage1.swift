@@ -12,6 +12,7 @@ struct Stage1 {
   /// false in stage 2.
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
+    for namespace in payload.namespaces.joined { try join(namespace) }
     if payload.namespaces.created.contains(.newUser) {
       try enterUserNamespace(reporter)
     }
@@ -27,6 +28,24 @@ struct Stage1 {
     for index in 0..<payload.taskFiles {
       let tasks = FileDescriptor(owning: InitPayload.Descriptor.firstCgroup + Int32(index))
       try describe(.cgroup, "cannot join the cgroup") { () throws(SystemError) in try tasks.write("0") }
+    }
+  }
+
+  /// With the rights of the host: a user namespace that is made later has none over the namespaces of others.
+  private func join(_ namespace: JoinedNamespace) throws(RuntimeError) {
+    let field = "/linux/namespaces/\(namespace.index)/path"
+    let file: FileDescriptor
+    do {
+      // Not blocking: a fifo in its place would wait for ever.
+      file = try FileDescriptor.open(namespace.path, [.readOnly, .nonBlocking])
+    } catch {
+      throw error.because(.namespace, "cannot open the namespace", field: field)
+    }
+    do {
+      try Namespaces.join(file, namespace.kind)
+    } catch {
+      let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
+      throw error.because(.namespace, "cannot join the namespace `\(namespace.path)`", field: field, hint: hint)
     }
   }
 

@@ -26,6 +26,8 @@ public typealias Seccomp = SeccompProfile
 public struct NamespacePlan: Sendable, Equatable {
   /// The namespaces that are made new.
   public var created: CloneFlags
+  /// The namespaces of others that are joined, in the order in which they must be.
+  public var joined: [JoinedNamespace]
   /// The lines for /proc/PID/uid_map and gid_map; empty without a new user namespace.
   public var uidMap: [IDRange]
   public var gidMap: [IDRange]
@@ -33,12 +35,30 @@ public struct NamespacePlan: Sendable, Equatable {
   public var timeOffsets: String
 
   public init(
-    created: CloneFlags, uidMap: [IDRange] = [], gidMap: [IDRange] = [], timeOffsets: String = ""
+    created: CloneFlags, joined: [JoinedNamespace] = [], uidMap: [IDRange] = [], gidMap: [IDRange] = [],
+    timeOffsets: String = ""
   ) {
     self.created = created
+    self.joined = joined
     self.uidMap = uidMap
     self.gidMap = gidMap
     self.timeOffsets = timeOffsets
+  }
+}
+
+/// A namespace that somebody else made.
+public struct JoinedNamespace: Sendable, Equatable {
+  /// The one CLONE_NEW* flag of its kind.
+  public var kind: CloneFlags
+  /// Absolute on the host: a file of /proc/PID/ns, or one that such a file is bound on.
+  public var path: String
+  /// The place in `linux.namespaces`.
+  public var index: UInt32
+
+  public init(kind: CloneFlags, path: String, index: UInt32) {
+    self.kind = kind
+    self.path = path
+    self.index = index
   }
 }
 

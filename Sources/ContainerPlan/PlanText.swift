@@ -20,6 +20,10 @@ extension ContainerPlan {
         add(.runtime, "map \(name)", "\(range.inside) to \(range.outside), \(range.count) ids")
       }
     }
+    for namespace in namespaces.joined {
+      let kind = NamespaceKind.allCases.first { $0.cloneFlag == namespace.kind }
+      add(.stage1, "join \(kind?.ociName ?? "") namespace", namespace.path)
+    }
     add(.stage1, "make namespaces", namespaces.names)
     if !namespaces.timeOffsets.isEmpty {
       add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))

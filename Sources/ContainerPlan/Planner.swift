@@ -154,6 +154,8 @@ public struct Planner {
 
   private func planNamespaces() throws(RuntimeError) -> NamespacePlan {
     var created: CloneFlags = []
+    var joined: [JoinedNamespace] = []
+    var seen: CloneFlags = []
     for (index, namespace) in (linux.namespaces ?? []).enumerated() {
       guard let kind = NamespaceKind(ociName: namespace.type) else {
         throw RuntimeError(
@@ -161,12 +163,17 @@ public struct Planner {
           field: "/linux/namespaces/\(index)/type",
           hint: "expected pid, network, mount, ipc, uts, user, cgroup or time")
       }
-      guard !created.contains(kind.cloneFlag) else {
+      guard !seen.contains(kind.cloneFlag) else {
         throw RuntimeError(
           .configInvalid, "malformed spec file: duplicated ns `\(namespace.type)`",
           field: "/linux/namespaces/\(index)")
       }
-      created.formUnion(kind.cloneFlag)
+      seen.formUnion(kind.cloneFlag)
+      if let path = namespace.path, !path.isEmpty {
+        joined.append(try planJoin(kind, path, index))
+      } else {
+        created.formUnion(kind.cloneFlag)
+      }
     }
     let uidMap = try planIDMap(linux.uidMappings, "/linux/uidMappings", created)
     let gidMap = try planIDMap(linux.gidMappings, "/linux/gidMappings", created)
@@ -176,7 +183,21 @@ public struct Planner {
         field: uidMap.isEmpty ? "/linux/uidMappings" : "/linux/gidMappings")
     }
     return NamespacePlan(
-      created: created, uidMap: uidMap, gidMap: gidMap, timeOffsets: try planTimeOffsets(created))
+      created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try planTimeOffsets(created))
+  }
+
+  private func planJoin(
+    _ kind: NamespaceKind, _ path: String, _ index: Int
+  ) throws(RuntimeError) -> JoinedNamespace {
+    let field = "/linux/namespaces/\(index)/path"
+    guard path.utf8.first == 0x2F else {
+      throw RuntimeError(.configInvalid, "`\(path)` must be an absolute path", field: field)
+    }
+    if kind == .mount || kind == .user {
+      throw RuntimeError(
+        .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
+    }
+    return JoinedNamespace(kind: kind.cloneFlag, path: path, index: UInt32(index))
   }
 
   private func planIDMap(
@@ -212,7 +233,7 @@ public struct Planner {
   /// Settings that would change the host where the container shares its namespace.
   private func checkNamespaceUse(_ namespaces: NamespacePlan) throws(RuntimeError) {
     let created = namespaces.created
-    if !created.contains(.newUTS) {
+    if !created.contains(.newUTS) && !namespaces.joined.contains(where: { $0.kind == .newUTS }) {
       if let name = config.hostname, !name.isEmpty { throw needs("uts", "/hostname") }
       if let name = config.domainname, !name.isEmpty { throw needs("uts", "/domainname") }
     }
@@ -262,6 +283,9 @@ public struct Planner {
     try refuseNul(config.root.path, "/root/path")
     try refuseNul(config.hostname ?? "", "/hostname")
     try refuseNul(config.domainname ?? "", "/domainname")
+    for (index, namespace) in (linux.namespaces ?? []).enumerated() {
+      try refuseNul(namespace.path ?? "", "/linux/namespaces/\(index)/path")
+    }
     for (index, mount) in (config.mounts ?? []).enumerated() {
       try refuseNul(mount.destination, "/mounts/\(index)/destination")
       try refuseNul(mount.source ?? "", "/mounts/\(index)/source")

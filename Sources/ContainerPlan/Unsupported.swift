@@ -10,13 +10,6 @@ enum Unsupported {
         .configUnsupported, "this property is not supported yet", field: field,
         hint: "remove it, or use another runtime for this container")
     }
-    for (index, namespace) in (config.linux?.namespaces ?? []).enumerated() {
-      if let path = namespace.path, !path.isEmpty {
-        throw RuntimeError(
-          .configUnsupported, "joining a namespace by path is not supported yet",
-          field: "/linux/namespaces/\(index)/path")
-      }
-    }
     for (index, mount) in (config.mounts ?? []).enumerated() {
       for (values, name) in [(mount.uidMappings, "uidMappings"), (mount.gidMappings, "gidMappings")] {
         if let values, !values.isEmpty {

@@ -102,6 +102,11 @@ extension InitPayload {
 extension NamespacePlan {
   func encode(to writer: inout WireWriter) {
     writer.put(UInt64(created.rawValue))
+    writer.put(list: joined) {
+      $0.put($1.kind.rawValue)
+      $0.put($1.path)
+      $0.put($1.index)
+    }
     for map in [uidMap, gidMap] {
       writer.put(list: map) {
         $0.put($1.inside)
@@ -114,6 +119,11 @@ extension NamespacePlan {
 
   init(from reader: inout WireReader) throws(WireError) {
     let created = CloneFlags(rawValue: try reader.uint64())
+    let joined = try reader.list { (reader) throws(WireError) in
+      let kind = CloneFlags(rawValue: try reader.uint64())
+      let path = try reader.string()
+      return JoinedNamespace(kind: kind, path: path, index: try reader.uint32())
+    }
     var maps: [[IDRange]] = []
     for _ in 0..<2 {
       maps.append(
@@ -123,7 +133,7 @@ extension NamespacePlan {
           return IDRange(inside: inside, outside: outside, count: try reader.uint32())
         })
     }
-    self.init(created: created, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
+    self.init(created: created, joined: joined, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
   }
 }
 

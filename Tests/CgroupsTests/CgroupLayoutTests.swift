@@ -113,6 +113,10 @@ import Testing
     #expect(try below("a", own: "/", .v2) == "a")
   }
 
+  @Test func emptyComponentsDoNotCount() throws {
+    #expect(try below("//a//b/", own: "/x", .v1) == "a/b")
+  }
+
   @Test func absentPathIsTheName() throws {
     #expect(try below(nil, own: "/x/y", .v1) == "x/y/box")
     #expect(try below("", own: "/x/y", .v2) == "x/box")
@@ -124,7 +128,7 @@ import Testing
     #expect(try below("a", own: "/../other", .v1) == "a")
   }
 
-  @Test(arguments: ["..", "/..", "/a/../b", "a//b", "/", "//a", "a/", "a/.", "a\nb", "a\0b"])
+  @Test(arguments: ["..", "/..", "/a/../b", "/", "//", "a/.", "a\nb", "a\0b"])
   func badPathIsRefused(_ path: String) {
     let error = #expect(throws: RuntimeError.self) { try CgroupPath(path, id: "box") }
     #expect(error?.code == .configInvalid)

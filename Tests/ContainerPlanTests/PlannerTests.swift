@@ -162,7 +162,7 @@ private func failure(_ config: Config) -> RuntimeError? {
       (change { $0.linux?.mountLabel = "x" }, "/linux/mountLabel"),
       (change { $0.linux?.personality = Personality(domain: "LINUX32") }, "/linux/personality"),
       (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
-      (change { $0.linux?.namespaces?[0].path = "/proc/1/ns/pid" }, "/linux/namespaces/0/path"),
+      (change { $0.linux?.namespaces?[4].path = "/proc/1/ns/mnt" }, "/linux/namespaces/4/path"),
       (change { $0.mounts?[3].options?.append("idmap") }, "/mounts/3/options/3"),
       (
         change { $0.mounts?[3].uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] },
@@ -174,6 +174,15 @@ private func failure(_ config: Config) -> RuntimeError? {
       #expect(error?.field == field, "\(error?.text ?? "no error")")
       #expect(error?.code == .configUnsupported)
     }
+  }
+
+  @Test func aNamespaceByPathIsJoinedAndNotMade() throws {
+    let made = try plan(change { $0.linux?.namespaces?[1].path = "/run/netns/pod" })
+    #expect(!made.namespaces.created.contains(.newNetwork))
+    #expect(made.namespaces.joined == [JoinedNamespace(kind: .newNetwork, path: "/run/netns/pod", index: 1)])
+    // The loopback interface is the other's business.
+    #expect(!made.steps.contains(.interfaceUp("lo")))
+    #expect(failure(change { $0.linux?.namespaces?[1].path = "netns" })?.field == "/linux/namespaces/1/path")
   }
 
   @Test func emptyIsNotUsed() throws {

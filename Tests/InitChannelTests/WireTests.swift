@@ -8,7 +8,9 @@ import Testing
 /// A payload that uses every step and every field.
 private let everything = InitPayload(
   namespaces: NamespacePlan(
-    created: [.newPID, .newMount, .newUser], uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
+    created: [.newPID, .newMount, .newUser],
+    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2)],
+    uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
     gidMap: [IDRange(inside: 0, outside: 1001, count: 1), IDRange(inside: 1, outside: 5000, count: 9)],
     timeOffsets: "monotonic 5 0\n"),
   steps: [
