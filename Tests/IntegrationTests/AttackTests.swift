@@ -270,28 +270,37 @@ extension Integration {
 
     @Test(.apusOnly("a race that the peers lose at times"))
     func exchangedProcIsNeverUsed() throws {
-      let container = try Container(args: ["/bin/agent", "report", "mounts"])
+      let container = try Container(args: ["/bin/agent", "pause"])
       let rootfs = container.bundle.rootfs
       mkdir(rootfs + "/tmp/fake", 0o777)
       symlink("tmp/fake", rootfs + "/link")
+      var answers: [String] = []
       try whileExchanging(rootfs + "/proc", rootfs + "/link", times: 60) {
-        let outcome = try container.run()
-        Processes.reap()
-        guard outcome.code == 0 else { return }
-        let mounts = try outcome.json["mounts"].elements
-        let proc = mounts.filter { $0["type"].string == "proc" && $0["root"].string == "/" }
-        #expect(
-          proc.allSatisfy { $0["destination"].string == "/proc" || $0["destination"].string == "/link" })
-        let root = mounts.first { $0["destination"].string == "/" }
-        #expect(root?.words("options").contains("ro") == true, "\(root?.text ?? "no root")")
+        answers.append(try mountsWhenCreated(container))
       }
+      #expect(answers.contains("right"))
+      #expect(Set(answers).subtracting(["right", "refused"]).isEmpty, "\(answers)")
       #expect(Files.names(in: rootfs + "/tmp/fake") == [])
       try expectNothingLeft()
+    }
+
+    /// "right", "refused", or the mounts that are not as they have to be. Looked at from outside, since the names go on
+    /// changing their places under the mounts.
+    private func mountsWhenCreated(_ container: Container) throws -> String {
+      defer { Processes.reap() }
+      guard try container.attempt("create").code == 0 else { return "refused" }
+      let text = try Files.read("/proc/\(container.pid())/mountinfo")
+      let mounts = text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+      let proc = mounts.first { $0.contains("proc") && $0[3] == "/" }?[4]
+      let root = mounts.first { $0[4] == "/" }?[5] ?? ""
+      try container.delete("--force")
+      return ["/proc", "/link"].contains(proc) && root.hasPrefix("ro") ? "right" : text
     }
 
     /// Whatever the moment, what is there afterwards can be deleted, and nothing remains of it.
     @Test(.apusOnly("the peers leave cgroups and processes behind"))
     func createThatIsKilledAtAnyMomentLeavesNothing() throws {
+      var failures: [String] = []
       for moment in 0..<24 {
         let container = try Container(args: ["/bin/agent", "pause"])
         let call = try container.spawn("create")
@@ -304,8 +313,12 @@ extension Integration {
         }
         try container.attempt("delete", "--force").expectSuccess()
         let left = try Workspace.active().differences()
-        #expect(left.isEmpty, "after \(moment) half milliseconds: \(left)")
+        if let first = left.first {
+          failures.append("after \(moment) half milliseconds: \(first) and \(left.count - 1) more")
+        }
+        Cgroups.removeAll()
       }
+      #expect(failures.isEmpty, "\(failures.joined(separator: "\n"))")
     }
   }
 }

@@ -26,9 +26,9 @@ struct Runtime: Sendable {
     }
     let first = try? Subprocess(path, ["--version"]).wait().stdout.split(separator: "\n").first
     let words = first?.split(separator: " ") ?? []
+    let isOurs = wanted.isEmpty || wanted == "apus"
     let base = path.split(separator: "/").last.map(String.init) ?? path
-    return Runtime(
-      path: path, name: wanted.isEmpty ? "apus" : base, version: words.count > 2 ? String(words[2]) : "?")
+    return Runtime(path: path, name: isOurs ? "apus" : base, version: words.count > 2 ? String(words[2]) : "?")
   }()
 }
 
