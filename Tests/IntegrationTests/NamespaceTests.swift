@@ -204,7 +204,7 @@ extension Integration {
       #expect(report["gidMap"].string?.split(separator: "\n").count == 2)
     }
 
-    @Test(.notYet("namespaces by path")) func namespacesOfAnotherContainerAreJoined() throws {
+    @Test func namespacesOfAnotherContainerAreJoined() throws {
       let first = try Container(args: ["/bin/agent", "pause"])
       try first.create()
       let pid = try first.pid()
