@@ -213,10 +213,15 @@ extension Integration {
       let container = try Container(args: ["/bin/agent", "pause"])
       try container.create()
       let pid = try container.pid()
+      let started = Processes.startTime(pid)
       try container.end()
       Processes.reap()
-      let bystander = try Subprocess(container.bundle.rootfs + "/bin/agent", ["wait"])
-      try bystander.stdout.waitFor("ready")
+      // Start times have the grain of a clock tick: a process of another tick is needed.
+      var bystander: Subprocess
+      repeat {
+        bystander = try Subprocess(container.bundle.rootfs + "/bin/agent", ["wait"])
+        try bystander.stdout.waitFor("ready")
+      } while Processes.startTime(Int(bystander.process)) == started
       let path = try Workspace.active().stateRoot + "/\(container.id)/record"
       var record = try Data(contentsOf: URL(fileURLWithPath: path))
       let old = withUnsafeBytes(of: UInt32(pid).littleEndian) { Data($0) }

@@ -121,6 +121,13 @@ enum Processes {
       id: id, parent: Int(words[1]) ?? 0, state: String(words[0]), command: String(text[open...end]))
   }
 
+  /// Field 22 of /proc/PID/stat, in clock ticks since boot.
+  static func startTime(_ id: Int) -> Int? {
+    guard let text = try? Files.read("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+    let words = text[text.index(after: end)...].split(separator: " ")
+    return words.count > 19 ? Int(words[19]) : nil
+  }
+
   static func descendants() -> [Entry] {
     let children = Dictionary(grouping: all(), by: \.parent)
     var found: [Entry] = []
