@@ -16,7 +16,10 @@ let commonSettings: [SwiftSetting] = [
 ]
 let embeddedSettings: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
-  .unsafeFlags(["-Osize", "-Xllvm", "-enable-machine-outliner=always", "-wmo", "-parse-as-library", "-Xfrontend", "-function-sections"]),
+  .unsafeFlags([
+    "-Osize", "-Xllvm", "-enable-machine-outliner=always", "-wmo", "-parse-as-library", "-Xfrontend",
+    "-function-sections",
+  ]),
 ]
 let staticLinking: [LinkerSetting] = [
   .unsafeFlags([

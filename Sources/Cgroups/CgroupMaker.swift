@@ -22,6 +22,21 @@ struct CgroupMaker {
       mountName: CgroupText.string(name), made: made.sorted().map { absolute($0) })
   }
 
+  /// What will have been made, as far as it can be told before: everything that is not there yet.
+  func planned() -> CgroupRecord.Directory {
+    var directory = directory
+    for depth in components.indices.map({ $0 + 1 }) {
+      do {
+        _ = try FileDescriptor.open(absolute(depth), [.path, .directory])
+      } catch {
+        // Whatever the reason: a directory that cannot be opened is none that could hold somebody else's children.
+        directory.made = (depth...components.count).map { absolute($0) }
+        break
+      }
+    }
+    return directory
+  }
+
   private func relative(_ depth: Int) -> String {
     depth == 0 ? "." : components.prefix(depth).joined(separator: "/")
   }

@@ -74,6 +74,15 @@ package final class CgroupManager {
     return CgroupManager(record: CgroupRecord(directories: directories), open: open)
   }
 
+  /// Where the cgroup will be, for a record that is written before anything is made: a creation that is killed must not
+  /// leave directories that nobody knows of.
+  package static func planned(_ path: CgroupPath, layout: CgroupLayout) -> CgroupRecord {
+    CgroupRecord(
+      directories: layout.joined.map {
+        CgroupMaker(hierarchy: $0, components: path.below($0, kind: layout.kind)).planned()
+      })
+  }
+
   /// Removes what was made before the failure, and answers the failure.
   private static func undone(_ failure: RuntimeError, _ record: CgroupRecord) -> RuntimeError {
     do {

@@ -57,7 +57,8 @@ struct CgroupSetup {
     try manager?.apply(writes, phase: .last)
   }
 
-  var record: CgroupRecord { manager?.record ?? CgroupRecord(directories: []) }
+  /// What was made, or what will be.
+  var record: CgroupRecord { manager?.record ?? CgroupManager.planned(path, layout: layout) }
 
   /// What the init stage joins with: the files it writes 0 to, then the directory that stage 2 is born in. The kernel
   /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, so there stage 1 joins first.
@@ -115,10 +116,14 @@ extension CgroupRecord {
     get throws(RuntimeError) { try CgroupManager(record: self).freezerState() != .thawed }
   }
 
-  /// Ends every process that is left and removes the directories.
-  func end() throws(RuntimeError) {
+  /// Ends every process that is left and removes the directories. With `kills` false, for a creation that was cut off,
+  /// only waits for the init stage, which ends by itself without a runtime: what is in the cgroup may be another's.
+  func end(kills: Bool) throws(RuntimeError) {
     let manager = CgroupManager(record: self)
-    try manager.killAll()
+    if kills {
+      try manager.killAll()
+      _ = try manager.waitUntilEmpty(milliseconds: 2000)
+    }
     try manager.remove()
   }
 

@@ -88,13 +88,15 @@ private struct Creation: ~Copyable {
   mutating func run(
     _ entry: borrowing StateStore.Entry, bundle: String
   ) throws(RuntimeError) -> SpawnedProcess {
-    try cgroup.make()
     var record = ContainerRecord(
       id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
       owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
+      processInode: 0,
       hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
-    // Before anything runs: if this process is killed now, `delete --force` still finds the cgroup.
+    // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
+    try cgroup.make()
+    record.cgroup = cgroup.record
     runtime.options.log.debug(
       "cgroup made: \(cgroup.record.directories.map { $0.path }.joined(separator: " "))")
     let executable = try SelfExecutable.open(runtime.options.initExecutable)
@@ -128,6 +130,7 @@ private struct Creation: ~Copyable {
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0
+      record.processInode = try launch.initProcess.descriptor.status().inode
     } catch {
       throw error.because(.stateUnreadable, "cannot read the start time of process \(record.pid)")
     }

@@ -38,7 +38,7 @@ extension ContainerRuntime {
         hint: "`kill` it first, or use `delete --force`")
     }
     if status != .stopped { try killProcess(record) }
-    try record.cgroup.end()
+    try record.cgroup.end(kills: record.pid != 0)
   }
 
   /// Ends process 1 and waits for its end by event. With a pid namespace the kernel ends all others before it.

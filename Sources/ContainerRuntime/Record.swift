@@ -20,13 +20,16 @@ struct ContainerRecord {
   var pid: Int32
   /// With the pid this names one process for ever (proc(5), stat, field 22).
   var startTime: UInt64
+  /// The inode of its pidfd. Since Linux 6.9 no other process ever has it; before, all have the same. The start time
+  /// alone counts in hundredths of a second, in which a pid can be used twice.
+  var processInode: UInt64
   /// Whether the container has a pid namespace of its own, so that all of it ends with process 1.
   var hasPidNamespace: Bool
   var cgroup: CgroupRecord
 }
 
 extension ContainerRecord {
-  private static var magic: UInt32 { 0x3152_5041 }  // "APR1"
+  private static var magic: UInt32 { 0x3252_5041 }  // "APR2"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -41,6 +44,7 @@ extension ContainerRecord {
     }
     writer.put(pid)
     writer.put(startTime)
+    writer.put(processInode)
     writer.put(hasPidNamespace)
     cgroup.encode(to: &writer)
     return writer.bytes
@@ -62,6 +66,7 @@ extension ContainerRecord {
     }
     pid = try reader.int32()
     startTime = try reader.uint64()
+    processInode = try reader.uint64()
     hasPidNamespace = try reader.bool()
     cgroup = try CgroupRecord(from: &reader)
     guard reader.isAtEnd else { throw .malformed }

@@ -64,9 +64,11 @@ extension ContainerRuntime {
   func isAlive(_ record: ContainerRecord) throws(RuntimeError) -> Bool {
     if record.pid == 0 { return false }
     do {
-      guard let status = try Processes.status(record.pid) else { return false }
-      return status.isAlive && status.startTime == record.startTime
+      guard let status = try Processes.status(record.pid), status.isAlive, status.startTime == record.startTime
+      else { return false }
+      return try Processes.open(record.pid).status().inode == record.processInode
     } catch {
+      if error.errno == .noProcess { return false }
       throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
     }
   }

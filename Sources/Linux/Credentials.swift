@@ -50,16 +50,11 @@ public enum Credentials {
 public enum Capabilities {
   /// Takes every capability that is not in `keep` out of the bounding set, cap_drop_bound(3).
   public static func limitBounding(to keep: UInt64) throws(SystemError) {
-    var number: cap_value_t = 0
-    while true {
-      // PR_CAPBSET_READ: EINVAL is the end of the capabilities that this kernel has.
-      let held = sys_prctl(23, UInt64(number), 0, 0, 0)
-      if held < 0 { return }
-      if held == 1 && keep & (1 << UInt64(number)) == 0 {
-        try check(
-          "prctl", sys_prctl(24 /* PR_CAPBSET_DROP */, UInt64(number), 0, 0, 0), "capability \(number)")
-      }
-      number += 1
+    for number in UInt64(0)..<64 where keep & (1 << number) == 0 {
+      let result = sys_prctl(24 /* PR_CAPBSET_DROP */, number, 0, 0, 0)
+      // EINVAL is the end of the capabilities that this kernel has.
+      if result == -22 { return }
+      try check("prctl", result, "capability \(number)")
     }
   }
 
