@@ -121,6 +121,14 @@ extension CgroupRecord {
   func end(kills: Bool) throws(RuntimeError) {
     let manager = CgroupManager(record: self)
     if kills {
+      // Nearly always the processes are gone already, and the kernel refuses to remove a cgroup that holds one: trying
+      // is cheaper than looking.
+      do {
+        try manager.remove(patience: 0)
+        return
+      } catch {
+        guard error.code == .processesRemain || error.code == .cleanup else { throw error }
+      }
       try manager.killAll()
       _ = try manager.waitUntilEmpty(milliseconds: 2000)
     }
