@@ -17,7 +17,7 @@ let commonSettings: [SwiftSetting] = [
 let embeddedSettings: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .unsafeFlags([
-    "-Osize", "-Xllvm", "-enable-machine-outliner=always", "-wmo", "-parse-as-library", "-Xfrontend",
+    "-Osize", "-wmo", "-parse-as-library", "-Xfrontend",
     "-function-sections",
   ]),
 ]
