@@ -55,6 +55,12 @@ struct CgroupMaker {
         try root.open(relative(components.count), [.readOnly, .directory, .noFollow]))
       let isNew = made.contains(components.count)
       if !isNew { try refuseOccupied(leaf.descriptor, path) }
+      // Held until the first process is in it: two containers that are created at once find the same cgroup empty.
+      if try !leaf.descriptor.tryLock() {
+        try refuse("the cgroup `\(path)` is being taken by another container")
+      }
+      // Again behind the lock: whoever held it may have put its process in.
+      if !isNew { try refuseOccupied(leaf.descriptor, path) }
       if made.count < components.count { try refuseFrozen(leaf.descriptor, path, layout) }
       if hierarchy.controllers.contains("cpuset") {
         try inheritCPUSet(root, "cpuset.cpus", writes)

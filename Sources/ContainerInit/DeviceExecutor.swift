@@ -95,7 +95,8 @@ enum DeviceExecutor {
       let target = try RootDirectory.openEntry(in: parent, name, [.path, .noFollow])
       let copy = try Mounts.clone(source, recursive: false)
       // The node is the host's: nobody inside may change its mode or owner.
-      try Mounts.change(copy, MountChange(set: MountAttribute.readonly), recursive: false)
+      try Mounts.change(
+        copy, MountChange(set: MountAttribute.readonly, propagation: MountAttribute.isolated), recursive: false)
       try Mounts.attach(copy, to: target)
     } catch {
       throw error.because(

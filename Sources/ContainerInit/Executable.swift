@@ -23,13 +23,11 @@ enum Executable {
         try Programs.isExecutable(candidate)
         return candidate
       } catch {
-        if error.errno == .accessDenied { denied = error }
+        // The first that is more than a name that is not there.
+        if error.errno != .noEntry && error.errno != .notDirectory && denied == nil { denied = error }
       }
     }
-    if let denied {
-      throw denied.because(
-        .executableDenied, "exec: `\(command)`: permission denied", field: "/process/args/0")
-    }
+    if let denied { throw explain(denied, command) }
     throw RuntimeError(
       .executableNotFound, "exec: \"\(command)\": executable file not found in $PATH",
       field: "/process/args/0")
@@ -81,7 +79,11 @@ enum HomeDirectory {
   static func find(uid: UInt32) -> String {
     let bytes: [UInt8]
     do {
-      bytes = try FileDescriptor.open("/etc/passwd", [.readOnly, .nonBlocking]).readAll(limit: 1 << 20)
+      // A file of the image: no magic link to a descriptor of ours, nothing but a regular file.
+      let root = RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
+      guard try root.open("etc/passwd", .path).status().isRegularFile else { return "/" }
+      bytes = try root.open("etc/passwd", [.readOnly, .nonBlocking, .noControllingTerminal])
+        .readAll(limit: 1 << 20)
     } catch {
       // No such file, or none that can be read: the same as a user without a line.
       return "/"

@@ -191,7 +191,8 @@ enum MountExecutor {
     if let only = sources.first, only.name.isEmpty {
       let whole = MountStep(
         index: mount.index, destination: mount.destination, source: .bind(path: only.path, recursive: false),
-        set: mount.set, propagation: mount.propagation)
+        set: mount.set,
+        propagation: [PropagationChange(kind: MountAttribute.isolated, recursive: false)] + mount.propagation)
       try bind(whole, only.path, recursive: false, in: root)
       return
     }
@@ -202,7 +203,8 @@ enum MountExecutor {
       do {
         let directory = try RootDirectory.openEntry(in: tree, source.name, [.path, .directory])
         let copy = try Mounts.clone(try FileDescriptor.open(source.path, .path), recursive: false)
-        try Mounts.change(copy, MountChange(set: mount.set), recursive: false)
+        try Mounts.change(
+          copy, MountChange(set: mount.set, propagation: MountAttribute.isolated), recursive: false)
         try Mounts.attach(copy, to: directory)
       } catch {
         throw error.because(

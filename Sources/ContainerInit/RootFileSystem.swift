@@ -148,7 +148,8 @@ struct RootFileSystem: ~Copyable {
         // It is the node of the host: read-only, or chmod(2) inside would change it for everybody. Writing to the
         // device itself is not a write to the file system.
         let change = MountChange(
-          set: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noExecution)
+          set: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noExecution,
+          propagation: MountAttribute.isolated)
         try Mounts.change(copy, change, recursive: false)
         try Mounts.attach(copy, to: target)
       }
@@ -202,7 +203,8 @@ struct RootFileSystem: ~Copyable {
     guard let target = try openIfThere(path, field: field, in: root) else { return }
     try describe(.mask, "cannot make it read-only", field: field) { () throws(SystemError) in
       let tree = try Mounts.clone(target, recursive: true)
-      try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: true)
+      let change = MountChange(set: MountAttribute.readonly, propagation: MountAttribute.isolated)
+      try Mounts.change(tree, change, recursive: true)
       try Mounts.attach(tree, to: target)
     }
   }
@@ -211,6 +213,9 @@ struct RootFileSystem: ~Copyable {
 /// MOUNT_ATTR_* of mount_setattr(2) that this module sets by itself.
 enum MountAttribute {
   static var readonly: UInt64 { 0x1 }
+  /// MS_PRIVATE: a copy of a mount of the host is a peer of it until it is told otherwise, and what is mounted below it
+  /// would appear there.
+  static var isolated: UInt64 { 1 << 18 }
   static var noSetuid: UInt64 { 0x2 }
   static var noDevices: UInt64 { 0x4 }
   static var noExecution: UInt64 { 0x8 }

@@ -13,11 +13,13 @@ struct Stage1 {
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
     for namespace in payload.namespaces.joined { try join(namespace) }
-    if payload.namespaces.created.contains(.newUser) {
-      try enterUserNamespace(reporter)
-    }
+    // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
+    // offsets could not be written any more.
     if payload.namespaces.created.contains(.newTime) {
       try enterTimeNamespace()
+    }
+    if payload.namespaces.created.contains(.newUser) {
+      try enterUserNamespace(reporter)
     }
     return try startStage2(reporter)
   }

@@ -17,6 +17,9 @@ struct Stage2 {
       // What the set-up makes has the modes that the plan says.
       Credentials.setUmask(0)
       Signals.resetActions()
+      try describe(.spawn, "cannot name the process") { () throws(SystemError) in
+        try Processes.setName(InitPayload.processName)
+      }
       if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload)
       for step in payload.steps {
@@ -87,10 +90,21 @@ struct Stage2 {
     }
   }
 
+  /// Signals that end a program end the waiting process too. It has to see to that itself: for process 1 of a pid
+  /// namespace the kernel drops what would take the default action.
+  private func waitForConnection(_ startSocket: borrowing FileDescriptor) throws(SystemError) {
+    var mask: UInt64 = 0
+    for signal in [1, 2, 3, 10, 12, 14, 15] { mask |= 1 << UInt64(signal - 1) }
+    let signals = try Signals.descriptor(mask)
+    let ready = try Poll.wait([(startSocket.number, Poll.readable), (signals.number, Poll.readable)])
+    if ready[1] != 0 { Processes.exit(128 + (try Signals.next(signals))) }
+  }
+
   /// From here on the other side is whoever calls `start`.
   private func waitForStart(_ startSocket: borrowing FileDescriptor, _ agent: consuming Agent?) -> Never {
     while true {
       do throws(SystemError) {
+        try waitForConnection(startSocket)
         let connection = try startSocket.accept()
         // A connection without an order only asks whether this process still waits. One that says nothing for a
         // second must not keep `start` out.

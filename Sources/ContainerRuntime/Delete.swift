@@ -9,6 +9,7 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry: StateStore.Entry
     do {
+      if force { try endHolder(id) }
       entry = try store.open(id, locking: true)
     } catch {
       if force && error.code == .containerNotFound { return }
@@ -26,6 +27,24 @@ extension ContainerRuntime {
     if let failure = store.remove(entry) {
       throw failure.because(.cleanup, "cannot remove the state of `\(id)`")
     }
+  }
+
+  /// A `start` that waits for a stopped container holds the lock, and would hold it for ever: with the process it ends.
+  private func endHolder(_ id: String) throws(RuntimeError) {
+    let entry = try store.open(id, locking: false)
+    do {
+      if try entry.directory.tryLock() { return }
+    } catch {
+      throw error.because(.stateUnreadable, "cannot look at the lock of `\(id)`")
+    }
+    let record: ContainerRecord?
+    do {
+      record = try entry.read()
+    } catch {
+      // A damaged record names no process; what is to be said of it is said when the lock is there.
+      return
+    }
+    if let record, record.pid != 0 { try killProcess(record) }
   }
 
   private func end(

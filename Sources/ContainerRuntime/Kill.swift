@@ -24,5 +24,8 @@ extension ContainerRuntime {
       }
       throw error.because(.signalling, "cannot send signal \(signal) to `\(id)`")
     }
+    // A frozen process of v1 dies of no signal before it is thawed.
+    guard signal == 9 else { return }
+    if try record.cgroup.isFrozen { try record.cgroup.kill() }
   }
 }

@@ -9,13 +9,13 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> Int32 {
     if detach {
       _ = try createContainer(id, options)
-      try startOrDelete(id)
+      try startOrDelete(id, options)
       return 0
     }
     return try runInForeground(id, options, keep: keep, subreaper: subreaper)
   }
 
-  private func startOrDelete(_ id: String) throws(RuntimeError) {
+  private func startOrDelete(_ id: String, _ created: CreateOptions) throws(RuntimeError) {
     do {
       try start(id)
     } catch {
@@ -24,6 +24,9 @@ extension ContainerRuntime {
         try delete(id, force: true)
       } catch let second {
         options.log.warning("cannot delete `\(id)`: \(second.text)")
+      }
+      if let pidFile = created.pidFile, let failure = PidFile.remove(pidFile) {
+        options.log.warning("cannot remove the pid file: \(failure.text)")
       }
       throw error
     }
@@ -49,14 +52,21 @@ extension ContainerRuntime {
       throw error.because(.signalling, "cannot watch for signals")
     }
     let process = try createContainer(id, createOptions)
-    try startOrDelete(id)
+    try startOrDelete(id, createOptions)
     let status: ExitStatus
     do {
       status = try wait(process, signals, reapsOthers: subreaper)
     } catch {
       throw error.because(.signalling, "cannot wait for the container `\(id)`")
     }
-    if !keep { try delete(id, force: true) }
+    if !keep {
+      do throws(RuntimeError) {
+        try delete(id, force: true)
+      } catch {
+        // How the command ended is known, and must not be lost over what stayed behind.
+        self.options.log.warning("cannot delete `\(id)`: \(error.text)")
+      }
+    }
     return status.shellStatus
   }
 

@@ -14,6 +14,9 @@ extension ContainerRuntime {
     guard try isAlive(record) else {
       throw RuntimeError(.wrongStatus, "cannot start a container that has stopped: `\(id)`")
     }
+    if try record.cgroup.isFrozen {
+      throw RuntimeError(.wrongStatus, "cannot start a container that is paused: `\(id)`")
+    }
     let connection: FileDescriptor
     do {
       connection = try Socket.connect(in: entry.directory, StateStore.Name.startSocket)
@@ -38,5 +41,29 @@ extension ContainerRuntime {
     if let failure = try decodeStartAnswer(answer) {
       throw failure.during("unable to start container process")
     }
+    try checkExecuted(record)
+  }
+
+  /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a
+  /// moment after it has closed the connection, and a zombie keeps it. A process that was collected already cannot be told
+  /// from a command that was quick.
+  private func checkExecuted(_ record: ContainerRecord) throws(RuntimeError) {
+    do throws(SystemError) {
+      let process = try Processes.open(record.pid)
+      for round in 0..<250 {
+        guard let status = try Processes.status(record.pid), status.startTime == record.startTime,
+          status.command == InitPayload.processName
+        else { return }
+        if !status.isAlive { break }
+        // Either its end or its new name comes within microseconds; the bound is for a machine that stands still.
+        if round > 50 { _ = try Poll.wait(process, for: Poll.readable, timeout: 5) }
+      }
+    } catch {
+      if error.errno == .noProcess { return }
+      throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
+    }
+    throw RuntimeError(
+      .initDied, "the container `\(record.id)` ended before its command was executed",
+      hint: "a seccomp profile must allow `execve`, and a memory limit must have room for it")
   }
 }

@@ -56,8 +56,8 @@ extension ContainerRuntime {
       return try isBeingCreated(entry) ? .creating : .stopped
     }
     guard try isAlive(record) else { return .stopped }
-    if try waitsForStart(entry) { return .created }
-    return try record.cgroup.isFrozen ? .paused : .running
+    if try record.cgroup.isFrozen { return .paused }
+    return try waitsForStart(entry) ? .created : .running
   }
 
   /// Whether the very process that was created still lives: a pid is used again, a pid with its start time is not.

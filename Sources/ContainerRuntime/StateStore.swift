@@ -123,7 +123,8 @@ extension StateStore.Entry {
       try file.write(record.encode())
       try directory.rename(StateStore.Name.newRecord, to: StateStore.Name.record)
     } catch {
-      throw error.because(.stateUnwritable, "cannot write the state of `\(id)`")
+      throw error.because(
+        .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")
     }
   }
 

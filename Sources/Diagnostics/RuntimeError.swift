@@ -34,7 +34,7 @@ public struct RuntimeError: Error, Equatable, Sendable {
     return copy
   }
 
-  /// The one-line text that goes to stderr and to the log: trail, message, field, system call and errno.
+  /// The one-line text that goes to stderr and to the log: trail, message, system call and errno, field.
   public var text: String {
     var line = ""
     for phrase in trail {
@@ -42,12 +42,12 @@ public struct RuntimeError: Error, Equatable, Sendable {
       line += ": "
     }
     line += message
-    if !field.isEmpty {
-      line += " (at `\(field)`)"
-    }
     if let cause {
       line += ": "
       line += cause.text
+    }
+    if !field.isEmpty {
+      line += " (at `\(field)`)"
     }
     if !hint.isEmpty {
       line += "; "

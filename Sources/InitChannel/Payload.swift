@@ -41,6 +41,9 @@ public struct InitPayload: Sendable, Equatable {
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
   public static let argument0 = "apus-init"
+
+  /// The name of the waiting process 1. Whatever dies under it has never become the agent command.
+  public static let processName = "apus:[init]"
 }
 
 /// One directory of the container's cgroup, and its name below the mount; the name is empty for cgroup v2.

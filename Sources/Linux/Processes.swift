@@ -23,6 +23,9 @@ public struct ProcessStatus: Sendable, Equatable {
   /// Clock ticks between boot and the start of the process; with the pid it names one process for ever.
   public var startTime: UInt64
 
+  /// The name of the command, at most 15 bytes; a process keeps it as a zombie.
+  public var command: String
+
   public var isAlive: Bool { state != 0x5A /* Z */ && state != 0x58 /* X */ }
 }
 
@@ -93,6 +96,11 @@ public enum Processes {
     try check("prctl", sys_prctl(1, UInt64(signal), 0, 0, 0), "PR_SET_PDEATHSIG")
   }
 
+  /// The name of this process as ps(1) shows it, PR_SET_NAME; execve(2) replaces it.
+  public static func setName(_ name: String) throws(SystemError) {
+    try check("prctl", name.withCString { sys_prctl(15, UInt64(UInt(bitPattern: $0)), 0, 0, 0) }, "PR_SET_NAME")
+  }
+
   public static func startSession() throws(SystemError) {
     try check("setsid", sys_setsid())
   }
@@ -108,7 +116,10 @@ extension ExitStatus {
 extension ProcessStatus {
   /// Parses a line of proc(5) `stat`. The command name may hold spaces and brackets: fields count from the last `)`.
   package init?(statLine bytes: [UInt8]) {
-    guard let close = bytes.lastIndex(of: 0x29), close + 2 < bytes.count else { return nil }
+    guard let close = bytes.lastIndex(of: 0x29), close + 2 < bytes.count,
+      let open = bytes.firstIndex(of: 0x28), open < close
+    else { return nil }
+    command = String(decoding: bytes[(open + 1)..<close], as: UTF8.self)
     var field = 3
     var index = close + 2
     state = bytes[index]

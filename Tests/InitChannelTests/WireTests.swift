@@ -86,7 +86,7 @@ private let everything = InitPayload(
     }
     #expect(received == error)
     #expect(
-      received.text == "outer: inner: cannot attach (at `/mounts/3`): move_mount x: invalid argument; why")
+      received.text == "outer: inner: cannot attach: move_mount x: invalid argument (at `/mounts/3`); why")
   }
 
   @Test func anErrorTooLongForAPacketKeepsItsCause() throws {

@@ -237,6 +237,30 @@ extension Integration {
   }
 
   @Suite struct KillTests {
+    @Test func termEndsAContainerThatWaitsForStart() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      let pid = try container.pid()
+      try container.kill("TERM")
+      #expect(waitForEnd(of: pid))
+      #expect(try container.status() == "stopped")
+      try container.delete()
+    }
+
+    @Test(.apusOnly("the peers let two containers that are created at once share a cgroup"))
+    func oneCgroupIsNotGivenToTwoContainers() throws {
+      for _ in 0..<5 {
+        let first = try Container(args: ["/bin/agent", "pause"])
+        let second = try Container(args: ["/bin/agent", "pause"])
+        second.bundle.config["linux"]["cgroupsPath"] = first.bundle.config["linux"]["cgroupsPath"]
+        let calls = [try first.spawn("create"), try second.spawn("create")]
+        let codes = try calls.map { try $0.wait().code }
+        #expect(codes.filter { $0 == 0 }.count <= 1, "both were created in one cgroup")
+        try first.delete("--force")
+        try second.delete("--force")
+      }
+    }
+
     @Test(.peerDiffers("crun", "1.8.1", "knows signals by capital letters only"))
     func signalNameMayBeInSmallLetters() throws {
       let container = try Container(args: ["/bin/agent", "wait"])

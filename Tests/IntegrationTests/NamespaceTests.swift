@@ -204,6 +204,17 @@ extension Integration {
       #expect(report["gidMap"].string?.split(separator: "\n").count == 2)
     }
 
+    @Test(.apusOnly("the peers here do not know the time namespace"))
+    func timeOffsetsHoldInAUserNamespaceToo() throws {
+      let container = try Container(args: ["/bin/busybox", "cat", "/proc/self/timens_offsets"])
+      try container.bundle.mapUsers()
+      container.bundle.addNamespace("time")
+      container.bundle.config["linux"]["timeOffsets"] = ["boottime": ["secs": 86400]]
+      let outcome = try container.run()
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(outcome.stdout.contains("86400"))
+    }
+
     @Test func namespacesOfAnotherContainerAreJoined() throws {
       let first = try Container(args: ["/bin/agent", "pause"])
       try first.create()

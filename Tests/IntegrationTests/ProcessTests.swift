@@ -291,6 +291,18 @@ extension Integration {
       #expect(try container.agent("syscall", "getppid").first?["error"].string == "")
     }
 
+    @Test(.apusOnly("the peers' `start` succeeds whatever becomes of the command"))
+    func profileThatForbidsExecveIsReportedByStart() throws {
+      for action in ["SCMP_ACT_KILL_PROCESS", "SCMP_ACT_ERRNO"] {
+        let container = try Container(args: ["/bin/agent", "pause"])
+        container.bundle.config["linux"]["seccomp"] = profile(action, ["execve", "write"])
+        try container.create()
+        let outcome = try container.attempt("start")
+        #expect(outcome.code != 0, "\(action): \(outcome)")
+        try container.delete("--force")
+      }
+    }
+
     @Test func killActionEndsTheProcess() throws {
       let container = try Container(args: ["/bin/agent", "syscall", "getppid"])
       container.bundle.config["linux"]["seccomp"] = profile("SCMP_ACT_KILL_PROCESS", ["getppid"])
