@@ -16,7 +16,13 @@ private final class Folder {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  deinit {
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      Issue.record("left behind: \(error)")
+    }
+  }
 
   func layout(_ controllers: [String] = ["memory"]) -> CgroupLayout {
     CgroupLayout(
