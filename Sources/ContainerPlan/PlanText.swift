@@ -100,6 +100,8 @@ extension InitStep {
     case .pivotRoot: add(.stage2, "pivot root", "")
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
+    case .openProc: add(.stage2, "open own procfs", "")
+    case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
     }
   }
 }

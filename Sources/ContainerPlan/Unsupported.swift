@@ -48,7 +48,6 @@ enum Unsupported {
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
         (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (isFilled(linux.sysctl), "/linux/sysctl"),
         (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
         (linux.personality != nil, "/linux/personality"),
       ]

@@ -109,6 +109,7 @@ extension NamespacePlan {
       $0.put($1.kind.rawValue)
       $0.put($1.path)
       $0.put($1.index)
+      $0.put($1.changedBy)
     }
     for map in [uidMap, gidMap] {
       writer.put(list: map) {
@@ -125,7 +126,8 @@ extension NamespacePlan {
     let joined = try reader.list { (reader) throws(WireError) in
       let kind = CloneFlags(rawValue: try reader.uint64())
       let path = try reader.string()
-      return JoinedNamespace(kind: kind, path: path, index: try reader.uint32())
+      let index = try reader.uint32()
+      return JoinedNamespace(kind: kind, path: path, index: index, changedBy: try reader.string())
     }
     var maps: [[IDRange]] = []
     for _ in 0..<2 {

@@ -33,6 +33,11 @@ extension InitStep {
     case .pivotRoot: writer.put(UInt8(16))
     case .changeRoot: writer.put(UInt8(17))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .openProc: writer.put(UInt8(30))
+    case .sysctl(let step):
+      writer.put(tag: 31, step.path)
+      writer.put(step.value)
+      writer.put(step.field)
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -63,6 +68,11 @@ extension InitStep {
     case 17: self = .changeRoot
     case 19: self = .readonlyMount(try reader.string())
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
+    case 30: self = .openProc
+    case 31:
+      let path = try reader.string()
+      let value = try reader.string()
+      self = .sysctl(SysctlStep(path: path, value: value, field: try reader.string()))
     default: throw .malformed
     }
   }
