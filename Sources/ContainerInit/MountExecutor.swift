@@ -222,6 +222,9 @@ extension MountExecutor {
     "proc/slabinfo", "proc/net/dev", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
   ]
 
+  /// PROC_ROOT_INO
+  private static var procRootInode: UInt64 { 1 }
+
   private mutating func lookForProc(in root: borrowing RootDirectory) throws(RuntimeError) {
     hasLookedForProc = true
     do {
@@ -240,14 +243,14 @@ extension MountExecutor {
   ) throws(RuntimeError) {
     let verdict = try describe(.mount, "cannot look at the destination") { () throws(SystemError) -> String? in
       let status = try target.status()
-      let isInProc = try target.fileSystemType() == ProcFileSystem.magic
+      let isInProc = try target.fileSystemType() == FileSystemMagic.proc.rawValue
       if isInProc && !status.isMountRoot {
         return MountExecutor.allowedInProc.contains(mount.destination) ? nil : "it is inside /proc"
       }
       let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
       guard isInProc || isProc else { return nil }
       // The whole of a procfs, not a part of one.
-      if try tree.fileSystemType() == ProcFileSystem.magic, try tree.status().inode == ProcFileSystem.rootInode {
+      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue, try tree.status().inode == MountExecutor.procRootInode {
         return nil
       }
       return "it is not of type proc"
@@ -258,12 +261,4 @@ extension MountExecutor {
         field: pointer(mount, "destination"))
     }
   }
-}
-
-/// How a procfs is known.
-enum ProcFileSystem {
-  /// PROC_SUPER_MAGIC of statfs(2).
-  static var magic: UInt64 { 0x9FA0 }
-  /// PROC_ROOT_INO
-  static var rootInode: UInt64 { 1 }
 }
