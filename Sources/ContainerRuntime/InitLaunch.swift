@@ -13,10 +13,10 @@ struct InitLaunch: ~Copyable {
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
 
-  /// Starts stage 1 with the payload. `cgroupFiles` are the `tasks` files of v1, then the directory of v2.
+  /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
     _ executable: borrowing FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
-    cgroupFiles: [Int32], log: LogSink
+    others: [Int32], log: LogSink
   ) throws(RuntimeError) {
     self.log = log
     do {
@@ -24,7 +24,7 @@ struct InitLaunch: ~Copyable {
       let pair = try Socket.pair()
       stage1 = try Spawn.start(
         executable, arguments: [InitPayload.argument0], environment: [],
-        descriptors: [pair.second.number, memory.number, startSocket.number] + cgroupFiles)
+        descriptors: [pair.second.number, memory.number, startSocket.number] + others)
       // The end of the init stage is closed here, so that its death is an end of file.
       channel = RuntimeChannel(pair.takeFirst())
     } catch {

@@ -33,6 +33,11 @@ extension InitStep {
     case .pivotRoot: writer.put(UInt8(16))
     case .changeRoot: writer.put(UInt8(17))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .console(let console):
+      writer.put(UInt8(30))
+      writer.put(UInt32(console.rows))
+      writer.put(UInt32(console.columns))
+      writer.put(console.isMounted)
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -63,6 +68,10 @@ extension InitStep {
     case 17: self = .changeRoot
     case 19: self = .readonlyMount(try reader.string())
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
+    case 30:
+      guard let rows = UInt16(exactly: try reader.uint32()), let columns = UInt16(exactly: try reader.uint32())
+      else { throw .malformed }
+      self = .console(ConsoleStep(rows: rows, columns: columns, isMounted: try reader.bool()))
     default: throw .malformed
     }
   }
