@@ -368,6 +368,10 @@ int64_t sys_accept4(int socket, int flags) {
   return kernel(syscall(SYS_accept4, socket, NULL, NULL, flags | SOCK_CLOEXEC));
 }
 
+int64_t sys_setsockopt(int socket, int level, int option, const void *value, uint32_t size) {
+  return kernel(syscall(SYS_setsockopt, socket, level, option, value, size));
+}
+
 union control {
   char bytes[CMSG_SPACE(sizeof(int))];
   struct cmsghdr align;

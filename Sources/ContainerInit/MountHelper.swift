@@ -18,11 +18,11 @@ public enum MountHelper {
     } catch {
       Processes.exit(1)
     }
-    let payloadFile = FileDescriptor(owning: InitPayload.Descriptor.payload)
+    let payloadFile = FileDescriptor(owning: HelperDescriptors.payload)
     guard payloadFile.isSealed(), let payload = InitStage.read(payloadFile) else { InitStage.refuse() }
-    let channel = HelperChannel(FileDescriptor(owning: InitPayload.Descriptor.channel))
-    let requests = FileDescriptor(owning: InitPayload.Descriptor.requests)
-    let process = FileDescriptor(owning: InitPayload.Descriptor.process)
+    let channel = HelperChannel(FileDescriptor(owning: HelperDescriptors.channel))
+    let requests = FileDescriptor(owning: HelperDescriptors.requests)
+    let process = FileDescriptor(owning: HelperDescriptors.process)
     var helper = Helper(payload: payload)
     while true {
       do throws(SystemError) {

@@ -8,6 +8,7 @@ import LinuxABI
 /// of the host below it.
 struct RootFileSystem: ~Copyable {
   private let payload: InitPayload
+  private let consoleSocket: Int32
   /// Number -1 until the root is opened.
   private var root: RootDirectory
   /// An empty read-only tmpfs, attached over the first masked directory and copied from there: one superblock for all.
@@ -15,9 +16,10 @@ struct RootFileSystem: ~Copyable {
   private var mask: FileDescriptor
   private var mounts: MountExecutor
 
-  init(payload: InitPayload) {
+  init(payload: InitPayload, consoleSocket: Int32) {
     self.payload = payload
     mounts = MountExecutor(payload)
+    self.consoleSocket = consoleSocket
     root = RootDirectory(FileDescriptor(owning: -1))
     mask = FileDescriptor(owning: -1)
   }
@@ -46,6 +48,8 @@ struct RootFileSystem: ~Copyable {
       for node in nodes { try DeviceExecutor.make(node, in: root) }
     case .deviceLinks:
       try DeviceExecutor.makeLinks(in: root)
+    case .console(let console):
+      try Console.setUp(console, in: root, sendingTo: FileDescriptor(owning: consoleSocket))
     case .workingDirectory(let path):
       try makeWorkingDirectory(path, in: root)
     case .maskPaths(let paths):

@@ -7,6 +7,7 @@ import LinuxABI
 /// The half of the init stage that is process 1 of the container.
 struct Stage2 {
   let payload: InitPayload
+  let descriptors: InitDescriptors
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
   /// behind the filter or after `start` has been reported already and ends the process here.
@@ -21,7 +22,7 @@ struct Stage2 {
         try Processes.setName(InitPayload.processName)
       }
       if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
-      var rootFileSystem = RootFileSystem(payload: payload)
+      var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
       var proc = ProcFileSystem()
       for step in payload.steps {
         try execute(step, &rootFileSystem, &proc, reporter)

@@ -18,6 +18,11 @@ public struct ContainerPlan: Sendable {
   public var ociVersion: String
   /// What the specification says to warn about and carry on.
   public var warnings: [String]
+
+  /// Whether the process gets a terminal of its own.
+  public var hasTerminal: Bool {
+    steps.contains { if case .console = $0 { true } else { false } }
+  }
 }
 
 /// The seccomp profile of the plan: as the document has it.

@@ -34,6 +34,7 @@ public enum InitStep: Sendable, Equatable {
   case mount(MountStep)
   case devices([DeviceNode])
   case deviceLinks
+  case console(ConsoleStep)
   /// The directory `process.cwd`, made if it is missing; relative to the root.
   case workingDirectory(String)
   case maskPaths([String])
@@ -194,6 +195,22 @@ public struct MountStep: Sendable, Equatable {
     self.propagation = propagation
     self.traits = traits
     self.idMap = idMap
+  }
+}
+
+/// The terminal of the process: made in the devpts of the root, sent to whoever asked for it, and standard input, output
+/// and error from then on.
+public struct ConsoleStep: Sendable, Equatable {
+  /// The size in characters; with a 0 it stays as the kernel makes it.
+  public var rows: UInt16
+  public var columns: UInt16
+  /// Whether it is mounted on /dev/console, which takes a mount namespace.
+  public var isMounted: Bool
+
+  public init(rows: UInt16, columns: UInt16, isMounted: Bool) {
+    self.rows = rows
+    self.columns = columns
+    self.isMounted = isMounted
   }
 }
 

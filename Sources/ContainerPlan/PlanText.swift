@@ -92,6 +92,8 @@ extension InitStep {
     case .devices(let nodes):
       for node in nodes { add(.stage2, "make device", "/\(node.path) \(node.major):\(node.minor)") }
     case .deviceLinks: add(.stage2, "link", "/dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx")
+    case .console(let console):
+      add(.stage2, "make terminal", console.isMounted ? "on /dev/console" : "")
     case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
     case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }

@@ -102,6 +102,7 @@ public struct Planner {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
+      if let console = try planConsole(isMounted: false) { steps.append(.console(console)) }
       steps.append(.changeRoot)
       return steps
     }
@@ -120,6 +121,8 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    // Makes /dev/console where there is none, so before /dev and the root become read-only.
+    if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
     if readonlyDev { steps.append(.readonlyMount("dev")) }
     if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
     // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.

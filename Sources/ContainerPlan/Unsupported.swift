@@ -16,7 +16,6 @@ enum Unsupported {
     var list: [(Bool, String)] = []
     if let process = config.process {
       list += [
-        (process.terminal == true, "/process/terminal"),
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
         (process.oomScoreAdj != nil, "/process/oomScoreAdj"),

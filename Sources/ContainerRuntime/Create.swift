@@ -18,6 +18,8 @@ public struct CreateOptions: Sendable {
   /// The root is moved onto `/` and entered by chroot(2) instead of pivot_root(2), for a root file system that lies on an
   /// initramfs. Weaker: the old root stays below the new one.
   public var noPivot = false
+  /// The stream socket that gets the master of the terminal, with SCM_RIGHTS of unix(7); nil for none.
+  public var consoleSocket: String?
 
   public init(bundle: String) {
     self.bundle = bundle
@@ -28,11 +30,13 @@ extension ContainerRuntime {
   /// Makes a container out of a bundle: everything but the agent command, which waits for ``start(_:)`` (runtime.md,
   /// "Create"). When any step fails, all that was done before it is undone.
   public func create(_ id: String, _ options: CreateOptions) throws(RuntimeError) {
-    _ = try createContainer(id, options)
+    _ = try createContainer(id, options, .passed)
   }
 
   /// The same, answering the process for those who wait for it.
-  func createContainer(_ id: String, _ options: CreateOptions) throws(RuntimeError) -> SpawnedProcess {
+  func createContainer(
+    _ id: String, _ options: CreateOptions, _ terminal: TerminalUse
+  ) throws(RuntimeError) -> SpawnedProcess {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
     let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot)
@@ -43,9 +47,10 @@ extension ContainerRuntime {
       plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
     )
     let filter = try compileFilter(plan)
+    let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, pidFile: options.pidFile)
     do {
       return try creation.run(entry, bundle: bundle.path)
     } catch {
@@ -86,17 +91,19 @@ private struct Creation: ~Copyable {
   let plan: ContainerPlan
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
+  let sockets: CallerSockets
   let pidFile: String?
   private var pidFileWritten = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    pidFile: String?
+    sockets: consuming CallerSockets, pidFile: String?
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
+    self.sockets = sockets
     self.pidFile = pidFile
   }
 
@@ -122,7 +129,7 @@ private struct Creation: ~Copyable {
       throw error.because(.stateUnwritable, "cannot make the start socket of `\(entry.id)`")
     }
     var launch = try InitLaunch(
-      executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files,
+      executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
     do {
       let process = try finish(&launch, entry, &record)
@@ -162,7 +169,12 @@ private struct Creation: ~Copyable {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
-      hasCgroupDirectory: cgroup.hasDirectory)
+      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal)
+  }
+
+  /// In the order of ``InitDescriptors``.
+  private func otherDescriptors() -> [Int32] {
+    (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.

@@ -17,14 +17,14 @@ struct InitLaunch: ~Copyable {
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
 
-  /// Starts stage 1 with the payload. `cgroupFiles` are the `tasks` files of v1, then the directory of v2.
+  /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
     _ executable: consuming FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
-    cgroupFiles: [Int32], log: LogSink
+    others: [Int32], log: LogSink
   ) throws(RuntimeError) {
     self.log = log
     let started = try describe(.spawn, "cannot start the init stage") { () throws(SystemError) in
-      try StartedStage(executable, payload.encode(), [startSocket.number] + cgroupFiles)
+      try StartedStage(executable, payload.encode(), [startSocket.number] + others)
     }
     memory = started.memory
     channel = RuntimeChannel(started.socket)

@@ -15,10 +15,15 @@ public struct InitPayload: Sendable, Equatable {
   public var taskFiles: UInt32
   /// Whether the last of them is the cgroup v2 directory that stage 2 is born in.
   public var hasCgroupDirectory: Bool
+  /// Whether there is a socket to send the master of the terminal to.
+  public var hasConsoleSocket: Bool
+  /// How many descriptors of the caller the agent command gets as 3, 4, ….
+  public var passedDescriptors: UInt32
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
-    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool
+    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
+    passedDescriptors: UInt32 = 0
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -28,18 +33,8 @@ public struct InitPayload: Sendable, Equatable {
     self.cgroupMounts = cgroupMounts
     self.taskFiles = taskFiles
     self.hasCgroupDirectory = hasCgroupDirectory
-  }
-
-  /// The descriptors that the init stage is started with, by number.
-  public enum Descriptor {
-    public static let channel: Int32 = 3
-    public static let payload: Int32 = 4
-    public static let startSocket: Int32 = 5
-    /// Of a mount helper.
-    public static let requests: Int32 = 5
-    public static let process: Int32 = 6
-    /// The first `tasks` file; then the others, then the cgroup v2 directory.
-    public static let firstCgroup: Int32 = 6
+    self.hasConsoleSocket = hasConsoleSocket
+    self.passedDescriptors = passedDescriptors
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
@@ -87,6 +82,8 @@ extension InitPayload {
     }
     writer.put(taskFiles)
     writer.put(hasCgroupDirectory)
+    writer.put(hasConsoleSocket)
+    writer.put(passedDescriptors)
     return writer.bytes
   }
 
@@ -105,6 +102,8 @@ extension InitPayload {
     }
     taskFiles = try reader.uint32()
     hasCgroupDirectory = try reader.bool()
+    hasConsoleSocket = try reader.bool()
+    passedDescriptors = try reader.uint32()
     guard reader.isAtEnd else { throw .malformed }
   }
 }

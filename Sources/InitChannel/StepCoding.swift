@@ -39,6 +39,11 @@ extension InitStep {
       writer.put(tag: 31, step.path)
       writer.put(step.value)
       writer.put(step.field)
+    case .console(let console):
+      writer.put(UInt8(32))
+      writer.put(UInt32(console.rows))
+      writer.put(UInt32(console.columns))
+      writer.put(console.isMounted)
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -75,6 +80,10 @@ extension InitStep {
       let path = try reader.string()
       let value = try reader.string()
       self = .sysctl(SysctlStep(path: path, value: value, field: try reader.string()))
+    case 32:
+      guard let rows = UInt16(exactly: try reader.uint32()), let columns = UInt16(exactly: try reader.uint32())
+      else { throw .malformed }
+      self = .console(ConsoleStep(rows: rows, columns: columns, isMounted: try reader.bool()))
     default: throw .malformed
     }
   }

@@ -31,4 +31,8 @@ void keyListing(const char *name, const char *path);
 void rememberDescriptors(void);
 int report(int count, char **names);
 
+// terminal.c
+void sectionTerminal(void);
+int watchSize(void);
+
 #endif

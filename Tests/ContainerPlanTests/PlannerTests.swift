@@ -150,7 +150,6 @@ private func failure(_ config: Config) -> RuntimeError? {
 
   @Test func whatIsNotAppliedYetIsRefusedByName() {
     let table: [(Config, String)] = [
-      (change { $0.process?.terminal = true }, "/process/terminal"),
       (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
       (change { $0.process?.oomScoreAdj = 1 }, "/process/oomScoreAdj"),
@@ -165,6 +164,32 @@ private func failure(_ config: Config) -> RuntimeError? {
       #expect(error?.field == field, "\(error?.text ?? "no error")")
       #expect(error?.code == .configUnsupported)
     }
+  }
+
+  @Test func theTerminalIsMadeBeforeAnythingBecomesReadOnly() throws {
+    let made = try plan(
+      change {
+        $0.process?.terminal = true
+        $0.process?.consoleSize = ConsoleSize(height: 24, width: 80)
+        $0.mounts?[1].options?.append("ro")
+      })
+    #expect(made.hasTerminal)
+    let console = try #require(
+      made.steps.firstIndex(of: .console(ConsoleStep(rows: 24, columns: 80, isMounted: true))))
+    #expect(try console > #require(made.steps.firstIndex(of: .deviceLinks)))
+    #expect(try console < #require(made.steps.firstIndex(of: .readonlyMount("dev"))))
+    #expect(try console < #require(made.steps.firstIndex(of: .readonlyRoot)))
+  }
+
+  @Test func theSizeOfNoTerminalIsIgnored() throws {
+    let size = ConsoleSize(height: 1 << 40, width: 80)
+    #expect(try !plan(change { $0.process?.consoleSize = size }).hasTerminal)
+    let error = failure(
+      change {
+        $0.process?.terminal = true
+        $0.process?.consoleSize = size
+      })
+    #expect(error?.field == "/process/consoleSize")
   }
 
   @Test func aNamespaceByPathIsJoinedAndNotMade() throws {

@@ -42,7 +42,7 @@ private let everything = InitPayload(
           ]))),
     .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
     .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]),
-    .deviceLinks,
+    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)),
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
     .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
@@ -55,7 +55,7 @@ private let everything = InitPayload(
     noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
-  hasCgroupDirectory: true)
+  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3)
 
 @Suite struct WireTests {
   @Test func everyFieldOfThePayloadComesBack() throws {

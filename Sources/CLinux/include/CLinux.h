@@ -66,6 +66,24 @@ struct apus_timespec {
   int64_t nanoseconds;
 };
 
+// ioctl_tty(2) TCGETS: the kernel's termios, which is not the one of the C library.
+struct apus_termios {
+  uint32_t input;
+  uint32_t output;
+  uint32_t control;
+  uint32_t local;
+  uint8_t line;
+  uint8_t characters[19];
+};
+
+// ioctl_tty(2) TIOCGWINSZ: in characters, then in pixels.
+struct apus_window {
+  uint16_t rows;
+  uint16_t columns;
+  uint16_t width;
+  uint16_t height;
+};
+
 // waitid(2): what of siginfo_t is used here.
 struct apus_wait_result {
   int32_t pid;
@@ -168,6 +186,7 @@ int64_t sys_unix_listen(int socket, const char *path, size_t length);
 int64_t sys_unix_connect(int socket, const char *path, size_t length);
 int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_accept4(int socket, int flags);
+int64_t sys_setsockopt(int socket, int level, int option, const void *value, uint32_t size);
 // One packet with at most one descriptor; `fd` is -1 for none. Received descriptors are close-on-exec.
 int64_t sys_send_packet(int socket, const void *bytes, size_t count, int fd);
 int64_t sys_receive_packet(int socket, void *bytes, size_t count, int *fd);

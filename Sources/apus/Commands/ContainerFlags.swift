@@ -7,6 +7,7 @@ struct ContainerFlags: Equatable, Sendable {
   var pidFile: String?
   var noNewKeyring: Bool
   var noPivot: Bool
+  var consoleSocket: String?
 
   static let bundleFlag = FlagSpecification(
     .bundle, "bundle", short: "b", value: "DIR", "the bundle (default: the working directory)")
@@ -16,7 +17,7 @@ struct ContainerFlags: Equatable, Sendable {
     FlagSpecification(.pidFile, "pid-file", value: "FILE", "write the container's process id to this file"),
     FlagSpecification(.noNewKeyring, "no-new-keyring", "keep the session keyring of the caller"),
     FlagSpecification(
-      .consoleSocket, "console-socket", value: "SOCKET", "send the terminal there (not supported yet)"),
+      .consoleSocket, "console-socket", value: "SOCKET", "send the terminal of the process to this socket"),
     FlagSpecification(
       .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process there (not supported yet)"),
     FlagSpecification(.noPivot, "no-pivot", "move the root instead of pivot_root, for a root on an initramfs"),
@@ -29,7 +30,7 @@ struct ContainerFlags: Equatable, Sendable {
     pidFile = scanned.text(.pidFile)
     noNewKeyring = scanned.isOn(.noNewKeyring)
     noPivot = scanned.isOn(.noPivot)
-    if scanned.text(.consoleSocket) != nil { throw ContainerFlags.unsupported("--console-socket") }
+    consoleSocket = scanned.text(.consoleSocket)
     if scanned.text(.pidfdSocket) != nil { throw ContainerFlags.unsupported("--pidfd-socket") }
     if let text = scanned.text(.preserveFds) {
       guard let count = Int32(text), count >= 0 else {
@@ -45,6 +46,7 @@ struct ContainerFlags: Equatable, Sendable {
     options.pidFile = pidFile
     options.noNewKeyring = noNewKeyring
     options.noPivot = noPivot
+    options.consoleSocket = consoleSocket
     return options
   }
 
