@@ -225,7 +225,7 @@ static int changeOwner(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite syscall device shm mount exchange change");
+       "overwrite syscall device shm mount exchange change fixtures probe identity tree");
   return 2;
 }
 
@@ -255,5 +255,9 @@ int main(int count, char **words) {
   if (!strcmp(verb, "mount")) return outcome("mount", mount("tmpfs", first, "tmpfs", 0, NULL));
   if (!strcmp(verb, "exchange")) return exchange(first, second);
   if (!strcmp(verb, "change")) return changeOwner(first);
+  if (!strcmp(verb, "fixtures")) return makeFixtures(first);
+  if (!strcmp(verb, "probe")) return probe(count - 2, words + 2);
+  if (!strcmp(verb, "identity")) return identity();
+  if (!strcmp(verb, "tree")) return tree(first);
   return help();
 }

@@ -137,6 +137,9 @@ enum RootTemplate {
     return folder
   }
 
+  /// The agent, to be run on the host.
+  static func agent() throws -> String { try programs.get() + "/agent" }
+
   /// Copies instead of links where the root is on another file system.
   static func place(at root: String, copying: Bool = false) throws {
     let source = try programs.get()
