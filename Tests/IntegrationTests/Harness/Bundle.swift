@@ -124,7 +124,7 @@ enum RootTemplate {
     "var",
   ]
   private static let applets = [
-    "cat", "echo", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep",
+    "cat", "echo", "env", "false", "grep", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep",
     "true",
   ]
 

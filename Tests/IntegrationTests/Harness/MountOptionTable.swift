@@ -102,11 +102,9 @@ struct MountOptionCase: Sendable, CustomTestStringConvertible {
     return MountKind.allCases.map { MountOptionCase(row: row, kind: $0) }
   }
 
-  /// Why the runtime under test does otherwise.
-  var difference: String? {
-    MountOptionDifference.all.first { difference in
-      difference.runtime == Runtime.current.name && difference.options.contains(row.option)
-        && difference.kinds.contains(kind)
-    }?.reason
+  /// Why a runtime does otherwise.
+  var differences: [String: String] {
+    let found = MountOptionDifference.all.filter { $0.options.contains(row.option) && $0.kinds.contains(kind) }
+    return Dictionary(found.map { ($0.runtime, $0.reason) }, uniquingKeysWith: { first, _ in first })
   }
 }
