@@ -75,11 +75,12 @@ int64_t sys_statx(int directory, const char *path, int flags, struct apus_status
   return result;
 }
 
-int64_t sys_fstatfs_type(int fd, uint64_t *type) {
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags) {
   struct statfs buffer;
   long result = syscall(SYS_fstatfs, fd, &buffer);
   if (result < 0) return -(int64_t)errno;
   *type = (uint64_t)buffer.f_type;
+  *flags = (uint64_t)buffer.f_flags;
   return result;
 }
 
@@ -163,6 +164,8 @@ int64_t sys_move_mount(int from_directory, const char *from, int to_directory, c
 }
 
 int64_t sys_fsopen(const char *type, uint32_t flags) { return kernel(syscall(SYS_fsopen, type, flags)); }
+
+int64_t sys_fspick(int fd, uint32_t flags) { return kernel(syscall(SYS_fspick, fd, "", flags)); }
 
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux) {
   return kernel(syscall(SYS_fsconfig, fd, command, key, value, aux));

@@ -43,11 +43,30 @@ struct Stage1 {
     } catch {
       throw error.because(.namespace, "cannot open the namespace", field: field)
     }
+    if namespace.kind == .newMount { try refuseOwnMountNamespace(file, namespace) }
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
       let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
       throw error.because(.namespace, "cannot join the namespace `\(namespace.path)`", field: field, hint: hint)
+    }
+  }
+
+  /// In the runtime's own mount namespace the container's root would become the host's.
+  private func refuseOwnMountNamespace(
+    _ file: borrowing FileDescriptor, _ namespace: JoinedNamespace
+  ) throws(RuntimeError) {
+    let isOwn = try describe(.namespace, "cannot compare the namespace with the runtime's") {
+      () throws(SystemError) in
+      let own = try FileDescriptor.open("/proc/self/ns/mnt", [.readOnly]).status()
+      let other = try file.status()
+      return own.inode == other.inode && own.device == other.device
+    }
+    if isOwn {
+      throw RuntimeError(
+        .namespace, "`\(namespace.path)` is the mount namespace of the runtime itself, and of the host",
+        field: "/linux/namespaces/\(namespace.index)/path",
+        hint: "leave the mount namespace out to share the host's mounts")
     }
   }
 

@@ -20,7 +20,7 @@ struct Stage2 {
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
-      if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
+      if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload)
       for step in payload.steps {
         try execute(step, &rootFileSystem, reporter)

@@ -46,6 +46,17 @@ public struct NamespacePlan: Sendable, Equatable {
   }
 }
 
+extension NamespacePlan {
+  /// The container's mounts are not the host's: a new mount namespace, or one that is joined.
+  public var hasMountNamespace: Bool { created.contains(.newMount) || joins(.newMount) }
+
+  public var hasUserNamespace: Bool { created.contains(.newUser) || joins(.newUser) }
+
+  public func joins(_ kind: CloneFlags) -> Bool {
+    joined.contains { $0.kind == kind }
+  }
+}
+
 /// A namespace that somebody else made.
 public struct JoinedNamespace: Sendable, Equatable {
   /// The one CLONE_NEW* flag of its kind.

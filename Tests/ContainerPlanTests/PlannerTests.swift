@@ -159,15 +159,8 @@ private func failure(_ config: Config) -> RuntimeError? {
       (change { $0.hooks = Hooks(prestart: [Hook(path: "/x")]) }, "/hooks/prestart"),
       (change { $0.hooks = Hooks(poststop: [Hook(path: "/x")]) }, "/hooks/poststop"),
       (change { $0.linux?.sysctl = [NamedValue("a", "b")] }, "/linux/sysctl"),
-      (change { $0.linux?.mountLabel = "x" }, "/linux/mountLabel"),
       (change { $0.linux?.personality = Personality(domain: "LINUX32") }, "/linux/personality"),
       (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
-      (change { $0.linux?.namespaces?[4].path = "/proc/1/ns/mnt" }, "/linux/namespaces/4/path"),
-      (change { $0.mounts?[3].options?.append("idmap") }, "/mounts/3/options/3"),
-      (
-        change { $0.mounts?[3].uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] },
-        "/mounts/3/uidMappings"
-      ),
     ]
     for (config, field) in table {
       let error = failure(config)

@@ -21,7 +21,17 @@ private let everything = InitPayload(
         index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
         setRecursively: 4, clearRecursively: 8,
         propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
-        copiesUp: true)),
+        traits: [.copiesUp, .destinationNoFollow],
+        idMap: MountIDMap(
+          recursive: true, uids: [IDRange(inside: 0, outside: 7, count: 8)],
+          gids: [IDRange(inside: 1, outside: 9, count: 3)]))),
+    .mount(
+      MountStep(
+        index: 6, destination: "tmp", source: .remount(attributesOnly: true, parameters: []), clear: 3,
+        clearByName: 1)),
+    .mount(
+      MountStep(
+        index: 7, destination: "ov", source: .legacyFileSystem(type: "overlay", source: "o", data: "a=b"))),
     .mount(
       MountStep(
         index: 4, destination: "dev/shm",
@@ -35,7 +45,7 @@ private let everything = InitPayload(
     .deviceLinks,
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
-    .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
   ],
   agent: AgentPlan(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
