@@ -236,7 +236,7 @@ static int nestedMount(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite syscall device shm mount exchange change nested fixtures probe identity tree");
+       "overwrite syscall device shm mount exchange change nested fixtures probe identity tree fuse");
   return 2;
 }
 
@@ -270,6 +270,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "fixtures")) return makeFixtures(first);
   if (!strcmp(verb, "probe")) return probe(count - 2, words + 2);
   if (!strcmp(verb, "identity")) return identity();
+  if (!strcmp(verb, "fuse")) return serveFileSystem(first, second);
   if (!strcmp(verb, "tree")) return tree(first);
   return help();
 }

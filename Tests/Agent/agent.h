@@ -38,5 +38,6 @@ int probe(int count, char **paths);
 int makeFixtures(const char *directory);
 int identity(void);
 int tree(const char *path);
+int serveFileSystem(const char *path, const char *options);
 
 #endif
