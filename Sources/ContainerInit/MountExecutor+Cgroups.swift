@@ -7,7 +7,7 @@ import LinuxABI
 extension MountExecutor {
   /// The cgroup of the container only, by bind mounts: a new mount of cgroup2 would wait for a grace period of RCU, and
   /// a view of the whole hierarchy is nothing that a container needs.
-  func mountCgroups(_ mount: MountStep, in root: borrowing RootDirectory) throws(RuntimeError) {
+  mutating func mountCgroups(_ mount: MountStep, in root: borrowing RootDirectory) throws(RuntimeError) {
     let target = try directoryTarget(mount, in: root)
     if let only = cgroups.first, only.name.isEmpty {
       let tree = try clone(only, mount)

@@ -5,7 +5,7 @@ import Linux
 import LinuxABI
 
 /// Carries out the entries of `mounts`: makes each mount detached, finds its place in the root, attaches it.
-struct MountExecutor {
+struct MountExecutor: ~Copyable {
   let hasUserNamespace: Bool
   /// The container's processes are in the pid namespace of the host.
   let sharesProcesses: Bool
@@ -15,6 +15,8 @@ struct MountExecutor {
   /// The directory `/proc` of the root before anything was mounted on it; nil where there is none, or not looked for yet.
   private var procDirectory: (device: UInt64, inode: UInt64)?
   private var hasLookedForProc = false
+  /// What was mounted on `/` and is the root from then on; number -1 for nothing.
+  private var newRoot = FileDescriptor(owning: -1)
 
   init(_ payload: InitPayload) {
     hasUserNamespace = payload.namespaces.hasUserNamespace
@@ -50,7 +52,7 @@ struct MountExecutor {
 
   // MARK: Bind mounts
 
-  func bind(
+  mutating func bind(
     _ mount: MountStep, _ path: String, recursive: Bool, in root: borrowing RootDirectory,
     _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
@@ -189,15 +191,24 @@ struct MountExecutor {
     }
   }
 
-  func attach(
+  mutating func attach(
     _ mount: MountStep, _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor
   ) throws(RuntimeError) {
     try refuseHidingProc(mount, tree, target)
     do {
       try Mounts.attach(tree, to: target)
+      if mount.destination == "." { newRoot = try tree.duplicate() }
     } catch {
       throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))
     }
+  }
+
+  /// The mount that now lies on the root, if the last entry was one on `/`.
+  mutating func takeNewRoot() -> FileDescriptor? {
+    if newRoot.number < 0 { return nil }
+    var taken = FileDescriptor(owning: -1)
+    swap(&taken, &newRoot)
+    return taken
   }
 }
 
@@ -210,6 +221,9 @@ extension MountExecutor {
     "proc/loadavg",
     "proc/slabinfo", "proc/net/dev", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
   ]
+
+  /// PROC_ROOT_INO
+  private static var procRootInode: UInt64 { 1 }
 
   private mutating func lookForProc(in root: borrowing RootDirectory) throws(RuntimeError) {
     hasLookedForProc = true
@@ -229,14 +243,14 @@ extension MountExecutor {
   ) throws(RuntimeError) {
     let verdict = try describe(.mount, "cannot look at the destination") { () throws(SystemError) -> String? in
       let status = try target.status()
-      let isInProc = try target.fileSystemType() == ProcFileSystem.magic
+      let isInProc = try target.fileSystemType() == FileSystemMagic.proc.rawValue
       if isInProc && !status.isMountRoot {
         return MountExecutor.allowedInProc.contains(mount.destination) ? nil : "it is inside /proc"
       }
       let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
       guard isInProc || isProc else { return nil }
       // The whole of a procfs, not a part of one.
-      if try tree.fileSystemType() == ProcFileSystem.magic, try tree.status().inode == ProcFileSystem.rootInode {
+      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue, try tree.status().inode == MountExecutor.procRootInode {
         return nil
       }
       return "it is not of type proc"
@@ -247,12 +261,4 @@ extension MountExecutor {
         field: pointer(mount, "destination"))
     }
   }
-}
-
-/// How a procfs is known.
-enum ProcFileSystem {
-  /// PROC_SUPER_MAGIC of statfs(2).
-  static var magic: UInt64 { 0x9FA0 }
-  /// PROC_ROOT_INO
-  static var rootInode: UInt64 { 1 }
 }

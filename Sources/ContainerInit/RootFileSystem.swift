@@ -41,6 +41,7 @@ struct RootFileSystem: ~Copyable {
     switch step {
     case .mount(let mount):
       try mounts.execute(mount, in: root, reporter)
+      if let above = mounts.takeNewRoot() { root = RootDirectory(above) }
     case .devices(let nodes):
       for node in nodes { try DeviceExecutor.make(node, in: root) }
     case .deviceLinks:

@@ -43,7 +43,7 @@ struct Stage1 {
     } catch {
       throw error.because(.namespace, "cannot open the namespace", field: field)
     }
-    if namespace.kind == .newMount { try refuseOwnMountNamespace(file, namespace) }
+    if !namespace.changedBy.isEmpty { try refuseOwn(namespace, file) }
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
@@ -52,21 +52,22 @@ struct Stage1 {
     }
   }
 
-  /// In the runtime's own mount namespace the container's root would become the host's.
-  private func refuseOwnMountNamespace(
-    _ file: borrowing FileDescriptor, _ namespace: JoinedNamespace
+  /// What changes the container's namespace must not change the host's. Here, with the open file in hand, nobody can put
+  /// another one at the path any more.
+  private func refuseOwn(
+    _ namespace: JoinedNamespace, _ file: borrowing FileDescriptor
   ) throws(RuntimeError) {
-    let isOwn = try describe(.namespace, "cannot compare the namespace with the runtime's") {
+    guard let kind = NamespaceKind.allCases.first(where: { $0.cloneFlag == namespace.kind }) else { return }
+    let isOwn = try describe(.namespace, "cannot look at the \(kind.ociName) namespace of the host") {
       () throws(SystemError) in
-      let own = try FileDescriptor.open("/proc/self/ns/mnt", [.readOnly]).status()
+      let own = try ProcFileSystem.mounted().openOwnLink("ns", kind.procName, .readOnly).status()
       let other = try file.status()
       return own.inode == other.inode && own.device == other.device
     }
     if isOwn {
       throw RuntimeError(
-        .namespace, "`\(namespace.path)` is the mount namespace of the runtime itself, and of the host",
-        field: "/linux/namespaces/\(namespace.index)/path",
-        hint: "leave the mount namespace out to share the host's mounts")
+        .configInvalid, "this is not allowed in the host's \(kind.ociName) namespace, which `\(namespace.path)` is",
+        field: namespace.changedBy)
     }
   }
 
@@ -104,8 +105,7 @@ struct Stage1 {
     if payload.namespaces.timeOffsets.isEmpty { return }
     try describe(.namespace, "cannot set the offsets of the time namespace", field: "/linux/timeOffsets") {
       () throws(SystemError) in
-      let file = try FileDescriptor.open("/proc/self/timens_offsets", .writeOnly)
-      try file.write(payload.namespaces.timeOffsets)
+      try ProcFileSystem.mounted().writeOwn("timens_offsets", payload.namespaces.timeOffsets)
     }
   }
 

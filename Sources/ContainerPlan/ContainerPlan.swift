@@ -65,11 +65,14 @@ public struct JoinedNamespace: Sendable, Equatable {
   public var path: String
   /// The place in `linux.namespaces`.
   public var index: UInt32
+  /// The JSON pointer of a property that changes the namespace; then it must not be the runtime's own. Empty if none does.
+  public var changedBy: String
 
-  public init(kind: CloneFlags, path: String, index: UInt32) {
+  public init(kind: CloneFlags, path: String, index: UInt32, changedBy: String = "") {
     self.kind = kind
     self.path = path
     self.index = index
+    self.changedBy = changedBy
   }
 }
 

@@ -50,6 +50,24 @@ public enum InitStep: Sendable, Equatable {
   case changeRoot
   /// rootfsPropagation, applied to the new `/`.
   case rootPropagation(PropagationChange)
+  /// A procfs for ``sysctl(_:)``, opened while nothing of the container lies over /proc.
+  case openProc
+  case sysctl(SysctlStep)
+}
+
+/// One kernel parameter of a namespace that is not the host's.
+public struct SysctlStep: Sendable, Equatable {
+  /// Relative to /proc/sys; no component is empty, `.` or `..`.
+  public var path: String
+  public var value: String
+  /// The JSON pointer of it.
+  public var field: String
+
+  public init(path: String, value: String, field: String) {
+    self.path = path
+    self.value = value
+    self.field = field
+  }
 }
 
 /// A propagation type of mount_namespaces(7), MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE.

@@ -31,10 +31,6 @@ extension Planner {
     }
     let options = try MountOptions(mount.options ?? [], "\(field)/options")
     let destination = relative(mount.destination)
-    if destination == "." {
-      throw RuntimeError(
-        .configInvalid, "a mount on `/` would hide the root file system", field: "\(field)/destination")
-    }
     let source = try planSource(mount, options, field)
     try checkTraits(options, source, field)
     let idMap = try planIDMap(mount, options, source, namespaces, field)

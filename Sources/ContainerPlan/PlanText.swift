@@ -101,6 +101,8 @@ extension InitStep {
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
     case .moveRoot: add(.stage2, "move root onto /", "no pivot_root")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
+    case .openProc: add(.stage2, "open own procfs", "")
+    case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
     }
   }
 }

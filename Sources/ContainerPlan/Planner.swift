@@ -55,11 +55,20 @@ public struct Planner {
   private mutating func make() throws(RuntimeError) -> ContainerPlan {
     try Unsupported.refuse(config)
     try refuseNul()
-    let namespaces = try planNamespaces()
+    var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
+    for (name, field) in [(config.hostname, "/hostname"), (config.domainname, "/domainname")] {
+      if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
+    }
+    let sysctls = try planSysctls(&namespaces)
     let mounts = try planMounts(namespaces)
     let devices = try planDevices()
-    let steps = try orderSteps(namespaces, mounts, devices)
+    var steps = try orderSteps(namespaces, mounts, devices)
+    if !sysctls.isEmpty {
+      // Opened before anything is mounted, used last, when all interfaces are there.
+      steps.insert(.openProc, at: 1)
+      steps += sysctls
+    }
     let agent = try planAgent(namespaces)
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
@@ -207,7 +216,9 @@ public struct Planner {
       throw RuntimeError(
         .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
     }
-    return JoinedNamespace(kind: kind.cloneFlag, path: path, index: UInt32(index))
+    // A mount namespace is changed in any case: the container's root becomes its root.
+    return JoinedNamespace(
+      kind: kind.cloneFlag, path: path, index: UInt32(index), changedBy: kind == .mount ? field : "")
   }
 
   private func planIDMap(
@@ -318,7 +329,7 @@ public struct Planner {
     try refuseNul(linux.cgroupsPath ?? "", "/linux/cgroupsPath")
   }
 
-  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+  func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
     if text.utf8.contains(0) {
       throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
     }

@@ -40,7 +40,6 @@ enum Unsupported {
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
         (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (isFilled(linux.sysctl), "/linux/sysctl"),
         (linux.personality != nil, "/linux/personality"),
       ]
     }

@@ -116,6 +116,7 @@ extension NamespacePlan {
       $0.put($1.kind.rawValue)
       $0.put($1.path)
       $0.put($1.index)
+      $0.put($1.changedBy)
     }
     writer.put(ranges: uidMap)
     writer.put(ranges: gidMap)
@@ -127,7 +128,8 @@ extension NamespacePlan {
     let joined = try reader.list { (reader) throws(WireError) in
       let kind = CloneFlags(rawValue: try reader.uint64())
       let path = try reader.string()
-      return JoinedNamespace(kind: kind, path: path, index: try reader.uint32())
+      let index = try reader.uint32()
+      return JoinedNamespace(kind: kind, path: path, index: index, changedBy: try reader.string())
     }
     let uidMap = try reader.ranges()
     let gidMap = try reader.ranges()

@@ -34,6 +34,11 @@ extension InitStep {
     case .changeRoot: writer.put(UInt8(17))
     case .moveRoot: writer.put(UInt8(20))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .openProc: writer.put(UInt8(30))
+    case .sysctl(let step):
+      writer.put(tag: 31, step.path)
+      writer.put(step.value)
+      writer.put(step.field)
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -65,6 +70,11 @@ extension InitStep {
     case 20: self = .moveRoot
     case 19: self = .readonlyMount(try reader.string())
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
+    case 30: self = .openProc
+    case 31:
+      let path = try reader.string()
+      let value = try reader.string()
+      self = .sysctl(SysctlStep(path: path, value: value, field: try reader.string()))
     default: throw .malformed
     }
   }

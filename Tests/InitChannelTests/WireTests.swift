@@ -9,7 +9,7 @@ import Testing
 private let everything = InitPayload(
   namespaces: NamespacePlan(
     created: [.newPID, .newMount, .newUser],
-    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2)],
+    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2, changedBy: "/x")],
     uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
     gidMap: [IDRange(inside: 0, outside: 1001, count: 1), IDRange(inside: 1, outside: 5000, count: 9)],
     timeOffsets: "monotonic 5 0\n"),
@@ -46,6 +46,7 @@ private let everything = InitPayload(
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
     .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .openProc, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
   ],
   agent: AgentPlan(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
