@@ -101,7 +101,8 @@ let package = Package(
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["IntegrationSupport"], swiftSettings: commonSettings),
+      name: "IntegrationTests", dependencies: ["IntegrationSupport", "LinuxABI"],
+      swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )
