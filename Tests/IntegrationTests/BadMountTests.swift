@@ -211,13 +211,6 @@ extension Integration {
       try expectRefused(container, at: "/mounts/7/destination")
     }
 
-    @Test(.apusOnly("peers mount on the root"), arguments: ["/", "/.", "/a/.."])
-    func destinationThatIsTheRoot(path: String) throws {
-      let container = try Container()
-      container.bundle.addMount(path, type: "tmpfs", source: "tmpfs")
-      try expectRefused(container, at: "/mounts/7/destination")
-    }
-
     /// The first mounts are made, one in the middle cannot be: the shared mount of the host shows none of them.
     @Test func nothingOfAFailedListReachesASharedMountOfTheHost() throws {
       try HostMounts.withTree { tree in
