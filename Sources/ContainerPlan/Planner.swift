@@ -51,13 +51,14 @@ public struct Planner {
     try checkNamespaceUse(namespaces)
     let mounts = try planMounts()
     let devices = try planDevices()
-    let steps = try orderSteps(namespaces, mounts, devices)
+    let hooks = try planHooks()
+    let steps = try orderSteps(namespaces, mounts, devices, hookSteps(hooks))
     let agent = try planAgent(namespaces)
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
-      rootPath: rootPath, steps: steps, agent: agent,
+      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent,
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 
@@ -71,7 +72,7 @@ public struct Planner {
 
   /// The order of the steps in stage 2. What stands behind each says why there.
   private func orderSteps(
-    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan
+    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan, _ hooks: [InitStep]
   ) throws(RuntimeError) -> [InitStep] {
     let created = namespaces.created
     var steps: [InitStep] = [.startSession]
@@ -84,6 +85,7 @@ public struct Planner {
     guard created.contains(.newMount) else {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
+      steps += hooks
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
       steps.append(.changeRoot)
       return steps
@@ -103,6 +105,7 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    steps += hooks
     if readonlyDev { steps.append(.readonlyMount("dev")) }
     if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
     // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.
@@ -308,7 +311,7 @@ public struct Planner {
     try refuseNul(linux.cgroupsPath ?? "", "/linux/cgroupsPath")
   }
 
-  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+  func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
     if text.utf8.contains(0) {
       throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
     }

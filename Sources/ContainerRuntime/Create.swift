@@ -41,10 +41,15 @@ extension ContainerRuntime {
     )
     let filter = try compileFilter(plan)
     let entry = try store.reserve(id)
+    let record = ContainerRecord(
+      id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
+      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
+      processInode: 0, hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
+      poststart: plan.hooks.poststart, poststop: plan.hooks.poststop)
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, record: record, pidFile: options.pidFile)
     do {
-      return try creation.run(entry, bundle: bundle.path)
+      return try creation.run(entry)
     } catch {
       creation.undo(entry)
       throw error
@@ -71,28 +76,24 @@ private struct Creation: ~Copyable {
   let plan: ContainerPlan
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
+  private var record: ContainerRecord
   let pidFile: String?
   private var pidFileWritten = false
+  private var hooksBegan = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    pidFile: String?
+    record: ContainerRecord, pidFile: String?
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
+    self.record = record
     self.pidFile = pidFile
   }
 
-  mutating func run(
-    _ entry: borrowing StateStore.Entry, bundle: String
-  ) throws(RuntimeError) -> SpawnedProcess {
-    var record = ContainerRecord(
-      id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
-      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
-      processInode: 0,
-      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
+  mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
     try cgroup.make()
@@ -110,7 +111,7 @@ private struct Creation: ~Copyable {
       executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files,
       log: runtime.options.log)
     do {
-      let process = try finish(&launch, entry, &record)
+      let process = try finish(&launch, entry)
       return process
     } catch {
       if let failure = launch.abort() {
@@ -121,11 +122,17 @@ private struct Creation: ~Copyable {
   }
 
   private mutating func finish(
-    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
+    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> SpawnedProcess {
-    try launch.prepare(plan.namespaces)
+    while try launch.advance(plan.namespaces) == .mountsMade {
+      // pids.max before the hooks, which may change it; those of the container count in it.
+      try cgroup.applyLast()
+      hooksBegan = true
+      try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: launch.initProcess.pid)
+      try launch.goOn()
+    }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
-    try cgroup.applyLast()
+    if !hooksBegan { try cgroup.applyLast() }
     record.pid = launch.initProcess.pid
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
@@ -147,7 +154,7 @@ private struct Creation: ~Copyable {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
-      hasCgroupDirectory: cgroup.hasDirectory)
+      hasCgroupDirectory: cgroup.hasDirectory, hooks: runtime.initHooks(plan.hooks, record))
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
@@ -161,5 +168,7 @@ private struct Creation: ~Copyable {
     if let failure = runtime.store.remove(entry) {
       runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
     }
+    // What the first hooks did, these undo; before them there is nothing (runtime.md, "Lifecycle").
+    if hooksBegan { runtime.runPoststop(record) }
   }
 }

@@ -33,10 +33,17 @@ struct InitLaunch: ~Copyable {
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
-  /// Follows the ladder until the container is prepared. The two halves of the init stage write to one socket without an
-  /// order between them: what stage 2 says may come before stage 1 has announced it.
-  mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
-    var isPrepared = false
+  /// A rung at which the runtime has something to do.
+  enum Rung {
+    /// The hooks of `create` are next; ``goOn()`` is awaited.
+    case mountsMade
+    case prepared
+  }
+
+  /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
+  /// them: what stage 2 says may come before stage 1 has announced it.
+  mutating func advance(_ namespaces: NamespacePlan) throws(RuntimeError) -> Rung {
+    var reached: Rung?
     var failure: RuntimeError?
     while true {
       guard var received = try channel.receive() else {
@@ -55,15 +62,17 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .mountsMade:
+        reached = .mountsMade
       case .prepared:
-        isPrepared = true
+        reached = .prepared
       case .failed(let error):
         // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
         failure = error
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if isPrepared { return }
+        if let reached { return reached }
       }
     }
   }
@@ -75,6 +84,11 @@ struct InitLaunch: ~Copyable {
     swap(&nothing, &initProcess)
     nothing.pid = pid
     return nothing
+  }
+
+  /// The hooks of the runtime have run.
+  func goOn() throws(RuntimeError) {
+    try order(.hooksRun)
   }
 
   /// Lets process 1 wait for `start`.

@@ -11,8 +11,14 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot
-//     │                             │ exit                          │ privileges given up
+//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
+//     │                             │ exit                          │
+//     │                          mountsMade                         │
+//     │◄────────────────────────────────────────────────────────────┤      only with hooks of `create`
+//     │ prestart and createRuntime  │                               │
+//     │                           hooksRun                          │
+//     ├────────────────────────────────────────────────────────────►│ createContainer hooks
+//     │                                                             │ masks, pivot, privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -21,9 +27,10 @@
 //     │
 //   start
 //     │ connect                        start                        │
-//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter, execve
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
+//     │ poststart hooks
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
@@ -39,6 +46,8 @@ public enum InitReport: Sendable {
   case cloned(pid: Int32)
   /// Something that the user should know and that stops nothing.
   case warning(String)
+  /// Everything is mounted, the host's tree is still there; the hooks of `create` are next.
+  case mountsMade
   case prepared
   case failed(RuntimeError)
 }
@@ -48,6 +57,8 @@ public enum RuntimeOrder: UInt8, Sendable {
   case idsMapped = 1
   case committed = 2
   case start = 3
+  /// The answer to `mountsMade`: the runtime has run its hooks.
+  case hooksRun = 4
 }
 
 /// The runtime's side of the channel.
@@ -143,6 +154,8 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
+  case .mountsMade:
+    writer.put(UInt8(6))
   }
   return writer.bytes
 }
@@ -173,6 +186,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 3: return .prepared
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
+    case 6: return .mountsMade
     default: throw .malformed
     }
   } catch {

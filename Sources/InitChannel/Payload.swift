@@ -15,10 +15,12 @@ public struct InitPayload: Sendable, Equatable {
   public var taskFiles: UInt32
   /// Whether the last of them is the cgroup v2 directory that stage 2 is born in.
   public var hasCgroupDirectory: Bool
+  public var hooks: InitHooks
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
-    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool
+    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool,
+    hooks: InitHooks = InitHooks()
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -28,6 +30,7 @@ public struct InitPayload: Sendable, Equatable {
     self.cgroupMounts = cgroupMounts
     self.taskFiles = taskFiles
     self.hasCgroupDirectory = hasCgroupDirectory
+    self.hooks = hooks
   }
 
   /// The descriptors that the init stage is started with, by number.
@@ -80,6 +83,7 @@ extension InitPayload {
     }
     writer.put(taskFiles)
     writer.put(hasCgroupDirectory)
+    hooks.encode(to: &writer)
     return writer.bytes
   }
 
@@ -98,6 +102,7 @@ extension InitPayload {
     }
     taskFiles = try reader.uint32()
     hasCgroupDirectory = try reader.bool()
+    hooks = try InitHooks(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }

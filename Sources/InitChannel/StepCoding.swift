@@ -33,6 +33,10 @@ extension InitStep {
     case .pivotRoot: writer.put(UInt8(16))
     case .changeRoot: writer.put(UInt8(17))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .mountsMade: writer.put(UInt8(40))
+    case .hooks(let hooks):
+      writer.put(UInt8(41))
+      writer.put(list: hooks) { $1.encode(to: &$0) }
     case .rootPropagation(let change):
       writer.put(UInt8(18))
       change.encode(to: &writer)
@@ -62,6 +66,8 @@ extension InitStep {
     case 16: self = .pivotRoot
     case 17: self = .changeRoot
     case 19: self = .readonlyMount(try reader.string())
+    case 40: self = .mountsMade
+    case 41: self = .hooks(try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) })
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
     default: throw .malformed
     }
