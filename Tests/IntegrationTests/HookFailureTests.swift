@@ -18,7 +18,7 @@ extension Integration {
         #expect(outcome.stderr.contains("ended with status 3, with output `on stdout\\non stderr`"), "\(outcome)")
       }
       let ran = Self.ofCreate.prefix(through: Self.ofCreate.firstIndex(of: kind) ?? 0)
-      #expect(try hooks.log == ran + ["failed"])
+      try hooks.expect(ran + ["failed"])
       #expect(try container.attempt("state").code != 0)
       try expectNothingLeft()
     }
@@ -30,7 +30,7 @@ extension Integration {
       hooks.add(kind, "exit 1")
       hooks.add("poststop", "log \"$status\"")
       expectError(try container.attempt("create"))
-      #expect(try hooks.log == ["stopped"])
+      try hooks.expect(["stopped"])
       try expectNothingLeft()
     }
 
@@ -41,7 +41,7 @@ extension Integration {
       hooks.add("createRuntime", "log made")
       hooks.add("poststop", "log undone")
       expectError(try container.attempt("create"), says: "no such file or directory")
-      #expect(try hooks.log == ["made", "undone"])
+      try hooks.expect(["made", "undone"])
       try expectNothingLeft()
     }
 
@@ -57,7 +57,7 @@ extension Integration {
       let outcome = try container.attempt(verb)
       expectError(outcome, detail: "`/hooks/startContainer/0`")
       #expect(outcome.stderr.contains("ended with status 4, with output `reason`"), "\(outcome)")
-      #expect(try hooks.log == ["startContainer", "poststop"])
+      try hooks.expect(["startContainer", "poststop"])
       expectError(try container.attempt("state"), says: "does not exist")
       try expectNothingLeft()
     }
@@ -71,7 +71,7 @@ extension Integration {
       hooks.add("poststop", "log \"$kind\"")
       if verb == "start" { try container.create() }
       expectError(try container.attempt(verb), detail: "`/hooks/poststart/0`")
-      #expect(try hooks.log == ["poststart", "poststop"])
+      try hooks.expect(["poststart", "poststop"])
       expectError(try container.attempt("state"), says: "does not exist")
       try expectNothingLeft()
     }
@@ -89,7 +89,7 @@ extension Integration {
       if !Runtime.current.isPeer {
         #expect(outcome.stderr.contains("/hooks/poststop/0") && outcome.stderr.contains("/hooks/poststop/1"))
       }
-      #expect(try hooks.log == ["first", "third"])
+      try hooks.expect(["first", "third"])
       try expectNothingLeft()
     }
 
@@ -130,7 +130,8 @@ extension Integration {
       try expectNothingLeft()
     }
 
-    @Test func hookThatDiesByASignal() throws {
+    @Test(.peerDiffers("crun", "1.8.1", "takes it for success"))
+    func hookThatDiesByASignal() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       let hooks = try HookFolder(container)
       hooks.add("createRuntime", "kill -SEGV $$")
@@ -180,7 +181,7 @@ extension Integration {
       let hooks = try HookFolder(container)
       hooks.add("createRuntime", "sleep 0.3; log done", timeout: 10)
       try container.create()
-      #expect(try hooks.log == ["done"])
+      try hooks.expect(["done"])
     }
 
     @Test func hookThatPrintsTenMegabytes() throws {
@@ -188,7 +189,7 @@ extension Integration {
       let hooks = try HookFolder(container)
       hooks.add("createRuntime", "head -c 10485760 /dev/zero; head -c 10485760 /dev/zero >&2; log done")
       try container.create()
-      #expect(try hooks.log == ["done"])
+      try hooks.expect(["done"])
     }
 
     @Test(.apusOnly("the peers print everything or nothing"))
@@ -197,21 +198,22 @@ extension Integration {
       let hooks = try HookFolder(container)
       hooks.add("createContainer", "head -c 10485760 /dev/zero | tr '\\0' x; echo the end; exit 1")
       let outcome = try container.attempt("create")
-      expectError(outcome, detail: "x\\n")
+      expectError(outcome, detail: "xthe end`")
       #expect(outcome.stderr.utf8.count < 6000)
       try expectNothingLeft()
     }
 
     @Test func hookThatClosesItsInput() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
-      // More than a pipe holds.
-      container.bundle.config["annotations"] = ["long": .string(String(repeating: "a", count: 200_000))]
+      // More than a pipe holds. crun waits for the reader, and whether it then fails is a race.
+      let length = Runtime.current.name == "crun" ? 10 : 200_000
+      container.bundle.config["annotations"] = ["long": .string(String(repeating: "a", count: length))]
       let hooks = try HookFolder(container)
       try Files.write("#!/bin/sh\nexec <&-\nsleep 0.1\necho done >> \(hooks.path)/log\n", to: hooks.path + "/closes")
       chmod(hooks.path + "/closes", 0o755)
       hooks.set("createRuntime", path: hooks.path + "/closes")
       try container.create()
-      #expect(try hooks.log == ["done"])
+      try hooks.expect(["done"])
     }
 
     @Test(.apusOnly("runc waits for whoever holds the output of the hook"))
@@ -239,7 +241,7 @@ extension Integration {
       #expect(try container.status() == "created")
       try container.delete("--force")
       expectError(try start.wait())
-      #expect(try hooks.log == ["began", "stopped"])
+      try hooks.expect(["began", "stopped"])
       try expectNothingLeft()
     }
 
@@ -250,7 +252,7 @@ extension Integration {
         let hooks = try HookFolder(container)
         hooks.add("poststop", "log never", timeout: timeout)
         expectError(try container.attempt("create"), detail: "`/hooks/poststop/0/timeout`")
-        #expect(try hooks.log == [])
+        try hooks.expect([])
       }
     }
 
@@ -269,7 +271,7 @@ extension Integration {
       let file = try container.cgroup("pids") + "/pids.max"
       hooks.add("createRuntime", "log $(cat \(file)); echo 65 > \(file)")
       try container.create()
-      #expect(try hooks.log == ["64"])
+      try hooks.expect(["64"])
       #expect(try Files.read(file) == "65\n")
     }
   }
