@@ -48,7 +48,7 @@ public enum InitStage {
     Processes.exit(1)
   }
 
-  private static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
+  static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
     do {
       let bytes = try file.readFromStart()
       do throws(WireError) {
@@ -61,7 +61,7 @@ public enum InitStage {
     }
   }
 
-  private static func refuse() -> Never {
+  static func refuse() -> Never {
     do {
       try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create` only\n")
     } catch {

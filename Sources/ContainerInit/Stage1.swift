@@ -43,11 +43,31 @@ struct Stage1 {
     } catch {
       throw error.because(.namespace, "cannot open the namespace", field: field)
     }
+    if !namespace.changedBy.isEmpty { try refuseOwn(namespace, file) }
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
       let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
       throw error.because(.namespace, "cannot join the namespace `\(namespace.path)`", field: field, hint: hint)
+    }
+  }
+
+  /// What changes the container's namespace must not change the host's. Here, with the open file in hand, nobody can put
+  /// another one at the path any more.
+  private func refuseOwn(
+    _ namespace: JoinedNamespace, _ file: borrowing FileDescriptor
+  ) throws(RuntimeError) {
+    guard let kind = NamespaceKind.allCases.first(where: { $0.cloneFlag == namespace.kind }) else { return }
+    let isOwn = try describe(.namespace, "cannot look at the \(kind.ociName) namespace of the host") {
+      () throws(SystemError) in
+      let own = try ProcFileSystem.mounted().openOwnLink("ns", kind.procName, .readOnly).status()
+      let other = try file.status()
+      return own.inode == other.inode && own.device == other.device
+    }
+    if isOwn {
+      throw RuntimeError(
+        .configInvalid, "this is not allowed in the host's \(kind.ociName) namespace, which `\(namespace.path)` is",
+        field: namespace.changedBy)
     }
   }
 
@@ -85,8 +105,7 @@ struct Stage1 {
     if payload.namespaces.timeOffsets.isEmpty { return }
     try describe(.namespace, "cannot set the offsets of the time namespace", field: "/linux/timeOffsets") {
       () throws(SystemError) in
-      let file = try FileDescriptor.open("/proc/self/timens_offsets", .writeOnly)
-      try file.write(payload.namespaces.timeOffsets)
+      try ProcFileSystem.mounted().writeOwn("timens_offsets", payload.namespaces.timeOffsets)
     }
   }
 

@@ -26,12 +26,15 @@ struct Stage2 {
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
-      if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
+      if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload)
+      var proc = ProcFileSystem()
       for step in payload.steps {
-        try execute(step, &rootFileSystem, reporter)
+        try execute(step, &rootFileSystem, &proc, reporter)
       }
       rootFileSystem.close()
+      // It can write what the container must not.
+      proc = ProcFileSystem()
       let agent = try Agent.prepare(payload, reporter)
       try describe(.initProtocol, "cannot tell the runtime that the container is prepared") {
         () throws(SystemError) in
@@ -51,7 +54,8 @@ struct Stage2 {
   }
 
   private func execute(
-    _ step: InitStep, _ root: inout RootFileSystem, _ reporter: borrowing InitReporter
+    _ step: InitStep, _ root: inout RootFileSystem, _ proc: inout ProcFileSystem,
+    _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
     switch step {
     case .startSession:
@@ -88,6 +92,17 @@ struct Stage2 {
       try describe(.mount, "cannot make the mounts \(change.text)", field: "/linux/rootfsPropagation") {
         () throws(SystemError) in
         try Mounts.setPropagationOfRoot(change.kind, recursive: change.recursive)
+      }
+    case .openProc:
+      proc = try describe(.sysctl, "cannot open a verified procfs", field: "/linux/sysctl") {
+        () throws(SystemError) in
+        try ProcFileSystem.own()
+      }
+    case .sysctl(let parameter):
+      try describe(.sysctl, "cannot set kernel parameter `\(parameter.path)`", field: parameter.field) {
+        () throws(SystemError) in
+        // Nothing would be written for an empty text; a line without anything is the empty value of a text parameter.
+        try proc.write("sys/\(parameter.path)", parameter.value.isEmpty ? "\n" : parameter.value)
       }
     default:
       try root.execute(step, reporter)

@@ -47,6 +47,17 @@ public struct NamespacePlan: Sendable, Equatable {
   }
 }
 
+extension NamespacePlan {
+  /// The container's mounts are not the host's: a new mount namespace, or one that is joined.
+  public var hasMountNamespace: Bool { created.contains(.newMount) || joins(.newMount) }
+
+  public var hasUserNamespace: Bool { created.contains(.newUser) || joins(.newUser) }
+
+  public func joins(_ kind: CloneFlags) -> Bool {
+    joined.contains { $0.kind == kind }
+  }
+}
+
 /// A namespace that somebody else made.
 public struct JoinedNamespace: Sendable, Equatable {
   /// The one CLONE_NEW* flag of its kind.
@@ -55,11 +66,14 @@ public struct JoinedNamespace: Sendable, Equatable {
   public var path: String
   /// The place in `linux.namespaces`.
   public var index: UInt32
+  /// The JSON pointer of a property that changes the namespace; then it must not be the runtime's own. Empty if none does.
+  public var changedBy: String
 
-  public init(kind: CloneFlags, path: String, index: UInt32) {
+  public init(kind: CloneFlags, path: String, index: UInt32, changedBy: String = "") {
     self.kind = kind
     self.path = path
     self.index = index
+    self.changedBy = changedBy
   }
 }
 

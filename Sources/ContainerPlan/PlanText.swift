@@ -108,7 +108,10 @@ extension InitStep {
     case .readonlyMount(let path): add(.stage2, "make mount read-only", "/\(path)")
     case .pivotRoot: add(.stage2, "pivot root", "")
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
+    case .moveRoot: add(.stage2, "move root onto /", "no pivot_root")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
+    case .openProc: add(.stage2, "open own procfs", "")
+    case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
     }
   }
 }
@@ -128,6 +131,10 @@ extension MountStep {
       text += type
       for parameter in parameters { text += " \(parameter.text)" }
     case .cgroup: text += "cgroup of the container"
+    case .remount(let attributesOnly, let parameters):
+      text += attributesOnly ? "remount this mount" : "remount"
+      for parameter in parameters { text += " \(parameter.text)" }
+    case .legacyFileSystem(let type, _, let data): text += "\(type) by mount(2) \(data)"
     }
     let own = MountAttributes(rawValue: set)
     for (flag, name) in [
@@ -139,7 +146,18 @@ extension MountStep {
     }
     if setRecursively & MountAttributes.readOnly.rawValue != 0 { text += " rro" }
     for change in propagation { text += " \(change.text)" }
-    if copiesUp { text += " tmpcopyup" }
+    for (trait, name) in [
+      (MountTraits.copiesUp, "tmpcopyup"), (.copiesSymlink, "copy-symlink"), (.sourceNoFollow, "src-nofollow"),
+      (.destinationNoFollow, "dest-nofollow"),
+    ] where traits.contains(trait) {
+      text += " \(name)"
+    }
+    if let idMap {
+      text += idMap.recursive ? " ridmap" : " idmap"
+      for (name, ranges) in [("uids", idMap.uids), ("gids", idMap.gids)] {
+        for range in ranges { text += " \(name) \(range.inside) to \(range.outside), \(range.count)" }
+      }
+    }
     return text
   }
 }

@@ -10,14 +10,6 @@ enum Unsupported {
         .configUnsupported, "this property is not supported yet", field: field,
         hint: "remove it, or use another runtime for this container")
     }
-    for (index, mount) in (config.mounts ?? []).enumerated() {
-      for (values, name) in [(mount.uidMappings, "uidMappings"), (mount.gidMappings, "gidMappings")] {
-        if let values, !values.isEmpty {
-          throw RuntimeError(
-            .configUnsupported, "id-mapped mounts are not supported yet", field: "/mounts/\(index)/\(name)")
-        }
-      }
-    }
   }
 
   private static func used(_ config: Config) -> [(Bool, String)] {
@@ -38,8 +30,6 @@ enum Unsupported {
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
         (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (isFilled(linux.sysctl), "/linux/sysctl"),
-        (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
         (linux.personality != nil, "/linux/personality"),
       ]
     }

@@ -15,6 +15,9 @@ public struct CreateOptions: Sendable {
   public var pidFile: String?
   /// The container shares the session keyring of the caller.
   public var noNewKeyring = false
+  /// The root is moved onto `/` and entered by chroot(2) instead of pivot_root(2), for a root file system that lies on an
+  /// initramfs. Weaker: the old root stays below the new one.
+  public var noPivot = false
 
   public init(bundle: String) {
     self.bundle = bundle
@@ -32,10 +35,10 @@ extension ContainerRuntime {
   func createContainer(_ id: String, _ options: CreateOptions) throws(RuntimeError) -> SpawnedProcess {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
-    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)")
+    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
-    try bundle.checkRoot(plan.rootPath)
+    try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
       plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
     )
@@ -62,11 +65,23 @@ extension ContainerRuntime {
     return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }
 
-  func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
+  func makePlan(_ bundle: Bundle, keyring: String?, noPivot: Bool) throws(RuntimeError) -> ContainerPlan {
     try Planner.plan(
       PlanInput(
-        config: bundle.config, bundle: bundle.path, keyring: keyring,
-        facts: HostFacts(effectiveUser: Processes.effectiveUser())))
+        config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
+        facts: HostFacts(
+          effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
+  }
+
+  /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
+  private func hasSELinux(_ config: Config) throws(RuntimeError) -> Bool {
+    guard let label = config.linux?.mountLabel, !label.isEmpty else { return false }
+    do {
+      return try FileDescriptor.open("/sys/fs/selinux", .path).fileSystemType() == 0xF97C_FF8C
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error.because(.mount, "cannot find out whether SELinux is on", field: "/linux/mountLabel")
+    }
   }
 }
 

@@ -38,12 +38,19 @@ public struct InitPayload: Sendable, Equatable {
     public static let channel: Int32 = 3
     public static let payload: Int32 = 4
     public static let startSocket: Int32 = 5
+    /// Of a mount helper.
+    public static let requests: Int32 = 5
+    public static let process: Int32 = 6
     /// The first `tasks` file; then the others, then the cgroup v2 directory.
     public static let firstCgroup: Int32 = 6
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
   public static let argument0 = "apus-init"
+
+  /// argv[0] of a mount helper, which gets the runtime's end of the channel, the same payload, the socket that it takes
+  /// requests from, and the pidfd of stage 2.
+  public static let helperArgument0 = "apus-mount"
 
   /// The name of the waiting process 1. Whatever dies under it has never become the agent command.
   public static let processName = "apus:[init]"
@@ -114,14 +121,10 @@ extension NamespacePlan {
       $0.put($1.kind.rawValue)
       $0.put($1.path)
       $0.put($1.index)
+      $0.put($1.changedBy)
     }
-    for map in [uidMap, gidMap] {
-      writer.put(list: map) {
-        $0.put($1.inside)
-        $0.put($1.outside)
-        $0.put($1.count)
-      }
-    }
+    writer.put(ranges: uidMap)
+    writer.put(ranges: gidMap)
     writer.put(timeOffsets)
   }
 
@@ -130,18 +133,13 @@ extension NamespacePlan {
     let joined = try reader.list { (reader) throws(WireError) in
       let kind = CloneFlags(rawValue: try reader.uint64())
       let path = try reader.string()
-      return JoinedNamespace(kind: kind, path: path, index: try reader.uint32())
+      let index = try reader.uint32()
+      return JoinedNamespace(kind: kind, path: path, index: index, changedBy: try reader.string())
     }
-    var maps: [[IDRange]] = []
-    for _ in 0..<2 {
-      maps.append(
-        try reader.list { (reader) throws(WireError) in
-          let inside = try reader.uint32()
-          let outside = try reader.uint32()
-          return IDRange(inside: inside, outside: outside, count: try reader.uint32())
-        })
-    }
-    self.init(created: created, joined: joined, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
+    let uidMap = try reader.ranges()
+    let gidMap = try reader.ranges()
+    self.init(
+      created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try reader.string())
   }
 }
 

@@ -5,6 +5,12 @@ public import Diagnostics
 @frozen public struct Packet: ~Copyable {
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
+
+  /// The descriptor, which the caller closes from here on.
+  @inlinable public mutating func takeDescriptor() -> FileDescriptor? {
+    let taken = descriptor.take()
+    return taken
+  }
 }
 
 public enum Socket {

@@ -9,7 +9,7 @@ import Testing
 private let everything = InitPayload(
   namespaces: NamespacePlan(
     created: [.newPID, .newMount, .newUser],
-    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2)],
+    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2, changedBy: "/x")],
     uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
     gidMap: [IDRange(inside: 0, outside: 1001, count: 1), IDRange(inside: 1, outside: 5000, count: 9)],
     timeOffsets: "monotonic 5 0\n"),
@@ -21,7 +21,17 @@ private let everything = InitPayload(
         index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
         setRecursively: 4, clearRecursively: 8,
         propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
-        copiesUp: true)),
+        traits: [.copiesUp, .destinationNoFollow],
+        idMap: MountIDMap(
+          recursive: true, uids: [IDRange(inside: 0, outside: 7, count: 8)],
+          gids: [IDRange(inside: 1, outside: 9, count: 3)]))),
+    .mount(
+      MountStep(
+        index: 6, destination: "tmp", source: .remount(attributesOnly: true, parameters: []), clear: 3,
+        clearByName: 1)),
+    .mount(
+      MountStep(
+        index: 7, destination: "ov", source: .legacyFileSystem(type: "overlay", source: "o", data: "a=b"))),
     .mount(
       MountStep(
         index: 4, destination: "dev/shm",
@@ -39,7 +49,8 @@ private let everything = InitPayload(
     ]),
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
-    .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .openProc, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
   ],
   agent: AgentPlan(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,

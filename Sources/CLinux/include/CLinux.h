@@ -52,6 +52,7 @@ struct apus_status {
   uint32_t special_minor;
   uint64_t mount_id;
   uint64_t attributes;
+  uint32_t mask;
 };
 
 struct apus_poll {
@@ -86,7 +87,10 @@ int64_t sys_write(int fd, const void *buffer, size_t count);
 int64_t sys_dup3(int from, int to, int flags);
 int64_t sys_fcntl(int fd, int command, uint64_t argument);
 int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status);
-int64_t sys_fstatfs_type(int fd, uint64_t *type);
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags);
+// statx(2) for the inode and the mount's id that is never used again; the kernel has told it if `mask` says so.
+static const uint32_t APUS_STATX_MNT_ID_UNIQUE = 0x4000;
+int64_t sys_statx_unique(int directory, const char *path, int flags, struct apus_status *status);
 int64_t sys_readlinkat(int directory, const char *path, char *buffer, size_t size);
 int64_t sys_getdents64(int fd, void *buffer, size_t size);
 int64_t sys_mkdirat(int directory, const char *path, uint32_t mode);
@@ -114,11 +118,14 @@ int64_t sys_chroot(const char *path);
 int64_t sys_open_tree(int directory, const char *path, uint32_t flags);
 int64_t sys_move_mount(int from_directory, const char *from, int to_directory, const char *to, uint32_t flags);
 int64_t sys_fsopen(const char *type, uint32_t flags);
+int64_t sys_fspick(int fd, uint32_t flags);
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux);
 int64_t sys_fsmount(int fd, uint32_t flags, uint32_t attributes);
 int64_t sys_mount_setattr(int directory, const char *path, uint32_t flags, const struct apus_mount_attr *attr);
 int64_t sys_mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data);
 int64_t sys_umount2(const char *target, int flags);
+// statmount(2) of a mount of this namespace by its unique id, into a struct statmount and what follows it.
+int64_t sys_statmount(uint64_t mount, uint64_t mask, void *buffer, size_t size);
 int64_t sys_pivot_root(const char *new_root, const char *put_old);
 
 // Processes and namespaces

@@ -6,6 +6,7 @@ struct ContainerFlags: Equatable, Sendable {
   var bundle: String
   var pidFile: String?
   var noNewKeyring: Bool
+  var noPivot: Bool
 
   static let bundleFlag = FlagSpecification(
     .bundle, "bundle", short: "b", value: "DIR", "the bundle (default: the working directory)")
@@ -18,7 +19,7 @@ struct ContainerFlags: Equatable, Sendable {
       .consoleSocket, "console-socket", value: "SOCKET", "send the terminal there (not supported yet)"),
     FlagSpecification(
       .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process there (not supported yet)"),
-    FlagSpecification(.noPivot, "no-pivot", "do not use pivot_root (not supported yet)"),
+    FlagSpecification(.noPivot, "no-pivot", "move the root instead of pivot_root, for a root on an initramfs"),
     FlagSpecification(
       .preserveFds, "preserve-fds", value: "N", "hand on N more descriptors (not supported yet, except 0)"),
   ]
@@ -27,9 +28,9 @@ struct ContainerFlags: Equatable, Sendable {
     bundle = scanned.text(.bundle) ?? "."
     pidFile = scanned.text(.pidFile)
     noNewKeyring = scanned.isOn(.noNewKeyring)
+    noPivot = scanned.isOn(.noPivot)
     if scanned.text(.consoleSocket) != nil { throw ContainerFlags.unsupported("--console-socket") }
     if scanned.text(.pidfdSocket) != nil { throw ContainerFlags.unsupported("--pidfd-socket") }
-    if scanned.isOn(.noPivot) { throw ContainerFlags.unsupported("--no-pivot") }
     if let text = scanned.text(.preserveFds) {
       guard let count = Int32(text), count >= 0 else {
         throw RuntimeError(
@@ -43,6 +44,7 @@ struct ContainerFlags: Equatable, Sendable {
     var options = CreateOptions(bundle: bundle)
     options.pidFile = pidFile
     options.noNewKeyring = noNewKeyring
+    options.noPivot = noPivot
     return options
   }
 
