@@ -24,6 +24,9 @@ struct RootFileSystem: ~Copyable {
     mask = FileDescriptor(owning: -1)
   }
 
+  /// The number of the root's descriptor, as the working directory of hooks.
+  var directory: Int32 { root.descriptor.number }
+
   /// Lets go of the descriptors before the container's own privileges are taken on.
   mutating func close() {
     root = RootDirectory(FileDescriptor(owning: -1))

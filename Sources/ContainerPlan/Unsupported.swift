@@ -24,16 +24,6 @@ enum Unsupported {
         (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
       ]
     }
-    if let hooks = config.hooks {
-      list += [
-        (isFilled(hooks.prestart), "/hooks/prestart"),
-        (isFilled(hooks.createRuntime), "/hooks/createRuntime"),
-        (isFilled(hooks.createContainer), "/hooks/createContainer"),
-        (isFilled(hooks.startContainer), "/hooks/startContainer"),
-        (isFilled(hooks.poststart), "/hooks/poststart"),
-        (isFilled(hooks.poststop), "/hooks/poststop"),
-      ]
-    }
     if let linux = config.linux {
       list += [
         (isFilled(linux.netDevices), "/linux/netDevices"),
