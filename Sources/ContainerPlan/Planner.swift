@@ -61,12 +61,14 @@ public struct Planner {
       steps.insert(.openProc, at: 1)
       steps += sysctls
     }
-    let agent = try planAgent(namespaces)
+    var agent = try planAgent(namespaces)
+    let attributes = try planAttributes()
+    agent?.attributes = attributes
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
-      rootPath: rootPath, steps: steps, agent: agent,
+      rootPath: rootPath, steps: steps, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 

@@ -27,10 +27,6 @@ enum Unsupported {
         (process.terminal == true, "/process/terminal"),
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
-        (process.oomScoreAdj != nil, "/process/oomScoreAdj"),
-        (process.scheduler != nil, "/process/scheduler"),
-        (process.ioPriority != nil, "/process/ioPriority"),
-        (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
       ]
     }
     if let hooks = config.hooks {
@@ -47,9 +43,7 @@ enum Unsupported {
       list += [
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
-        (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
         (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
-        (linux.personality != nil, "/linux/personality"),
       ]
     }
     return list

@@ -92,7 +92,8 @@ private struct Creation: ~Copyable {
       id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
       owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
       processInode: 0,
-      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
+      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
+      execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
     try cgroup.make()

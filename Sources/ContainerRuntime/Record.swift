@@ -26,10 +26,12 @@ struct ContainerRecord {
   /// Whether the container has a pid namespace of its own, so that all of it ends with process 1.
   var hasPidNamespace: Bool
   var cgroup: CgroupRecord
+  /// process.execCPUAffinity: the CPUs of the processes of `exec` that name none themselves.
+  var execCPUAffinity: ExecCPUAffinity
 }
 
 extension ContainerRecord {
-  private static var magic: UInt32 { 0x3252_5041 }  // "APR2"
+  private static var magic: UInt32 { 0x3352_5041 }  // "APR3"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -47,6 +49,8 @@ extension ContainerRecord {
     writer.put(processInode)
     writer.put(hasPidNamespace)
     cgroup.encode(to: &writer)
+    writer.put(execCPUAffinity.initial ?? "")
+    writer.put(execCPUAffinity.final ?? "")
     return writer.bytes
   }
 
@@ -69,6 +73,8 @@ extension ContainerRecord {
     processInode = try reader.uint64()
     hasPidNamespace = try reader.bool()
     cgroup = try CgroupRecord(from: &reader)
+    let initial = try reader.string()
+    execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
     guard reader.isAtEnd else { throw .malformed }
   }
 }

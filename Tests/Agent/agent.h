@@ -30,5 +30,7 @@ void keyListing(const char *name, const char *path);
 /// Before anything else is opened: what the runtime passed on.
 void rememberDescriptors(void);
 int report(int count, char **names);
+/// Scheduling, priorities, memory policy, execution domain and session keyring; attributes.c.
+void sectionAttributes(void);
 
 #endif
