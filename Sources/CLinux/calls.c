@@ -20,6 +20,9 @@
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
 
 // The number that the kernel returned, errno folded back into it.
 static int64_t kernel(long result) { return result < 0 ? -(int64_t)errno : result; }
@@ -54,9 +57,9 @@ int64_t sys_fcntl(int fd, int command, uint64_t argument) {
   return kernel(syscall(SYS_fcntl, fd, command, argument));
 }
 
-int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status) {
+static int64_t statx_of(int directory, const char *path, int flags, unsigned mask, struct apus_status *status) {
   struct statx buffer;
-  long result = syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, &buffer);
+  long result = syscall(SYS_statx, directory, path, flags, mask, &buffer);
   if (result < 0) return -(int64_t)errno;
   *status = (struct apus_status){
       .mode = buffer.stx_mode,
@@ -71,15 +74,34 @@ int64_t sys_statx(int directory, const char *path, int flags, struct apus_status
       .special_minor = buffer.stx_rdev_minor,
       .mount_id = buffer.stx_mnt_id,
       .attributes = buffer.stx_attributes,
+      .mask = buffer.stx_mask,
   };
   return result;
 }
 
-int64_t sys_fstatfs_type(int fd, uint64_t *type) {
+int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status) {
+  return statx_of(directory, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, status);
+}
+
+int64_t sys_statx_unique(int directory, const char *path, int flags, struct apus_status *status) {
+  return statx_of(directory, path, flags, STATX_INO | APUS_STATX_MNT_ID_UNIQUE, status);
+}
+
+int64_t sys_statmount(uint64_t mount, uint64_t mask, void *buffer, size_t size) {
+  // struct mnt_id_req in its first version
+  struct {
+    uint32_t size, spare;
+    uint64_t id, parameter;
+  } request = {.size = sizeof request, .id = mount, .parameter = mask};
+  return kernel(syscall(SYS_statmount, &request, buffer, size, 0));
+}
+
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags) {
   struct statfs buffer;
   long result = syscall(SYS_fstatfs, fd, &buffer);
   if (result < 0) return -(int64_t)errno;
   *type = (uint64_t)buffer.f_type;
+  *flags = (uint64_t)buffer.f_flags;
   return result;
 }
 
@@ -163,6 +185,8 @@ int64_t sys_move_mount(int from_directory, const char *from, int to_directory, c
 }
 
 int64_t sys_fsopen(const char *type, uint32_t flags) { return kernel(syscall(SYS_fsopen, type, flags)); }
+
+int64_t sys_fspick(int fd, uint32_t flags) { return kernel(syscall(SYS_fspick, fd, "", flags)); }
 
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux) {
   return kernel(syscall(SYS_fsconfig, fd, command, key, value, aux));
@@ -354,6 +378,10 @@ int64_t sys_unix_connect(int socket, const char *path, size_t length) {
 
 int64_t sys_accept4(int socket, int flags) {
   return kernel(syscall(SYS_accept4, socket, NULL, NULL, flags | SOCK_CLOEXEC));
+}
+
+int64_t sys_setsockopt(int socket, int level, int option, const void *value, uint32_t size) {
+  return kernel(syscall(SYS_setsockopt, socket, level, option, value, size));
 }
 
 union control {

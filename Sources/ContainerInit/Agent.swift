@@ -25,7 +25,7 @@ struct Agent: ~Copyable {
   ) throws(RuntimeError) -> Agent? {
     guard let plan = payload.agent else { return nil }
     try StandardStreams.prepare(
-      uid: plan.uid, hasOwnRoot: payload.namespaces.created.contains(.newMount))
+      uid: plan.uid, hasOwnRoot: payload.namespaces.hasMountNamespace)
     for limit in plan.limits {
       try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
         () throws(SystemError) in

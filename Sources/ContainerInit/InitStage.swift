@@ -18,29 +18,19 @@ public enum InitStage {
     } catch {
       Processes.exit(1)
     }
-    let payloadFile = FileDescriptor(owning: InitPayload.Descriptor.payload)
     // Started by hand there is no sealed payload, and then this is no init stage whatever argv[0] says.
-    guard payloadFile.isSealed(), let payload = read(payloadFile) else { refuse() }
-    let reporter = InitReporter(FileDescriptor(owning: InitPayload.Descriptor.channel))
-    let startSocket = FileDescriptor(owning: InitPayload.Descriptor.startSocket)
-    var failure: RuntimeError
-    do {
-      // The runtime gave the descriptors without close-on-exec, or they would not be here; from now on none may pass on.
-      try describe(.spawn, "cannot mark descriptors close-on-exec") { () throws(SystemError) in
-        try Programs.closeRange(from: 3, onExec: true)
-      }
-      let stage1 = Stage1(payload: payload)
-      if try stage1.run(reporter) {
-        // Stage 2 is on its way; this half has nothing more to do.
-        Processes.exit(0)
-      }
-      var stage2 = Stage2(payload: payload)
-      failure = stage2.run(reporter, startSocket)
+    guard let payload = readPayload() else { refuse() }
+    var descriptors = InitDescriptors(payload)
+    var failure: RuntimeError?
+    do throws(SystemError) {
+      if payload.passedDescriptors > 0 { try descriptors.makeRoom(payload.passedDescriptors) }
     } catch {
-      failure = error
+      failure = error.because(.spawn, "cannot move the descriptors of the init stage")
     }
+    let reporter = InitReporter(FileDescriptor(owning: descriptors.channel))
+    if failure == nil { failure = run(payload, descriptors, reporter) }
     do {
-      try reporter.send(.failed(failure))
+      if let failure { try reporter.send(.failed(failure)) }
     } catch {
       // The runtime is gone: there is nobody left to tell.
       Processes.exit(1)
@@ -48,7 +38,38 @@ public enum InitStage {
     Processes.exit(1)
   }
 
-  private static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
+  /// Returns only to say what failed.
+  private static func run(
+    _ payload: InitPayload, _ descriptors: InitDescriptors, _ reporter: borrowing InitReporter
+  ) -> RuntimeError {
+    let startSocket = FileDescriptor(owning: descriptors.startSocket)
+    do {
+      // The runtime gave the descriptors without close-on-exec, or they would not be here; from now on none may pass on.
+      try describe(.spawn, "cannot mark descriptors close-on-exec") { () throws(SystemError) in
+        try Programs.closeRange(from: 3, onExec: true)
+        // But for these.
+        if payload.passedDescriptors > 0 { try descriptors.placePassed(payload.passedDescriptors) }
+      }
+      let stage1 = Stage1(payload: payload, descriptors: descriptors)
+      if try stage1.run(reporter) {
+        // Stage 2 is on its way; this half has nothing more to do.
+        Processes.exit(0)
+      }
+      var stage2 = Stage2(payload: payload, descriptors: descriptors)
+      return stage2.run(reporter, startSocket)
+    } catch {
+      return error
+    }
+  }
+
+  private static func readPayload() -> InitPayload? {
+    let file = FileDescriptor(owning: InitDescriptors.payload)
+    guard file.isSealed() else { return nil }
+    return read(file)
+  }
+
+  /// What a sealed file holds; nil if it is no payload.
+  static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
     do {
       let bytes = try file.readFromStart()
       do throws(WireError) {
@@ -61,7 +82,7 @@ public enum InitStage {
     }
   }
 
-  private static func refuse() -> Never {
+  static func refuse() -> Never {
     do {
       try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create` only\n")
     } catch {

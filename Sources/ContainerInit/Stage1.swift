@@ -7,6 +7,7 @@ import LinuxABI
 /// The half of the init stage that is still on the host's side.
 struct Stage1 {
   let payload: InitPayload
+  let descriptors: InitDescriptors
 
   /// Joins the cgroups of v1, makes the user and time namespaces, and starts stage 2. Answers true in stage 1 and
   /// false in stage 2.
@@ -29,7 +30,7 @@ struct Stage1 {
   /// kernel takes no global lock for it; a pid in `cgroup.procs` waits for a grace period of RCU, 10 ms and more.
   private func joinCgroups() throws(RuntimeError) {
     for index in 0..<payload.taskFiles {
-      let tasks = FileDescriptor(owning: InitPayload.Descriptor.firstCgroup + Int32(index))
+      let tasks = FileDescriptor(owning: descriptors.firstCgroup + Int32(index))
       try describe(.cgroup, "cannot join the cgroup") { () throws(SystemError) in try tasks.write("0") }
     }
   }
@@ -63,8 +64,7 @@ struct Stage1 {
       () throws(SystemError) in
       let own = try ProcFileSystem.mounted().openOwnLink("ns", kind.procName, .readOnly).status()
       let other = try file.status()
-      return own.inode == other.inode && own.deviceMajor == other.deviceMajor
-        && own.deviceMinor == other.deviceMinor
+      return own.inode == other.inode && own.device == other.device
     }
     if isOwn {
       throw RuntimeError(
@@ -120,7 +120,7 @@ struct Stage1 {
     // no exit signal together with CLONE_PARENT; it is the one of this process.
     flags.formUnion(.parent)
     let cgroup =
-      payload.hasCgroupDirectory ? InitPayload.Descriptor.firstCgroup + Int32(payload.taskFiles) : -1
+      payload.hasCgroupDirectory ? descriptors.firstCgroup + Int32(payload.taskFiles) : -1
     let result = try describe(.spawn, "cannot start the first process of the container") {
       () throws(SystemError) in
       try Clone.fork(flags, cgroup: cgroup, exitSignal: 0)
@@ -130,7 +130,7 @@ struct Stage1 {
       // The cgroup's directory was opened on the host's side: a way up to the host's root for whoever executes
       // `/proc/self/fd/N/..` before close-on-exec takes effect (CVE-2024-21626). Closed, not marked.
       try describe(.spawn, "cannot close the descriptors of the cgroup") { () throws(SystemError) in
-        try Programs.closeRange(from: UInt32(InitPayload.Descriptor.firstCgroup), onExec: false)
+        try Programs.closeRange(from: UInt32(descriptors.firstCgroup), onExec: false)
       }
       return false
     case .parent(let process):

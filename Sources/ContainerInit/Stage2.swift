@@ -7,6 +7,7 @@ import LinuxABI
 /// The half of the init stage that is process 1 of the container.
 struct Stage2 {
   let payload: InitPayload
+  let descriptors: InitDescriptors
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
   /// behind the filter or after `start` has been reported already and ends the process here.
@@ -20,8 +21,8 @@ struct Stage2 {
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
-      if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
-      var rootFileSystem = RootFileSystem(payload: payload)
+      if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
+      var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
       var proc = ProcFileSystem()
       for step in payload.steps {
         try execute(step, &rootFileSystem, &proc, reporter)

@@ -20,6 +20,11 @@ public struct ContainerPlan: Sendable {
   public var ociVersion: String
   /// What the specification says to warn about and carry on.
   public var warnings: [String]
+
+  /// Whether the process gets a terminal of its own.
+  public var hasTerminal: Bool {
+    steps.contains { if case .console = $0 { true } else { false } }
+  }
 }
 
 /// The seccomp profile of the plan: as the document has it.
@@ -45,6 +50,17 @@ public struct NamespacePlan: Sendable, Equatable {
     self.uidMap = uidMap
     self.gidMap = gidMap
     self.timeOffsets = timeOffsets
+  }
+}
+
+extension NamespacePlan {
+  /// The container's mounts are not the host's: a new mount namespace, or one that is joined.
+  public var hasMountNamespace: Bool { created.contains(.newMount) || joins(.newMount) }
+
+  public var hasUserNamespace: Bool { created.contains(.newUser) || joins(.newUser) }
+
+  public func joins(_ kind: CloneFlags) -> Bool {
+    joined.contains { $0.kind == kind }
   }
 }
 

@@ -113,6 +113,8 @@ extension InitStep {
     case .devices(let nodes):
       for node in nodes { add(.stage2, "make device", "/\(node.path) \(node.major):\(node.minor)") }
     case .deviceLinks: add(.stage2, "link", "/dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx")
+    case .console(let console):
+      add(.stage2, "make terminal", console.isMounted ? "on /dev/console" : "")
     case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
     case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
@@ -120,6 +122,7 @@ extension InitStep {
     case .readonlyMount(let path): add(.stage2, "make mount read-only", "/\(path)")
     case .pivotRoot: add(.stage2, "pivot root", "")
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
+    case .moveRoot: add(.stage2, "move root onto /", "no pivot_root")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
     case .openProc: add(.stage2, "open own procfs", "")
     case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
@@ -136,6 +139,10 @@ extension MountStep {
       text += type
       for parameter in parameters { text += " \(parameter.text)" }
     case .cgroup: text += "cgroup of the container"
+    case .remount(let attributesOnly, let parameters):
+      text += attributesOnly ? "remount this mount" : "remount"
+      for parameter in parameters { text += " \(parameter.text)" }
+    case .legacyFileSystem(let type, _, let data): text += "\(type) by mount(2) \(data)"
     }
     let own = MountAttributes(rawValue: set)
     for (flag, name) in [
@@ -147,7 +154,18 @@ extension MountStep {
     }
     if setRecursively & MountAttributes.readOnly.rawValue != 0 { text += " rro" }
     for change in propagation { text += " \(change.text)" }
-    if copiesUp { text += " tmpcopyup" }
+    for (trait, name) in [
+      (MountTraits.copiesUp, "tmpcopyup"), (.copiesSymlink, "copy-symlink"), (.sourceNoFollow, "src-nofollow"),
+      (.destinationNoFollow, "dest-nofollow"),
+    ] where traits.contains(trait) {
+      text += " \(name)"
+    }
+    if let idMap {
+      text += idMap.recursive ? " ridmap" : " idmap"
+      for (name, ranges) in [("uids", idMap.uids), ("gids", idMap.gids)] {
+        for range in ranges { text += " \(name) \(range.inside) to \(range.outside), \(range.count)" }
+      }
+    }
     return text
   }
 }

@@ -10,12 +10,17 @@ public struct PlanInput: Sendable {
   /// The container gets a session keyring of its own unless `--no-new-keyring` was given; the name is for messages of
   /// keyctl(1) only.
   public var keyring: String?
+  /// `--no-pivot`.
+  public var noPivot: Bool
   public var facts: HostFacts
 
-  public init(config: Config, bundle: String, keyring: String?, facts: HostFacts) {
+  public init(
+    config: Config, bundle: String, keyring: String?, noPivot: Bool = false, facts: HostFacts
+  ) {
     self.config = config
     self.bundle = bundle
     self.keyring = keyring
+    self.noPivot = noPivot
     self.facts = facts
   }
 }
@@ -24,9 +29,12 @@ public struct PlanInput: Sendable {
 public struct HostFacts: Sendable, Equatable {
   /// The effective user of the runtime.
   public var effectiveUser: UInt32
+  /// SELinux is on. Asked for only where a label is configured.
+  public var hasSELinux: Bool
 
-  public init(effectiveUser: UInt32) {
+  public init(effectiveUser: UInt32, hasSELinux: Bool = false) {
     self.effectiveUser = effectiveUser
+    self.hasSELinux = hasSELinux
   }
 }
 
@@ -53,7 +61,7 @@ public struct Planner {
       if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
     }
     let sysctls = try planSysctls(&namespaces)
-    let mounts = try planMounts()
+    let mounts = try planMounts(namespaces)
     let devices = try planDevices()
     var steps = try orderSteps(namespaces, mounts, devices)
     if !sysctls.isEmpty {
@@ -92,10 +100,11 @@ public struct Planner {
     if let hostname = config.hostname, !hostname.isEmpty { steps.append(.hostname(hostname)) }
     if let domainname = config.domainname, !domainname.isEmpty { steps.append(.domainname(domainname)) }
     if let keyring = input.keyring { steps.append(.keyring(keyring)) }
-    guard created.contains(.newMount) else {
+    guard namespaces.hasMountNamespace else {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
+      if let console = try planConsole(isMounted: false) { steps.append(.console(console)) }
       steps.append(.changeRoot)
       return steps
     }
@@ -114,6 +123,8 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    // Makes /dev/console where there is none, so before /dev and the root become read-only.
+    if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
     if readonlyDev { steps.append(.readonlyMount("dev")) }
     if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
     // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.
@@ -125,7 +136,7 @@ public struct Planner {
     }
     // Last before the switch: everything above may have to make directories in the root.
     if config.root.readonly == true { steps.append(.readonlyRoot) }
-    steps.append(.pivotRoot)
+    steps.append(input.noPivot ? .moveRoot : .pivotRoot)
     // It is about the new `/`, so behind the switch.
     if let propagation { steps.append(.rootPropagation(propagation)) }
     return steps
@@ -181,7 +192,9 @@ public struct Planner {
       }
       seen.formUnion(kind.cloneFlag)
       if let path = namespace.path, !path.isEmpty {
-        joined.append(try planJoin(kind, path, index))
+        let join = try planJoin(kind, path, index)
+        // The mount namespace last: the paths of the others are found in the one that the runtime is in.
+        joined.insert(join, at: kind == .mount || joined.last?.kind != .newMount ? joined.count : joined.count - 1)
       } else {
         created.formUnion(kind.cloneFlag)
       }
@@ -204,11 +217,13 @@ public struct Planner {
     guard path.utf8.first == 0x2F else {
       throw RuntimeError(.configInvalid, "`\(path)` must be an absolute path", field: field)
     }
-    if kind == .mount || kind == .user {
+    if kind == .user {
       throw RuntimeError(
         .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
     }
-    return JoinedNamespace(kind: kind.cloneFlag, path: path, index: UInt32(index))
+    // A mount namespace is changed in any case: the container's root becomes its root.
+    return JoinedNamespace(
+      kind: kind.cloneFlag, path: path, index: UInt32(index), changedBy: kind == .mount ? field : "")
   }
 
   private func planIDMap(
@@ -248,7 +263,7 @@ public struct Planner {
       if let name = config.hostname, !name.isEmpty { throw needs("uts", "/hostname") }
       if let name = config.domainname, !name.isEmpty { throw needs("uts", "/domainname") }
     }
-    if !created.contains(.newMount) {
+    if !namespaces.hasMountNamespace {
       if let mounts = config.mounts, !mounts.isEmpty { throw needs("mount", "/mounts") }
       if let paths = linux.maskedPaths, !paths.isEmpty { throw needs("mount", "/linux/maskedPaths") }
       if let paths = linux.readonlyPaths, !paths.isEmpty { throw needs("mount", "/linux/readonlyPaths") }

@@ -27,6 +27,19 @@ extension Planner {
       looksUpHome: !hasHome)
   }
 
+  /// The terminal of the process; nil without one, and then its size is nothing to look at (config.md, "Process").
+  func planConsole(isMounted: Bool) throws(RuntimeError) -> ConsoleStep? {
+    guard let process = config.process, process.terminal == true else { return nil }
+    guard let size = process.consoleSize else {
+      return ConsoleStep(rows: 0, columns: 0, isMounted: isMounted)
+    }
+    guard let rows = UInt16(exactly: size.height), let columns = UInt16(exactly: size.width) else {
+      throw RuntimeError(
+        .configInvalid, "a terminal has at most \(UInt16.max) rows and columns", field: "/process/consoleSize")
+    }
+    return ConsoleStep(rows: rows, columns: columns, isMounted: isMounted)
+  }
+
   /// The last one of a name counts, as in runc: getenv(3) of the command would take the first. An empty HOME counts as
   /// none.
   private func planEnvironment(_ entries: [String]) throws(RuntimeError) -> [String] {

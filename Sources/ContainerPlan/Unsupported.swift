@@ -10,21 +10,12 @@ enum Unsupported {
         .configUnsupported, "this property is not supported yet", field: field,
         hint: "remove it, or use another runtime for this container")
     }
-    for (index, mount) in (config.mounts ?? []).enumerated() {
-      for (values, name) in [(mount.uidMappings, "uidMappings"), (mount.gidMappings, "gidMappings")] {
-        if let values, !values.isEmpty {
-          throw RuntimeError(
-            .configUnsupported, "id-mapped mounts are not supported yet", field: "/mounts/\(index)/\(name)")
-        }
-      }
-    }
   }
 
   private static func used(_ config: Config) -> [(Bool, String)] {
     var list: [(Bool, String)] = []
     if let process = config.process {
       list += [
-        (process.terminal == true, "/process/terminal"),
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
       ]
@@ -43,7 +34,6 @@ enum Unsupported {
       list += [
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
-        (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
       ]
     }
     return list

@@ -15,6 +15,11 @@ public struct CreateOptions: Sendable {
   public var pidFile: String?
   /// The container shares the session keyring of the caller.
   public var noNewKeyring = false
+  /// The root is moved onto `/` and entered by chroot(2) instead of pivot_root(2), for a root file system that lies on an
+  /// initramfs. Weaker: the old root stays below the new one.
+  public var noPivot = false
+  /// The stream socket that gets the master of the terminal, with SCM_RIGHTS of unix(7); nil for none.
+  public var consoleSocket: String?
 
   public init(bundle: String) {
     self.bundle = bundle
@@ -25,24 +30,27 @@ extension ContainerRuntime {
   /// Makes a container out of a bundle: everything but the agent command, which waits for ``start(_:)`` (runtime.md,
   /// "Create"). When any step fails, all that was done before it is undone.
   public func create(_ id: String, _ options: CreateOptions) throws(RuntimeError) {
-    _ = try createContainer(id, options)
+    _ = try createContainer(id, options, .passed)
   }
 
   /// The same, answering the process for those who wait for it.
-  func createContainer(_ id: String, _ options: CreateOptions) throws(RuntimeError) -> SpawnedProcess {
+  func createContainer(
+    _ id: String, _ options: CreateOptions, _ terminal: TerminalUse
+  ) throws(RuntimeError) -> SpawnedProcess {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
-    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)")
+    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
-    try bundle.checkRoot(plan.rootPath)
+    try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
       plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
     )
     let filter = try compileFilter(plan)
+    let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, pidFile: options.pidFile)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, pidFile: options.pidFile)
     do {
       return try creation.run(entry, bundle: bundle.path)
     } catch {
@@ -57,11 +65,23 @@ extension ContainerRuntime {
     return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }
 
-  func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
+  func makePlan(_ bundle: Bundle, keyring: String?, noPivot: Bool) throws(RuntimeError) -> ContainerPlan {
     try Planner.plan(
       PlanInput(
-        config: bundle.config, bundle: bundle.path, keyring: keyring,
-        facts: HostFacts(effectiveUser: Processes.effectiveUser())))
+        config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
+        facts: HostFacts(
+          effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
+  }
+
+  /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
+  private func hasSELinux(_ config: Config) throws(RuntimeError) -> Bool {
+    guard let label = config.linux?.mountLabel, !label.isEmpty else { return false }
+    do {
+      return try FileDescriptor.open("/sys/fs/selinux", .path).fileSystemType() == 0xF97C_FF8C
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error.because(.mount, "cannot find out whether SELinux is on", field: "/linux/mountLabel")
+    }
   }
 }
 
@@ -71,17 +91,19 @@ private struct Creation: ~Copyable {
   let plan: ContainerPlan
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
+  let sockets: CallerSockets
   let pidFile: String?
   private var pidFileWritten = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    pidFile: String?
+    sockets: consuming CallerSockets, pidFile: String?
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
+    self.sockets = sockets
     self.pidFile = pidFile
   }
 
@@ -108,7 +130,7 @@ private struct Creation: ~Copyable {
       throw error.because(.stateUnwritable, "cannot make the start socket of `\(entry.id)`")
     }
     var launch = try InitLaunch(
-      executable, payload: payload(), startSocket: startSocket, cgroupFiles: cgroup.files,
+      executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
     do {
       let process = try finish(&launch, entry, &record)
@@ -148,7 +170,12 @@ private struct Creation: ~Copyable {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
-      hasCgroupDirectory: cgroup.hasDirectory)
+      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal)
+  }
+
+  /// In the order of ``InitDescriptors``.
+  private func otherDescriptors() -> [Int32] {
+    (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.

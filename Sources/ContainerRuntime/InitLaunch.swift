@@ -8,28 +8,28 @@ import LinuxABI
 struct InitLaunch: ~Copyable {
   private let channel: RuntimeChannel
   private let log: LogSink
+  /// What the mount helper is started from; the payload is the init stage's own.
+  private let executable: FileDescriptor
+  private let memory: FileDescriptor
+  private var helper: MountHelperProcess?
   private var stage1: SpawnedProcess
   private var stage1IsReaped = false
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
 
-  /// Starts stage 1 with the payload. `cgroupFiles` are the `tasks` files of v1, then the directory of v2.
+  /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
-    _ executable: borrowing FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
-    cgroupFiles: [Int32], log: LogSink
+    _ executable: consuming FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
+    others: [Int32], log: LogSink
   ) throws(RuntimeError) {
     self.log = log
-    do {
-      let memory = try FileDescriptor.sealedMemory("apus-payload", payload.encode())
-      let pair = try Socket.pair()
-      stage1 = try Spawn.start(
-        executable, arguments: [InitPayload.argument0], environment: [],
-        descriptors: [pair.second.number, memory.number, startSocket.number] + cgroupFiles)
-      // The end of the init stage is closed here, so that its death is an end of file.
-      channel = RuntimeChannel(pair.takeFirst())
-    } catch {
-      throw error.because(.spawn, "cannot start the init stage")
+    let started = try describe(.spawn, "cannot start the init stage") { () throws(SystemError) in
+      try StartedStage(executable, payload.encode(), [startSocket.number] + others)
     }
+    memory = started.memory
+    channel = RuntimeChannel(started.socket)
+    stage1 = started.process
+    self.executable = executable
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
@@ -38,6 +38,7 @@ struct InitLaunch: ~Copyable {
   mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
     var isPrepared = false
     var failure: RuntimeError?
+    var wanted: (MountHelp, UInt32)?
     while true {
       guard var received = try channel.receive() else {
         if let failure { throw failure }
@@ -55,6 +56,8 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .helpWanted(let help, let mount):
+        wanted = (help, mount)
       case .prepared:
         isPrepared = true
       case .failed(let error):
@@ -63,9 +66,25 @@ struct InitLaunch: ~Copyable {
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if isPrepared { return }
+        if let (help, mount) = wanted {
+          wanted = nil
+          try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
+        }
+        if isPrepared {
+          try helper?.end()
+          return
+        }
       }
     }
+  }
+
+  /// Lets the mount helper answer stage 2. It is started when it is first needed.
+  private mutating func giveHelp(_ request: HelpRequest) throws(RuntimeError) {
+    if helper == nil {
+      helper = try MountHelperProcess(executable, memory, channel, initProcess.descriptor)
+      log.debug("mount helper started")
+    }
+    try helper?.give(request)
   }
 
   /// The process of the container, which is the caller's to wait for.
@@ -129,6 +148,7 @@ struct InitLaunch: ~Copyable {
   /// Ends whatever was started, and waits for the end. What fails is answered: it cannot be undone further.
   mutating func abort() -> SystemError? {
     do {
+      try helper?.abort()
       if initProcess.pid != 0 {
         try initProcess.descriptor.sendSignal(9)
         _ = try Processes.wait(initProcess.pid)
@@ -143,5 +163,25 @@ struct InitLaunch: ~Copyable {
     } catch {
       return error.errno == .noProcess ? nil : error
     }
+  }
+}
+
+/// Stage 1 on its way, with what the runtime keeps of it.
+private struct StartedStage: ~Copyable {
+  let memory: FileDescriptor
+  let socket: FileDescriptor
+  let process: SpawnedProcess
+
+  init(
+    _ executable: borrowing FileDescriptor, _ payload: [UInt8], _ others: [Int32]
+  ) throws(SystemError) {
+    let memory = try FileDescriptor.sealedMemory("apus-payload", payload)
+    let pair = try Socket.pair()
+    process = try Spawn.start(
+      executable, arguments: [InitPayload.argument0], environment: [],
+      descriptors: [pair.second.number, memory.number] + others)
+    // The end of the init stage is closed here, so that its death is an end of file.
+    socket = pair.takeFirst()
+    self.memory = memory
   }
 }

@@ -8,7 +8,7 @@ extension ContainerRuntime {
     _ id: String, _ options: CreateOptions, detach: Bool, keep: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
     if detach {
-      _ = try createContainer(id, options)
+      _ = try createContainer(id, options, .passed)
       try startOrDelete(id, options)
       return 0
     }
@@ -51,7 +51,7 @@ extension ContainerRuntime {
     } catch {
       throw error.because(.signalling, "cannot watch for signals")
     }
-    let process = try createContainer(id, createOptions)
+    let process = try createContainer(id, createOptions, .copied)
     try startOrDelete(id, createOptions)
     let status: ExitStatus
     do {

@@ -34,6 +34,7 @@ public struct Errno: Equatable, Hashable, Sendable {
   public static let notImplemented = Errno(38)  // ENOSYS
   public static let notEmpty = Errno(39)  // ENOTEMPTY
   public static let symbolicLinkLoop = Errno(40)  // ELOOP
+  public static let notSocket = Errno(88)  // ENOTSOCK
   public static let notSupported = Errno(95)  // EOPNOTSUPP
   public static let connectionReset = Errno(104)  // ECONNRESET
   public static let timedOut = Errno(110)  // ETIMEDOUT

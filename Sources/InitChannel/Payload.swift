@@ -15,10 +15,15 @@ public struct InitPayload: Sendable, Equatable {
   public var taskFiles: UInt32
   /// Whether the last of them is the cgroup v2 directory that stage 2 is born in.
   public var hasCgroupDirectory: Bool
+  /// Whether there is a socket to send the master of the terminal to.
+  public var hasConsoleSocket: Bool
+  /// How many descriptors of the caller the agent command gets as 3, 4, ….
+  public var passedDescriptors: UInt32
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
-    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool
+    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
+    passedDescriptors: UInt32 = 0
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -28,19 +33,16 @@ public struct InitPayload: Sendable, Equatable {
     self.cgroupMounts = cgroupMounts
     self.taskFiles = taskFiles
     self.hasCgroupDirectory = hasCgroupDirectory
-  }
-
-  /// The descriptors that the init stage is started with, by number.
-  public enum Descriptor {
-    public static let channel: Int32 = 3
-    public static let payload: Int32 = 4
-    public static let startSocket: Int32 = 5
-    /// The first `tasks` file; then the others, then the cgroup v2 directory.
-    public static let firstCgroup: Int32 = 6
+    self.hasConsoleSocket = hasConsoleSocket
+    self.passedDescriptors = passedDescriptors
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
   public static let argument0 = "apus-init"
+
+  /// argv[0] of a mount helper, which gets the runtime's end of the channel, the same payload, the socket that it takes
+  /// requests from, and the pidfd of stage 2.
+  public static let helperArgument0 = "apus-mount"
 
   /// The name of the waiting process 1. Whatever dies under it has never become the agent command.
   public static let processName = "apus:[init]"
@@ -80,6 +82,8 @@ extension InitPayload {
     }
     writer.put(taskFiles)
     writer.put(hasCgroupDirectory)
+    writer.put(hasConsoleSocket)
+    writer.put(passedDescriptors)
     return writer.bytes
   }
 
@@ -98,6 +102,8 @@ extension InitPayload {
     }
     taskFiles = try reader.uint32()
     hasCgroupDirectory = try reader.bool()
+    hasConsoleSocket = try reader.bool()
+    passedDescriptors = try reader.uint32()
     guard reader.isAtEnd else { throw .malformed }
   }
 }
@@ -111,13 +117,8 @@ extension NamespacePlan {
       $0.put($1.index)
       $0.put($1.changedBy)
     }
-    for map in [uidMap, gidMap] {
-      writer.put(list: map) {
-        $0.put($1.inside)
-        $0.put($1.outside)
-        $0.put($1.count)
-      }
-    }
+    writer.put(ranges: uidMap)
+    writer.put(ranges: gidMap)
     writer.put(timeOffsets)
   }
 
@@ -129,16 +130,10 @@ extension NamespacePlan {
       let index = try reader.uint32()
       return JoinedNamespace(kind: kind, path: path, index: index, changedBy: try reader.string())
     }
-    var maps: [[IDRange]] = []
-    for _ in 0..<2 {
-      maps.append(
-        try reader.list { (reader) throws(WireError) in
-          let inside = try reader.uint32()
-          let outside = try reader.uint32()
-          return IDRange(inside: inside, outside: outside, count: try reader.uint32())
-        })
-    }
-    self.init(created: created, joined: joined, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
+    let uidMap = try reader.ranges()
+    let gidMap = try reader.ranges()
+    self.init(
+      created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try reader.string())
   }
 }
 

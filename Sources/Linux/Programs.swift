@@ -25,6 +25,22 @@ public enum Programs {
     try check("close_range", sys_close_range(first, UInt32.max, onExec ? 4 : 0))
   }
 
+  /// Closes every descriptor from `first` up to `last`.
+  public static func closeRange(from first: UInt32, upTo last: UInt32) throws(SystemError) {
+    try check("close_range", sys_close_range(first, last, 0))
+  }
+
+  /// F_DUPFD_CLOEXEC of fcntl(2): a copy under the lowest free number that is at least `lowest`.
+  public static func copyDescriptor(_ number: Int32, toAtLeast lowest: Int32) throws(SystemError) {
+    let result = sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, UInt64(lowest))
+    try check("fcntl", result, "descriptor \(number)")
+  }
+
+  /// dup3(2): `number` is another name of what `source` names, and outlives execve(2).
+  public static func replaceDescriptor(_ number: Int32, by source: Int32) throws(SystemError) {
+    try check("dup3", sys_dup3(source, number, 0), "descriptor \(source)")
+  }
+
   public static func changeDirectory(_ path: String) throws(SystemError) {
     try check("chdir", sys_chdir(path), path)
   }

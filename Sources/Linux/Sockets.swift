@@ -1,10 +1,17 @@
 import CLinux
 public import Diagnostics
+import LinuxABI
 
 /// One packet of a SOCK_SEQPACKET socket, with the descriptor that came along.
 @frozen public struct Packet: ~Copyable {
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
+
+  /// The descriptor, which the caller closes from here on.
+  @inlinable public mutating func takeDescriptor() -> FileDescriptor? {
+    let taken = descriptor.take()
+    return taken
+  }
 }
 
 public enum Socket {
@@ -52,6 +59,28 @@ public enum Socket {
       }
     }
     try check("connect", result, name)
+    return socket
+  }
+
+  /// Connects to the stream socket at `path`, one of the host. Whoever listens there and does not accept is waited for as
+  /// long as `timeout` says, in milliseconds, and so is one that does not read: EAGAIN then. ENOTSOCK where the file is no
+  /// socket.
+  public static func connectStream(_ path: String, timeout: Int64) throws(SystemError) -> FileDescriptor {
+    // The path may be longer than a socket address holds: the way over the descriptor is always short.
+    let file = try FileDescriptor.open(path, .path)
+    guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
+    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 1, 0))))
+    var limit = apus_timespec(seconds: timeout / 1000, nanoseconds: timeout % 1000 * 1000)
+    // struct timeval: seconds and microseconds. SO_SNDTIMEO holds for connect(2) and sendmsg(2).
+    try check(
+      "setsockopt", sys_setsockopt(socket.number, 1 /* SOL_SOCKET */, 21, &limit, 16), "SO_SNDTIMEO")
+    let number = socket.number
+    var name = "/proc/self/fd/\(file.number)"
+    try checkRetrying("connect", path) {
+      name.withUTF8 { bytes in
+        bytes.withMemoryRebound(to: CChar.self) { sys_unix_connect(number, $0.baseAddress, $0.count) }
+      }
+    }
     return socket
   }
 

@@ -33,4 +33,8 @@ int report(int count, char **names);
 /// Scheduling, priorities, memory policy, execution domain and session keyring; attributes.c.
 void sectionAttributes(void);
 
+// terminal.c
+void sectionTerminal(void);
+int watchSize(void);
+
 #endif

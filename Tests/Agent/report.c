@@ -312,6 +312,7 @@ static const struct { const char *name; void (*write)(void); } sections[] = {
   {"mounts", sectionMounts}, {"descriptors", sectionDescriptors}, {"interfaces", sectionInterfaces},
   {"devices", sectionDevices}, {"sysv", sectionSysv}, {"processes", sectionProcesses},
   {"attributes", sectionAttributes},
+  {"terminal", sectionTerminal},
 };
 
 int report(int count, char **names) {

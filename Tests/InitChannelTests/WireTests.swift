@@ -21,7 +21,17 @@ private let everything = InitPayload(
         index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
         setRecursively: 4, clearRecursively: 8,
         propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
-        copiesUp: true)),
+        traits: [.copiesUp, .destinationNoFollow],
+        idMap: MountIDMap(
+          recursive: true, uids: [IDRange(inside: 0, outside: 7, count: 8)],
+          gids: [IDRange(inside: 1, outside: 9, count: 3)]))),
+    .mount(
+      MountStep(
+        index: 6, destination: "tmp", source: .remount(attributesOnly: true, parameters: []), clear: 3,
+        clearByName: 1)),
+    .mount(
+      MountStep(
+        index: 7, destination: "ov", source: .legacyFileSystem(type: "overlay", source: "o", data: "a=b"))),
     .mount(
       MountStep(
         index: 4, destination: "dev/shm",
@@ -32,10 +42,10 @@ private let everything = InitPayload(
           ]))),
     .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
     .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]),
-    .deviceLinks,
+    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)),
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
-    .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
     .openProc, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
   ],
   agent: AgentPlan(
@@ -50,7 +60,7 @@ private let everything = InitPayload(
       ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
-  hasCgroupDirectory: true)
+  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3)
 
 @Suite struct WireTests {
   @Test func everyFieldOfThePayloadComesBack() throws {

@@ -52,6 +52,7 @@ struct apus_status {
   uint32_t special_minor;
   uint64_t mount_id;
   uint64_t attributes;
+  uint32_t mask;
 };
 
 struct apus_poll {
@@ -79,6 +80,24 @@ struct apus_sched_attr {
   uint32_t util_max;
 };
 
+// ioctl_tty(2) TCGETS: the kernel's termios, which is not the one of the C library.
+struct apus_termios {
+  uint32_t input;
+  uint32_t output;
+  uint32_t control;
+  uint32_t local;
+  uint8_t line;
+  uint8_t characters[19];
+};
+
+// ioctl_tty(2) TIOCGWINSZ: in characters, then in pixels.
+struct apus_window {
+  uint16_t rows;
+  uint16_t columns;
+  uint16_t width;
+  uint16_t height;
+};
+
 // waitid(2): what of siginfo_t is used here.
 struct apus_wait_result {
   int32_t pid;
@@ -97,7 +116,10 @@ int64_t sys_write(int fd, const void *buffer, size_t count);
 int64_t sys_dup3(int from, int to, int flags);
 int64_t sys_fcntl(int fd, int command, uint64_t argument);
 int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status);
-int64_t sys_fstatfs_type(int fd, uint64_t *type);
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags);
+// statx(2) for the inode and the mount's id that is never used again; the kernel has told it if `mask` says so.
+static const uint32_t APUS_STATX_MNT_ID_UNIQUE = 0x4000;
+int64_t sys_statx_unique(int directory, const char *path, int flags, struct apus_status *status);
 int64_t sys_readlinkat(int directory, const char *path, char *buffer, size_t size);
 int64_t sys_getdents64(int fd, void *buffer, size_t size);
 int64_t sys_mkdirat(int directory, const char *path, uint32_t mode);
@@ -125,11 +147,14 @@ int64_t sys_chroot(const char *path);
 int64_t sys_open_tree(int directory, const char *path, uint32_t flags);
 int64_t sys_move_mount(int from_directory, const char *from, int to_directory, const char *to, uint32_t flags);
 int64_t sys_fsopen(const char *type, uint32_t flags);
+int64_t sys_fspick(int fd, uint32_t flags);
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux);
 int64_t sys_fsmount(int fd, uint32_t flags, uint32_t attributes);
 int64_t sys_mount_setattr(int directory, const char *path, uint32_t flags, const struct apus_mount_attr *attr);
 int64_t sys_mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data);
 int64_t sys_umount2(const char *target, int flags);
+// statmount(2) of a mount of this namespace by its unique id, into a struct statmount and what follows it.
+int64_t sys_statmount(uint64_t mount, uint64_t mask, void *buffer, size_t size);
 int64_t sys_pivot_root(const char *new_root, const char *put_old);
 
 // Processes and namespaces
@@ -178,6 +203,7 @@ int64_t sys_unix_listen(int socket, const char *path, size_t length);
 int64_t sys_unix_connect(int socket, const char *path, size_t length);
 int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_accept4(int socket, int flags);
+int64_t sys_setsockopt(int socket, int level, int option, const void *value, uint32_t size);
 // One packet with at most one descriptor; `fd` is -1 for none. Received descriptors are close-on-exec.
 int64_t sys_send_packet(int socket, const void *bytes, size_t count, int fd);
 int64_t sys_receive_packet(int socket, void *bytes, size_t count, int *fd);

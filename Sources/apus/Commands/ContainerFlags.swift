@@ -6,6 +6,8 @@ struct ContainerFlags: Equatable, Sendable {
   var bundle: String
   var pidFile: String?
   var noNewKeyring: Bool
+  var noPivot: Bool
+  var consoleSocket: String?
 
   static let bundleFlag = FlagSpecification(
     .bundle, "bundle", short: "b", value: "DIR", "the bundle (default: the working directory)")
@@ -15,10 +17,10 @@ struct ContainerFlags: Equatable, Sendable {
     FlagSpecification(.pidFile, "pid-file", value: "FILE", "write the container's process id to this file"),
     FlagSpecification(.noNewKeyring, "no-new-keyring", "keep the session keyring of the caller"),
     FlagSpecification(
-      .consoleSocket, "console-socket", value: "SOCKET", "send the terminal there (not supported yet)"),
+      .consoleSocket, "console-socket", value: "SOCKET", "send the terminal of the process to this socket"),
     FlagSpecification(
       .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process there (not supported yet)"),
-    FlagSpecification(.noPivot, "no-pivot", "do not use pivot_root (not supported yet)"),
+    FlagSpecification(.noPivot, "no-pivot", "move the root instead of pivot_root, for a root on an initramfs"),
     FlagSpecification(
       .preserveFds, "preserve-fds", value: "N", "hand on N more descriptors (not supported yet, except 0)"),
   ]
@@ -27,9 +29,9 @@ struct ContainerFlags: Equatable, Sendable {
     bundle = scanned.text(.bundle) ?? "."
     pidFile = scanned.text(.pidFile)
     noNewKeyring = scanned.isOn(.noNewKeyring)
-    if scanned.text(.consoleSocket) != nil { throw ContainerFlags.unsupported("--console-socket") }
+    noPivot = scanned.isOn(.noPivot)
+    consoleSocket = scanned.text(.consoleSocket)
     if scanned.text(.pidfdSocket) != nil { throw ContainerFlags.unsupported("--pidfd-socket") }
-    if scanned.isOn(.noPivot) { throw ContainerFlags.unsupported("--no-pivot") }
     if let text = scanned.text(.preserveFds) {
       guard let count = Int32(text), count >= 0 else {
         throw RuntimeError(
@@ -43,6 +45,8 @@ struct ContainerFlags: Equatable, Sendable {
     var options = CreateOptions(bundle: bundle)
     options.pidFile = pidFile
     options.noNewKeyring = noNewKeyring
+    options.noPivot = noPivot
+    options.consoleSocket = consoleSocket
     return options
   }
 

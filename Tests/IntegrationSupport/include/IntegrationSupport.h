@@ -32,6 +32,28 @@ int support_unmount(const char *target);
 /// MS_SHARED on a mount point.
 int support_make_shared(const char *target);
 
+/// A socket of this type bound to a path, listening with `backlog` if it is a stream; -1 and errno on failure.
+int support_unix_socket(const char *path, int type, int backlog);
+
+/// A stream connected to a path; -1 and errno on failure.
+int support_unix_connect(const char *path);
+
+/// accept4(2), close-on-exec.
+int support_accept(int handle);
+
+/// recvmsg(2) with at most one descriptor; `passed` is -1 where none came.
+long support_receive(int handle, void *bytes, unsigned long count, int *passed);
+
+/// A new pseudoterminal: its master, and its slave in `slave`; -1 and errno on failure.
+int support_open_terminal(int *slave);
+
+/// The size of a terminal in characters.
+int support_set_size(int terminal, int rows, int columns);
+int support_size(int terminal, int *rows, int *columns);
+
+/// The flags of a terminal: input, output, control, local.
+int support_settings(int terminal, unsigned flags[4]);
+
 /// The exit code of a wait status, or 128 plus the number of the signal.
 int support_exit_code(int status);
 

@@ -1,0 +1,58 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+
+/// Who takes the terminal of a container over.
+enum TerminalUse {
+  /// Whoever listens on `--console-socket`: this program does not stay.
+  case passed
+  /// This program, which copies between it and the terminal of its caller.
+  case copied
+}
+
+/// The sockets of others that `create` speaks to. They are connected before anything has a side effect: a manager that
+/// is not there is an error of the call, not of half a container.
+struct CallerSockets: ~Copyable {
+  /// What the init stage sends the master of the terminal to; number -1 without a terminal.
+  var console = FileDescriptor(owning: -1)
+  /// The other end of it where this program is the one that gets the master; number -1 otherwise.
+  var ownConsole = FileDescriptor(owning: -1)
+
+  /// How long one who listens may take to accept, in milliseconds.
+  private static var timeout: Int64 { 10_000 }
+
+  init(_ plan: ContainerPlan, _ options: CreateOptions, _ use: TerminalUse) throws(RuntimeError) {
+    switch (plan.hasTerminal, use, options.consoleSocket) {
+    case (true, .passed, nil):
+      throw RuntimeError(
+        .usage, "cannot allocate tty if the runtime will detach without setting console socket",
+        field: "/process/terminal", hint: "name one with `--console-socket`, or set `process.terminal` to false")
+    case (false, _, .some), (true, .copied, .some):
+      throw RuntimeError(
+        .usage, "cannot use console socket if the runtime will not detach or allocate tty",
+        field: "--console-socket")
+    case (true, .passed, let path?):
+      console = try CallerSockets.connect(path, flag: "--console-socket")
+    case (true, .copied, nil):
+      throw RuntimeError(
+        .configUnsupported, "a terminal in the foreground is not supported yet", field: "/process/terminal")
+    case (false, _, nil):
+      break
+    }
+  }
+
+  private static func connect(_ path: String, flag: String) throws(RuntimeError) -> FileDescriptor {
+    do {
+      return try Socket.connectStream(path, timeout: timeout)
+    } catch {
+      let hint =
+        switch error.errno {
+        case .connectionRefused: "nobody listens there"
+        case .tryAgain: "somebody listens there and does not accept"
+        default: ""
+        }
+      throw error.because(.terminal, "cannot connect to `\(path)`", field: flag, hint: hint)
+    }
+  }
+}
