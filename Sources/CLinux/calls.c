@@ -319,6 +319,18 @@ int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 
 int64_t sys_personality(uint64_t persona) { return kernel(syscall(SYS_personality, persona)); }
 
+int64_t sys_sched_setattr(const struct apus_sched_attr *attributes) {
+  return kernel(syscall(SYS_sched_setattr, 0, attributes, 0));
+}
+
+int64_t sys_ioprio_set(int which, int who, uint32_t priority) {
+  return kernel(syscall(SYS_ioprio_set, which, who, priority));
+}
+
+int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits) {
+  return kernel(syscall(SYS_set_mempolicy, mode, nodes, bits));
+}
+
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old) {
   return kernel(syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set));
 }

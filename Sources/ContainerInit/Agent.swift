@@ -33,6 +33,7 @@ struct Agent: ~Copyable {
         try Credentials.setLimit(limit.resource, soft: limit.soft, hard: limit.hard)
       }
     }
+    try AttributeExecutor.apply(plan.attributes)
     var environment = plan.environment
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
     // Before the user changes: a directory that only root may enter is a valid working directory, as in runc.

@@ -250,7 +250,9 @@ extension MountExecutor {
       let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
       guard isInProc || isProc else { return nil }
       // The whole of a procfs, not a part of one.
-      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue, try tree.status().inode == MountExecutor.procRootInode {
+      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue,
+        try tree.status().inode == MountExecutor.procRootInode
+      {
         return nil
       }
       return "it is not of type proc"

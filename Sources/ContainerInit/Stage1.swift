@@ -13,6 +13,7 @@ struct Stage1 {
   /// false in stage 2.
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
+    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes) }
     for namespace in payload.namespaces.joined { try join(namespace) }
     // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
     // offsets could not be written any more.

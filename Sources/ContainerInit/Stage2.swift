@@ -113,7 +113,9 @@ struct Stage2 {
 
   private func joinKeyring(_ name: String) throws(RuntimeError) {
     do {
-      try Credentials.joinSessionKeyring(name)
+      // In a user namespace the user who joins later may have an id that is not the keyring's owner.
+      try Credentials.joinSessionKeyring(
+        name, searchableByOthers: payload.namespaces.created.contains(.newUser))
     } catch {
       // A kernel without keys: then there is no keyring of the caller that the container could see.
       if error.errno == .notImplemented { return }

@@ -15,6 +15,8 @@ public struct ContainerPlan: Sendable {
   public var hooks: HookPlans
   /// What becomes the agent command; nil where `process` is absent, and then `start` fails.
   public var agent: AgentPlan?
+  /// For the processes of `exec`; kept with the state.
+  public var execCPUAffinity: ExecCPUAffinity?
   public var annotations: [NamedValue<String>]
   public var ociVersion: String
   /// What the specification says to warn about and carry on.
@@ -124,11 +126,12 @@ public struct AgentPlan: Sendable, Equatable {
   public var limits: [LimitPlan]
   /// HOME is not in the environment and is looked up in the container's /etc/passwd.
   public var looksUpHome: Bool
+  public var attributes: ProcessAttributes
 
   public init(
     arguments: [String], environment: [String], workingDirectory: String, uid: UInt32, gid: UInt32,
     additionalGids: [UInt32], umask: UInt32, capabilities: CapabilityPlan, noNewPrivileges: Bool,
-    limits: [LimitPlan], looksUpHome: Bool
+    limits: [LimitPlan], looksUpHome: Bool, attributes: ProcessAttributes = ProcessAttributes()
   ) {
     self.arguments = arguments
     self.environment = environment
@@ -141,6 +144,7 @@ public struct AgentPlan: Sendable, Equatable {
     self.noNewPrivileges = noNewPrivileges
     self.limits = limits
     self.looksUpHome = looksUpHome
+    self.attributes = attributes
   }
 }
 

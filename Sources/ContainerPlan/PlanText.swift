@@ -42,6 +42,7 @@ extension ContainerPlan {
       let name = limit.resource >= 0 ? Resource(rawValue: UInt8(limit.resource))?.name ?? "" : ""
       add(.stage2, "limit resource", "\(name) \(limit.soft) \(limit.hard)")
     }
+    agent.attributes.describe(add)
     add(
       .stage2, "become user",
       "\(agent.uid):\(agent.gid) \(agent.additionalGids.map { "\($0)" }.joined(separator: ","))")
@@ -74,6 +75,26 @@ public struct PlanLine: Sendable, Equatable {
 extension NamespacePlan {
   fileprivate var names: String {
     NamespaceKind.allCases.filter { created.contains($0.cloneFlag) }.map { $0.ociName }.joined(separator: " ")
+  }
+}
+
+extension ProcessAttributes {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    if let value = oomScoreAdjustment { add(.stage1, "adjust out-of-memory score", "\(value)") }
+    if let plan = scheduler {
+      var text = SchedulingPolicy(rawValue: plan.policy)?.name ?? ""
+      text += " nice \(plan.nice) priority \(plan.priority)"
+      if plan.deadline != 0 { text += " runtime \(plan.runtime) deadline \(plan.deadline) period \(plan.period)" }
+      if plan.flags != 0 { text += " flags \(plan.flags)" }
+      add(.stage2, "set scheduling policy", text)
+    }
+    if let value = ioPriority { add(.stage2, "set I/O priority", "class \(value >> 13) priority \(value & 7)") }
+    if let policy = memoryPolicy {
+      let mode = MemoryPolicyMode(rawValue: policy.mode & 0xFFF)?.name ?? ""
+      let flags = MemoryPolicyFlag.allCases.filter { policy.mode & $0.rawValue != 0 }.map { " \($0.name)" }.joined()
+      add(.stage2, "set memory policy", mode + flags + policy.nodes.map { " \($0)" }.joined())
+    }
+    if let personality { add(.stage2, "set execution domain", "\(personality)") }
   }
 }
 

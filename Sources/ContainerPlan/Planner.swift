@@ -70,12 +70,14 @@ public struct Planner {
       steps.insert(.openProc, at: 1)
       steps += sysctls
     }
-    let agent = try planAgent(namespaces)
+    var agent = try planAgent(namespaces)
+    let attributes = try planAttributes()
+    agent?.attributes = attributes
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
-      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent,
+      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 

@@ -18,18 +18,12 @@ enum Unsupported {
       list += [
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
-        (process.oomScoreAdj != nil, "/process/oomScoreAdj"),
-        (process.scheduler != nil, "/process/scheduler"),
-        (process.ioPriority != nil, "/process/ioPriority"),
-        (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
       ]
     }
     if let linux = config.linux {
       list += [
         (isFilled(linux.netDevices), "/linux/netDevices"),
         (linux.intelRdt != nil, "/linux/intelRdt"),
-        (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (linux.personality != nil, "/linux/personality"),
       ]
     }
     return list

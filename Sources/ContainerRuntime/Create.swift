@@ -53,7 +53,8 @@ extension ContainerRuntime {
       id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
       owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
       processInode: 0, hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
-      poststart: plan.hooks.poststart, poststop: plan.hooks.poststop)
+      poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
+      execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, record: record,
       pidFile: options.pidFile)

@@ -30,6 +30,8 @@ struct ContainerRecord {
   /// The hooks of `start` and `delete`: config.json may have changed or gone by then.
   var poststart: [HookPlan]
   var poststop: [HookPlan]
+  /// process.execCPUAffinity: the CPUs of the processes of `exec` that name none themselves.
+  var execCPUAffinity: ExecCPUAffinity
 }
 
 extension ContainerRecord {
@@ -52,6 +54,8 @@ extension ContainerRecord {
     writer.put(hasPidNamespace)
     cgroup.encode(to: &writer)
     for hooks in [poststart, poststop] { writer.put(list: hooks) { $1.encode(to: &$0) } }
+    writer.put(execCPUAffinity.initial ?? "")
+    writer.put(execCPUAffinity.final ?? "")
     return writer.bytes
   }
 
@@ -76,6 +80,8 @@ extension ContainerRecord {
     cgroup = try CgroupRecord(from: &reader)
     poststart = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
     poststop = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
+    let initial = try reader.string()
+    execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
     guard reader.isAtEnd else { throw .malformed }
   }
 }

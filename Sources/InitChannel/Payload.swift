@@ -161,6 +161,7 @@ extension AgentPlan {
       $0.put($1.hard)
     }
     writer.put(looksUpHome)
+    attributes.encode(to: &writer)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -185,6 +186,7 @@ extension AgentPlan {
       capabilities: CapabilityPlan(
         bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]
       ),
-      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool())
+      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool(),
+      attributes: try ProcessAttributes(from: &reader))
   }
 }

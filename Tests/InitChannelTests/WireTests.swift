@@ -56,7 +56,12 @@ private let everything = InitPayload(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
     additionalGids: [3, 4], umask: 0o22,
     capabilities: CapabilityPlan(bounding: 1, effective: 2, permitted: 3, inheritable: 4, ambient: 1 << 40),
-    noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true),
+    noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true,
+    attributes: ProcessAttributes(
+      oomScoreAdjustment: -7,
+      scheduler: SchedulerPlan(
+        policy: 6, flags: 1 << 40, nice: -1, priority: 3, runtime: 1 << 50, deadline: 1 << 51, period: 1 << 52),
+      ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
   hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3,
@@ -67,6 +72,14 @@ private let everything = InitPayload(
 @Suite struct WireTests {
   @Test func everyFieldOfThePayloadComesBack() throws {
     #expect(try InitPayload(decoding: everything.encode()) == everything)
+  }
+
+  @Test func absentAttributesComeBackAbsent() throws {
+    var payload = everything
+    for attributes in [ProcessAttributes(), ProcessAttributes(memoryPolicy: MemoryPolicyPlan(mode: 4))] {
+      payload.agent?.attributes = attributes
+      #expect(try InitPayload(decoding: payload.encode()).agent?.attributes == attributes)
+    }
   }
 
   @Test func aPayloadCutAnywhereIsRefused() {

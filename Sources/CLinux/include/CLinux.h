@@ -66,6 +66,20 @@ struct apus_timespec {
   int64_t nanoseconds;
 };
 
+// sched_setattr(2), all fields of SCHED_ATTR_SIZE_VER1
+struct apus_sched_attr {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+  uint32_t util_min;
+  uint32_t util_max;
+};
+
 // ioctl_tty(2) TCGETS: the kernel's termios, which is not the one of the C library.
 struct apus_termios {
   uint32_t input;
@@ -176,6 +190,9 @@ int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments);
 int64_t sys_bpf(int command, void *attributes, uint32_t size);
 int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 int64_t sys_personality(uint64_t persona);
+int64_t sys_sched_setattr(const struct apus_sched_attr *attributes);
+int64_t sys_ioprio_set(int which, int who, uint32_t priority);
+int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits);
 
 // Signals. A set is the kernel's 64-bit mask: signal N is bit N - 1.
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);

@@ -39,6 +39,8 @@ struct FeaturesCommand: Equatable, Sendable {
         knownFlags: SeccompFilterFlags.knownNames),
       apparmor: EnabledFeature(enabled: false), selinux: EnabledFeature(enabled: false),
       intelRdt: IntelRDTFeatures(enabled: false),
+      memoryPolicy: MemoryPolicyFeatures(
+        modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),
       mountExtensions: MountExtensionFeatures(idmap: EnabledFeature(enabled: false)),
       netDevices: EnabledFeature(enabled: false))
   }
