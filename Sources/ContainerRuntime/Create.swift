@@ -136,6 +136,7 @@ private struct Creation: ~Copyable {
       let process = try finish(&launch, entry, &record)
       return process
     } catch {
+      launch.takeDevicesBack()
       if let failure = launch.abort() {
         runtime.options.log.warning("cannot end the init stage: \(failure.text)")
       }
@@ -146,7 +147,7 @@ private struct Creation: ~Copyable {
   private mutating func finish(
     _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
   ) throws(RuntimeError) -> SpawnedProcess {
-    try launch.prepare(plan.namespaces)
+    try launch.prepare(plan)
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
     try cgroup.applyLast()
     record.pid = launch.initProcess.pid
