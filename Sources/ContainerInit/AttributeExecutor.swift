@@ -37,10 +37,12 @@ enum AttributeExecutor {
 
   /// On the host's side, before a user namespace is entered: to lower the value needs CAP_SYS_RESOURCE of the host. Child
   /// processes inherit it.
-  static func adjustOOMScore(_ attributes: ProcessAttributes) throws(RuntimeError) {
+  static func adjustOOMScore(
+    _ attributes: ProcessAttributes, _ proc: borrowing ProcFileSystem
+  ) throws(RuntimeError) {
     guard let value = attributes.oomScoreAdjustment else { return }
     do {
-      try ProcFileSystem.mounted().writeOwn("oom_score_adj", "\(value)")
+      try proc.writeOwn("oom_score_adj", "\(value)")
     } catch {
       let hint =
         error.errno == .accessDenied ? "a value below the caller's own needs CAP_SYS_RESOURCE" : ""

@@ -79,7 +79,7 @@ struct RootFileSystem: ~Copyable {
       }
     case .pivotRoot:
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
-        try Mounts.pivot(to: root.descriptor)
+        try Mounts.pivot(to: root.descriptor, isIsolated: hasIsolatedMounts)
       }
     case .moveRoot:
       try moveRoot()
@@ -89,6 +89,14 @@ struct RootFileSystem: ~Copyable {
       }
     default:
       throw RuntimeError(.initProtocol, "the plan holds a step that stage 2 does not know")
+    }
+  }
+
+  /// Whether the plan has cut all mounts off from the host's at the beginning.
+  private var hasIsolatedMounts: Bool {
+    payload.steps.contains { step in
+      if case .propagation(let change) = step { return change.recursive && !change.isShared }
+      return false
     }
   }
 

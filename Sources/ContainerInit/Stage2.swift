@@ -28,6 +28,9 @@ struct Stage2 {
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
+      if payload.namespaces.takesNetDevices && payload.namespaces.created.contains(.newNetwork) {
+        try NetworkHandover.run(reporter)
+      }
       if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
       var proc = ProcFileSystem()

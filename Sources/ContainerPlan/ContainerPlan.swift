@@ -8,6 +8,7 @@ public struct ContainerPlan: Sendable {
   public var cgroup: CgroupPlan
   /// The seccomp profile, compiled by the runtime before anything is started; nil for none.
   public var seccomp: Seccomp?
+  public var netDevices: [NetDevicePlan]
   /// The absolute path of the root file system.
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.
@@ -41,6 +42,8 @@ public struct NamespacePlan: Sendable, Equatable {
   public var gidMap: [IDRange]
   /// The lines for /proc/PID/timens_offsets; empty without offsets.
   public var timeOffsets: String
+  /// Network devices of the host come into the network namespace.
+  public var takesNetDevices = false
 
   public init(
     created: CloneFlags, joined: [JoinedNamespace] = [], uidMap: [IDRange] = [], gidMap: [IDRange] = [],

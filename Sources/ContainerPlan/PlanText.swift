@@ -28,6 +28,7 @@ extension ContainerPlan {
     if !namespaces.timeOffsets.isEmpty {
       add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))
     }
+    for device in netDevices { add(.runtime, "move network device", "\(device.name) as \(device.newName)") }
     for step in steps {
       step.describe(add)
       if step == .mountsMade {

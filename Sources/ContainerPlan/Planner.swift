@@ -61,6 +61,7 @@ public struct Planner {
       if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
     }
     let sysctls = try planSysctls(&namespaces)
+    let netDevices = try planNetDevices(&namespaces)
     let mounts = try planMounts(namespaces)
     let devices = try planDevices()
     let hooks = try planHooks()
@@ -76,7 +77,7 @@ public struct Planner {
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
-      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
+      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }

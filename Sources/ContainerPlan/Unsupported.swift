@@ -22,8 +22,7 @@ enum Unsupported {
     }
     if let linux = config.linux {
       list += [
-        (isFilled(linux.netDevices), "/linux/netDevices"),
-        (linux.intelRdt != nil, "/linux/intelRdt"),
+        (linux.intelRdt != nil, "/linux/intelRdt")
       ]
     }
     return list

@@ -138,6 +138,7 @@ private struct Creation: ~Copyable {
       let process = try finish(&launch, entry)
       return process
     } catch {
+      launch.takeDevicesBack()
       if let failure = launch.abort() {
         runtime.options.log.warning("cannot end the init stage: \(failure.text)")
       }
@@ -148,7 +149,7 @@ private struct Creation: ~Copyable {
   private mutating func finish(
     _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> SpawnedProcess {
-    while try launch.advance(plan.namespaces) == .mountsMade {
+    while try launch.advance(plan) == .mountsMade {
       // pids.max before the hooks, which may change it; those of the container count in it.
       try cgroup.applyLast()
       hooksBegan = true

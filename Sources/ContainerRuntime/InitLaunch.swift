@@ -16,6 +16,8 @@ struct InitLaunch: ~Copyable {
   private var stage1IsReaped = false
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
+  /// The network devices that were moved into the container.
+  private var mover: NetDeviceMover?
 
   /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
@@ -42,7 +44,7 @@ struct InitLaunch: ~Copyable {
 
   /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
   /// them: what stage 2 says may come before stage 1 has announced it.
-  mutating func advance(_ namespaces: NamespacePlan) throws(RuntimeError) -> Rung {
+  mutating func advance(_ plan: ContainerPlan) throws(RuntimeError) -> Rung {
     var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
@@ -53,7 +55,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(namespaces, pid: stage1.pid)
+        try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -65,6 +67,9 @@ struct InitLaunch: ~Copyable {
         log.warning(text)
       case .mountsMade:
         reached = .mountsMade
+      case .networkReady:
+        try moveDevices(plan.netDevices, received.takeDescriptor())
+        try order(.devicesMoved)
       case .helpWanted(let help, let mount):
         wanted = (help, mount)
       case .prepared:
@@ -96,6 +101,26 @@ struct InitLaunch: ~Copyable {
       log.debug("mount helper started")
     }
     try helper?.give(request)
+  }
+
+  /// With a socket in the container's network namespace.
+  private mutating func moveDevices(
+    _ plans: [NetDevicePlan], _ socket: consuming FileDescriptor?
+  ) throws(RuntimeError) {
+    guard let socket else {
+      throw RuntimeError(.initProtocol, "the init stage announced its network without a socket")
+    }
+    do {
+      mover = try NetDeviceMover.into(socket)
+    } catch {
+      throw error.because(.network, "cannot reach the container's network", field: "/linux/netDevices")
+    }
+    for plan in plans { try mover?.move(plan) }
+  }
+
+  /// Network devices go back to the host while nobody but us has seen them.
+  mutating func takeDevicesBack() {
+    for failure in mover?.takeBack() ?? [] { log.warning(failure.text) }
   }
 
   /// The process of the container, which is the caller's to wait for.

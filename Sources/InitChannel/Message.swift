@@ -3,7 +3,12 @@
 //   runtime                      stage 1                         stage 2
 //     │ spawn (socket, payload, …)  │
 //     ├────────────────────────────►│ not dumpable, reads the payload
-//     │                             │ joins the cgroups of v1
+//     │                             │ joins the cgroups of v1, and namespaces by path
+//     │    networkReady + socket    │ opened in the container's network namespace
+//     │◄────────────────────────────┤      only with network devices; from stage 2 where the namespace is new
+//     │ moves the devices           │
+//     │        devicesMoved         │
+//     ├────────────────────────────►│
 //     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
 //     │◄────────────────────────────┤      only with a new user namespace
 //     │ writes uid_map and gid_map  │
@@ -55,6 +60,8 @@ public enum InitReport: Sendable {
   case prepared
   /// Stage 2 needs something for the mount with this index that it cannot get inside of a user namespace.
   case helpWanted(MountHelp, mount: UInt32)
+  /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
+  case networkReady
   case failed(RuntimeError)
 }
 
@@ -80,6 +87,7 @@ public enum RuntimeOrder: UInt8, Sendable {
   case helpRefused = 5
   /// The answer to `mountsMade`: the runtime has run its hooks.
   case hooksRun = 6
+  case devicesMoved = 20
 }
 
 /// The runtime's side of the channel.
@@ -259,6 +267,8 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
     writer.put(UInt8(6))
     writer.put(help.rawValue)
     writer.put(mount)
+  case .networkReady:
+    writer.put(UInt8(20))
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
@@ -292,6 +302,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 1: return .userNamespaceReady
     case 2: return .cloned(pid: try reader.int32())
     case 3: return .prepared
+    case 20: return .networkReady
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
     case 6:

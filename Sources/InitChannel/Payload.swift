@@ -124,6 +124,7 @@ extension NamespacePlan {
     writer.put(ranges: uidMap)
     writer.put(ranges: gidMap)
     writer.put(timeOffsets)
+    writer.put(takesNetDevices)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -138,6 +139,7 @@ extension NamespacePlan {
     let gidMap = try reader.ranges()
     self.init(
       created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try reader.string())
+    takesNetDevices = try reader.bool()
   }
 }
 

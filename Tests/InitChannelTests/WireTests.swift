@@ -74,6 +74,13 @@ private let everything = InitPayload(
     #expect(try InitPayload(decoding: everything.encode()) == everything)
   }
 
+  @Test func networkDevicesAreAnnouncedInThePayload() throws {
+    var payload = everything
+    payload.namespaces.takesNetDevices = true
+    #expect(try InitPayload(decoding: payload.encode()).namespaces.takesNetDevices)
+    if case .networkReady = try decodeReport(encodeReport(.networkReady)) {} else { Issue.record("another report") }
+  }
+
   @Test func absentAttributesComeBackAbsent() throws {
     var payload = everything
     for attributes in [ProcessAttributes(), ProcessAttributes(memoryPolicy: MemoryPolicyPlan(mode: 4))] {

@@ -42,7 +42,7 @@ struct FeaturesCommand: Equatable, Sendable {
       memoryPolicy: MemoryPolicyFeatures(
         modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),
       mountExtensions: MountExtensionFeatures(idmap: EnabledFeature(enabled: false)),
-      netDevices: EnabledFeature(enabled: false))
+      netDevices: EnabledFeature(enabled: true))
   }
 
   static var mountOptions: [String] {
