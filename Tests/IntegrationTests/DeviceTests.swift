@@ -35,7 +35,7 @@ extension Integration {
       container.bundle.config["linux"]["devices"] = [
         device("/dev/character", "c", 10, 229, mode: 0o640, owner: 5), device("/dev/block", "b", 7, 3, mode: 0o600),
         device("/dev/unbuffered", "u", 1, 9, mode: 0o444), device("/dev/fifo", "p", mode: 0o622, owner: 7),
-        device("/dev/deep/down/full", "c", 1, 7), device("/dev/null", "c", 1, 3, mode: 0o600),
+        device("/dev/deep/down/full", "c", 1, 7), device("/dev/zero", "c", 1, 5, mode: 0o600),
       ]
       let dev = try container.report("devices")["dev"]
       expect(dev["character"], type: "char", [10, 229], mode: 0o640, owner: 5, group: 6)
@@ -43,7 +43,7 @@ extension Integration {
       expect(dev["unbuffered"], type: "char", [1, 9], mode: 0o444)
       expect(dev["fifo"], type: "fifo", [nil, nil], mode: 0o622, owner: 7, group: 8)
       // An entry for a default device takes its place.
-      expect(dev["null"], type: "char", [1, 3], mode: 0o600)
+      expect(dev["zero"], type: "char", [1, 5], mode: 0o600)
       #expect(dev["deep"]["type"].string == "directory")
     }
 
@@ -103,7 +103,8 @@ extension Integration {
       #expect(report["mounts"].elements.contains { $0["destination"].string == "/dev/fuse" })
     }
 
-    @Test func deviceThatTheHostLacksIsAnErrorInAUserNamespace() throws {
+    @Test(.peerDiffers("crun", "1.8.1", "leaves it out"))
+    func deviceThatTheHostLacksIsAnErrorInAUserNamespace() throws {
       let container = try Container(args: ["/bin/agent", "exit", "0"])
       try container.bundle.mapUsers()
       container.bundle.config["linux"]["devices"] = [device("/dev/no-such-device", "c", 10, 229)]
@@ -130,9 +131,8 @@ extension Integration {
     @Test func threeHundredDevices() throws {
       let container = try Container()
       container.bundle.config["linux"]["devices"] = .array((0..<300).map { device("/dev/many\($0)", "b", 7, $0) })
-      let dev = try container.report("devices")["dev"]
-      #expect(dev.members.keys.filter { $0.hasPrefix("many") }.count == 300)
-      #expect(dev["many299"]["minor"].int == 299)
+      let outcome = try container.shell("ls /dev | grep -c many; busybox stat -c %t:%T /dev/many299")
+      #expect(outcome.stdout == "300\n7:12b\n", "\(outcome)")
     }
 
     // MARK: Bad input
@@ -146,17 +146,20 @@ extension Integration {
       try expectNothingLeft(sourceLocation: sourceLocation)
     }
 
-    @Test(arguments: ["x", "", "cc", "C"]) func unknownTypeOfDeviceIsRefused(type: String) throws {
+    @Test(.peerDiffers("crun", "1.8.1", "makes a fifo or nothing of it"), arguments: ["x", "", "cc", "C"])
+    func unknownTypeOfDeviceIsRefused(type: String) throws {
       try expectRefused(
         [device("/dev/good", "c", 1, 5), device("/dev/bad", type, 1, 5)], at: "/linux/devices/1/type")
     }
 
-    @Test(
-      .peerDiffers("runc", "1.1.5", "makes another device of them"),
-      .peerDiffers("crun", "1.8.1", "makes another device of them"),
-      arguments: [[-1, 5], [1, -1], [4096, 5], [1, 1 << 20], [1 << 40, 5]])
+    @Test(arguments: [[-1, 5], [1, -1], [4096, 5], [1, 1 << 20], [1 << 40, 5]])
     func numberThatNoDeviceHasIsRefused(numbers: [Int]) throws {
-      try expectRefused([device("/dev/bad", "c", numbers[0], numbers[1])], at: "/linux/devices/0/m")
+      var reasons: [String: String] = [:]
+      if numbers[0] >= 4096 || numbers[1] >= 1 << 20 { reasons["runc"] = "makes another device of it" }
+      if numbers[0] == 1 << 40 { reasons["crun"] = "makes another device of it" }
+      try allowing(reasons, in: "device \(numbers)") {
+        try expectRefused([device("/dev/bad", "c", numbers[0], numbers[1])], at: "/linux/devices/0/m")
+      }
     }
 
     @Test(
@@ -166,7 +169,7 @@ extension Integration {
     }
 
     @Test(
-      .peerDiffers("runc", "1.1.5", "takes it from the root"), .peerDiffers("crun", "1.8.1", "takes it from the root"))
+      .peerDiffers("runc", "1.1.5", "takes it from the root"))
     func relativePathOfADeviceIsRefused() throws {
       try expectRefused([device("dev/relative", "c", 1, 5)], at: "/linux/devices/0/path")
     }

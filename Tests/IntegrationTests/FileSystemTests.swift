@@ -45,7 +45,10 @@ extension Integration {
 
     /// The kernel gives no sysfs to a user namespace that does not own the network namespace: the host's is bound, and is
     /// as strict as the options say, with everything below.
-    @Test func sysfsOfTheHostIsBoundWhereTheUserNamespaceMayHaveNone() throws {
+    @Test(
+      .notYet("fsopen(2) already refuses the sysfs, and nothing falls back"),
+      .peerDiffers("runc", "1.1.5", "refuses it"), .peerDiffers("crun", "1.8.1", "loses the flags of the options"))
+    func sysfsOfTheHostIsBoundWhereTheUserNamespaceMayHaveNone() throws {
       let container = try Container()
       try container.bundle.mapUsers()
       container.bundle.removeNamespace("network")
@@ -87,14 +90,16 @@ extension Integration {
 
     // MARK: tmpfs
 
-    @Test(.peerDiffers("crun", "1.8.1", "gives it 1777"))
+    @Test(
+      .peerDiffers("crun", "1.8.1", "gives it 1777"), .peerDiffers("runc", "1.1.5", "gives it 1777"))
     func tmpfsOnAMissingFolderHasTheModeOfFolders() throws {
       let container = try Container(args: ["/bin/agent", "stat", "/made/here"])
       container.bundle.addMount("/made/here", type: "tmpfs", source: "tmpfs")
       #expect(try container.run().json["mode"].int == 0o755)
     }
 
-    @Test func tmpfsKeepsTheModeThatIsAskedFor() throws {
+    @Test(.peerDiffers("runc", "1.1.5", "gives it the mode of its folder all the same"))
+    func tmpfsKeepsTheModeThatIsAskedFor() throws {
       let container = try Container(args: ["/bin/agent", "stat", "/folder"])
       mkdir(container.bundle.rootfs + "/folder", 0o700)
       container.bundle.addMount("/folder", type: "tmpfs", source: "tmpfs", options: ["mode=1750", "uid=7", "gid=8"])
@@ -221,43 +226,48 @@ extension Integration {
     }
 
     /// A file system of blocks on a loop device, with the options that only such a one knows.
-    @Test func ext4IsMountedFromALoopDevice() throws {
+    @Test(.peerDiffers("crun", "1.8.1", "gives `iversion` and `silent` to the file system, which refuses it"))
+    func ext4IsMountedFromALoopDevice() throws {
       try withLoopDevice { device in
-        let container = try Container()
-        container.allowProbing()
-        container.bundle.addMount(
-          "/disk", type: "ext4", source: device, options: ["nosuid", "nodev", "lazytime", "noauto_da_alloc"])
+        let container = try containerWithDisk(
+          device, options: ["nosuid", "nodev", "lazytime", "noauto_da_alloc"])
         let outcome = try container.shell("echo kept > /disk/file; ls /disk; grep ' /disk ' /proc/self/mountinfo")
         #expect(outcome.stdout.hasPrefix("file\nlost+found\n"), "\(outcome)")
         for word in ["nosuid", "nodev", "lazytime", "noauto_da_alloc", " ext4 \(device) "] {
           #expect(outcome.stdout.contains(word), "\(word): \(outcome)")
         }
-        let second = try Container()
-        second.bundle.addMount("/disk", type: "ext4", source: device, options: ["ro", "iversion", "silent", "sync"])
+        let second = try containerWithDisk(device, options: ["ro", "iversion", "silent", "sync"])
         let again = try second.shell("cat /disk/file; grep ' /disk ' /proc/self/mountinfo")
         #expect(again.stdout.hasPrefix("kept\n"), "\(again)")
         #expect(again.stdout.contains("ro,sync"), "\(again)")
       }
     }
 
-    /// `acl` is a parameter of the file system here, and what it does can be seen.
-    @Test(.peerDiffers("crun", "1.8.1", "ro stays with the loop device")) func readOnlyDiskCannotBeWrittenTo() throws {
+    @Test func readOnlyDiskCannotBeWrittenTo() throws {
       try withLoopDevice { device in
-        let container = try Container()
-        container.allowProbing()
-        container.bundle.addMount("/disk", type: "ext4", source: device, options: ["ro", "acl"])
-        let outcome = try container.shell("echo x > /disk/file || echo refused; mount -o remount,rw /disk; echo $?")
-        #expect(outcome.stdout.hasPrefix("refused\n"), "\(outcome)")
+        let container = try containerWithDisk(device, options: ["ro", "acl"])
+        let outcome = try container.shell("echo x > /disk/file || echo refused")
+        #expect(outcome.stdout == "refused\n", "\(outcome)")
       }
     }
 
     @Test func diskOfAnotherFileSystemIsRefused() throws {
       try withLoopDevice { device in
-        let container = try Container()
-        container.bundle.addMount("/disk", type: "squashfs", source: device, options: ["ro"])
-        expectError(try container.attempt("create"), says: "invalid argument", detail: "/mounts/7")
+        let container = try containerWithDisk(device, type: "squashfs", options: ["ro"])
+        expectError(try container.attempt("create"), detail: "/mounts/7")
         try expectNothingLeft()
       }
+    }
+
+    /// Whoever mounts a device needs the permission to read and write it, and that is asked of the container's cgroup.
+    private func containerWithDisk(_ device: String, type: String = "ext4", options: [String]) throws -> Container {
+      let container = try Container()
+      container.allowProbing()
+      container.bundle.config["linux"]["resources"]["devices"].append([
+        "allow": true, "type": "b", "major": 7, "access": "rwm",
+      ])
+      container.bundle.addMount("/disk", type: type, source: device, options: options)
+      return container
     }
 
     private func withLoopDevice(_ body: (String) throws -> Void) throws {
