@@ -33,6 +33,19 @@ struct RootFileSystem: ~Copyable {
     mask = FileDescriptor(owning: -1)
   }
 
+  /// Takes the root and everything that was mounted on it away again. What cannot be undone is told with the error.
+  mutating func undo(_ error: RuntimeError) -> RuntimeError {
+    if root.descriptor.number < 0 { return error }
+    do {
+      try Mounts.detach(root.descriptor)
+      return error
+    } catch let failure {
+      var both = error
+      both.hint = "the mounts in the joined namespace could not be undone: \(failure.text)"
+      return both
+    }
+  }
+
   mutating func execute(
     _ step: InitStep, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
