@@ -19,7 +19,8 @@ private let record = ContainerRecord(
   poststop: [
     HookPlan(kind: .poststop, index: 0, path: "/y", arguments: ["/y"]),
     HookPlan(kind: .poststop, index: 1, path: "/z", arguments: ["/z"], timeout: .max),
-  ])
+  ],
+  execCPUAffinity: ExecCPUAffinity(initial: "0-1", final: "1"))
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {
