@@ -282,7 +282,7 @@ extension Integration {
       try expectNothingLeft()
     }
 
-    @Test func hookMaySetTheLimitsOfTheContainer() throws {
+    @Test(.views(.hybrid, .v1)) func hookMaySetTheLimitsOfTheContainer() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.config["linux"]["resources"]["pids"] = ["limit": 64]
       let hooks = try HookFolder(container)

@@ -52,7 +52,7 @@ extension Integration {
       container.bundle.config["hooks"] = .null
       hooks.add(
         "poststop",
-        "[ -n \"$(cat /proc/$child/cmdline 2>/dev/null)\" ] && log alive; [ -e '\(try container.cgroup("pids"))' ] && log cgroup"
+        "[ -n \"$(cat /proc/$child/cmdline 2>/dev/null)\" ] && log alive; [ -e '\(try container.cgroup(Cgroups.root(of: "pids") == nil ? "" : "pids"))' ] && log cgroup"
       )
       hooks.add("poststop", "log \"$status ${pid:-0}\"")
       try container.create()
