@@ -41,6 +41,12 @@ int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags) {
   return kernel(syscall(SYS_close_range, first, last, flags));
 }
 
+int64_t sys_lseek(int fd, int64_t offset, int whence) {
+  return kernel(syscall(SYS_lseek, fd, offset, whence));
+}
+
+int64_t sys_pipe2(int *pair) { return kernel(syscall(SYS_pipe2, pair, O_CLOEXEC)); }
+
 int64_t sys_read(int fd, void *buffer, size_t count) { return kernel(syscall(SYS_read, fd, buffer, count)); }
 
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset) {
@@ -312,6 +318,18 @@ int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 }
 
 int64_t sys_personality(uint64_t persona) { return kernel(syscall(SYS_personality, persona)); }
+
+int64_t sys_sched_setattr(const struct apus_sched_attr *attributes) {
+  return kernel(syscall(SYS_sched_setattr, 0, attributes, 0));
+}
+
+int64_t sys_ioprio_set(int which, int who, uint32_t priority) {
+  return kernel(syscall(SYS_ioprio_set, which, who, priority));
+}
+
+int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits) {
+  return kernel(syscall(SYS_set_mempolicy, mode, nodes, bits));
+}
 
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old) {
   return kernel(syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set));

@@ -12,6 +12,8 @@ struct MountExecutor: ~Copyable {
   let cgroups: [CgroupMountSource]
   /// The file systems that were made here, by device number: the only ones that `remount` may change.
   var made: [UInt64] = []
+  /// What was attached, for the steps that come back to it.
+  var places = MountPlaces()
   /// The directory `/proc` of the root before anything was mounted on it; nil where there is none, or not looked for yet.
   private var procDirectory: (device: UInt64, inode: UInt64)?
   private var hasLookedForProc = false
@@ -102,7 +104,7 @@ struct MountExecutor: ~Copyable {
       throw error.because(.mount, "cannot set the mount options", field: pointer(mount, "options"), hint: hint)
     }
     // What the kernel answered is one thing, what the mount has another.
-    let wanted = mount.set | mount.setRecursively
+    let wanted = mount.set & ~mount.clearRecursively | mount.setRecursively
     let holds = try describe(.mount, "cannot verify the mount options", field: pointer(mount, "options")) {
       () throws(SystemError) in
       try MountState.has(wanted, tree)
@@ -197,6 +199,7 @@ struct MountExecutor: ~Copyable {
     try refuseHidingProc(mount, tree, target)
     do {
       try Mounts.attach(tree, to: target)
+      try places.add(mount.destination, tree)
       if mount.destination == "." { newRoot = try tree.duplicate() }
     } catch {
       throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))
@@ -250,7 +253,9 @@ extension MountExecutor {
       let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
       guard isInProc || isProc else { return nil }
       // The whole of a procfs, not a part of one.
-      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue, try tree.status().inode == MountExecutor.procRootInode {
+      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue,
+        try tree.status().inode == MountExecutor.procRootInode
+      {
         return nil
       }
       return "it is not of type proc"

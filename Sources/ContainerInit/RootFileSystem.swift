@@ -24,10 +24,26 @@ struct RootFileSystem: ~Copyable {
     mask = FileDescriptor(owning: -1)
   }
 
+  /// The number of the root's descriptor, as the working directory of hooks.
+  var directory: Int32 { root.descriptor.number }
+
   /// Lets go of the descriptors before the container's own privileges are taken on.
   mutating func close() {
     root = RootDirectory(FileDescriptor(owning: -1))
     mask = FileDescriptor(owning: -1)
+  }
+
+  /// Takes the root and everything that was mounted on it away again. What cannot be undone is told with the error.
+  mutating func undo(_ error: RuntimeError) -> RuntimeError {
+    if root.descriptor.number < 0 { return error }
+    do {
+      try Mounts.detach(root.descriptor)
+      return error
+    } catch let failure {
+      var both = error
+      both.hint = "the mounts in the joined namespace could not be undone: \(failure.text)"
+      return both
+    }
   }
 
   mutating func execute(
@@ -71,12 +87,12 @@ struct RootFileSystem: ~Copyable {
       }
     case .readonlyMount(let path):
       try describe(.mask, "cannot make `/\(path)` read-only", field: "/mounts") { () throws(SystemError) in
-        let tree = try root.open(path, [.path, .directory])
+        let tree = try mounts.places.open(path, in: root)
         try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
       }
     case .pivotRoot:
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
-        try Mounts.pivot(to: root.descriptor)
+        try Mounts.pivot(to: root.descriptor, isIsolated: hasIsolatedMounts)
       }
     case .moveRoot:
       try moveRoot()
@@ -86,6 +102,14 @@ struct RootFileSystem: ~Copyable {
       }
     default:
       throw RuntimeError(.initProtocol, "the plan holds a step that stage 2 does not know")
+    }
+  }
+
+  /// Whether the plan has cut all mounts off from the host's at the beginning.
+  private var hasIsolatedMounts: Bool {
+    payload.steps.contains { step in
+      if case .propagation(let change) = step { return change.recursive && !change.isShared }
+      return false
     }
   }
 
@@ -203,7 +227,7 @@ struct RootFileSystem: ~Copyable {
   }
 
   private mutating func maskOne(_ path: String, field: String) throws(RuntimeError) {
-    guard let target = try openIfThere(path, field: field, in: root) else { return }
+    guard let target = try mounts.places.openCovered(path, field: field, in: root) else { return }
     let isDirectory = try describe(.mask, "cannot look at it", field: field) { () throws(SystemError) in
       try target.status().isDirectory
     }
@@ -263,22 +287,10 @@ struct RootFileSystem: ~Copyable {
     }
   }
 
-  /// Only ENOENT means that there is nothing to cover; any other answer could be the work of an attacker.
-  private func openIfThere(
-    _ path: String, field: String, in root: borrowing RootDirectory
-  ) throws(RuntimeError) -> FileDescriptor? {
-    do {
-      return try root.open(path, .path)
-    } catch {
-      if error.errno == .noEntry { return nil }
-      throw error.because(.mask, "cannot find it in the root file system", field: field)
-    }
-  }
-
   private func makeReadonly(
     _ path: String, field: String, in root: borrowing RootDirectory
   ) throws(RuntimeError) {
-    guard let target = try openIfThere(path, field: field, in: root) else { return }
+    guard let target = try mounts.places.openCovered(path, field: field, in: root) else { return }
     try describe(.mask, "cannot make it read-only", field: field) { () throws(SystemError) in
       let tree = try Mounts.clone(target, recursive: true)
       let change = MountChange(set: MountAttribute.readonly, propagation: MountAttribute.isolated)

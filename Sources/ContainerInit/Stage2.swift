@@ -8,24 +8,40 @@ import LinuxABI
 struct Stage2 {
   let payload: InitPayload
   let descriptors: InitDescriptors
+  /// What hooks start with, as they do in the runtime.
+  private var callerUmask: UInt32 = 0o022
+
+  init(payload: InitPayload, descriptors: InitDescriptors) {
+    self.payload = payload
+    self.descriptors = descriptors
+  }
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
   /// behind the filter or after `start` has been reported already and ends the process here.
   mutating func run(
     _ reporter: borrowing InitReporter, _ startSocket: borrowing FileDescriptor
   ) -> RuntimeError {
-    do {
+    do throws(RuntimeError) {
       // What the set-up makes has the modes that the plan says.
-      Credentials.setUmask(0)
+      callerUmask = Credentials.setUmask(0)
       Signals.resetActions()
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
+      if payload.namespaces.takesNetDevices && payload.namespaces.created.contains(.newNetwork) {
+        try NetworkHandover.run(reporter)
+      }
       if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
       var proc = ProcFileSystem()
-      for step in payload.steps {
-        try execute(step, &rootFileSystem, &proc, reporter)
+      do throws(RuntimeError) {
+        for step in payload.steps {
+          try execute(step, &rootFileSystem, &proc, reporter)
+        }
+      } catch {
+        // A mount namespace of our own ends with this process; one that was joined is somebody else's.
+        if payload.namespaces.joins(.newMount) { throw rootFileSystem.undo(error) }
+        throw error
       }
       rootFileSystem.close()
       // It can write what the container must not.
@@ -74,6 +90,15 @@ struct Stage2 {
       }
     case .keyring(let name):
       try joinKeyring(name)
+    case .mountsMade:
+      try waitForHooks(reporter)
+    case .hooks(let hooks):
+      try HookRunner(
+        environment: payload.hooks.environment,
+        state: InitHooks.document(payload.hooks.creatingState, pid: Processes.ownPid()),
+        directory: root.directory, umask: Int32(callerUmask)
+      ).run(hooks)
+      try InitHookOrphans.reap()
     case .propagation(let change), .rootPropagation(let change):
       try describe(.mount, "cannot make the mounts \(change.text)", field: "/linux/rootfsPropagation") {
         () throws(SystemError) in
@@ -97,12 +122,27 @@ struct Stage2 {
 
   private func joinKeyring(_ name: String) throws(RuntimeError) {
     do {
-      try Credentials.joinSessionKeyring(name)
+      // In a user namespace the user who joins later may have an id that is not the keyring's owner.
+      try Credentials.joinSessionKeyring(
+        name, searchableByOthers: payload.namespaces.created.contains(.newUser))
     } catch {
       // A kernel without keys: then there is no keyring of the caller that the container could see.
       if error.errno == .notImplemented { return }
       throw error.because(
         .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
+    }
+  }
+
+  private func waitForHooks(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+    try describe(.initProtocol, "cannot tell the runtime that everything is mounted") {
+      () throws(SystemError) in
+      try reporter.send(.mountsMade)
+    }
+    let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
+      try reporter.receive()
+    }
+    guard order == .hooksRun else {
+      throw RuntimeError(.initProtocol, "the runtime ended before it had run its hooks")
     }
   }
 

@@ -61,20 +61,24 @@ public struct Planner {
       if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
     }
     let sysctls = try planSysctls(&namespaces)
+    let netDevices = try planNetDevices(&namespaces)
     let mounts = try planMounts(namespaces)
     let devices = try planDevices()
-    var steps = try orderSteps(namespaces, mounts, devices)
+    let hooks = try planHooks()
+    var steps = try orderSteps(namespaces, mounts, devices, hookSteps(hooks))
     if !sysctls.isEmpty {
       // Opened before anything is mounted, used last, when all interfaces are there.
       steps.insert(.openProc, at: 1)
       steps += sysctls
     }
-    let agent = try planAgent(namespaces)
+    var agent = try planAgent(namespaces)
+    let attributes = try planAttributes()
+    agent?.attributes = attributes
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
-      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
-      rootPath: rootPath, steps: steps, agent: agent,
+      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
+      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 
@@ -88,7 +92,7 @@ public struct Planner {
 
   /// The order of the steps in stage 2. What stands behind each says why there.
   private func orderSteps(
-    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan
+    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan, _ hooks: [InitStep]
   ) throws(RuntimeError) -> [InitStep] {
     let created = namespaces.created
     var steps: [InitStep] = [.startSession]
@@ -101,6 +105,7 @@ public struct Planner {
     guard namespaces.hasMountNamespace else {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
+      steps += hooks
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
       if let console = try planConsole(isMounted: false) { steps.append(.console(console)) }
       steps.append(.changeRoot)
@@ -121,6 +126,7 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    steps += hooks
     // Makes /dev/console where there is none, so before /dev and the root become read-only.
     if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
     if readonlyDev { steps.append(.readonlyMount("dev")) }

@@ -18,28 +18,11 @@ enum Unsupported {
       list += [
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
-        (process.oomScoreAdj != nil, "/process/oomScoreAdj"),
-        (process.scheduler != nil, "/process/scheduler"),
-        (process.ioPriority != nil, "/process/ioPriority"),
-        (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
-      ]
-    }
-    if let hooks = config.hooks {
-      list += [
-        (isFilled(hooks.prestart), "/hooks/prestart"),
-        (isFilled(hooks.createRuntime), "/hooks/createRuntime"),
-        (isFilled(hooks.createContainer), "/hooks/createContainer"),
-        (isFilled(hooks.startContainer), "/hooks/startContainer"),
-        (isFilled(hooks.poststart), "/hooks/poststart"),
-        (isFilled(hooks.poststop), "/hooks/poststop"),
       ]
     }
     if let linux = config.linux {
       list += [
-        (isFilled(linux.netDevices), "/linux/netDevices"),
-        (linux.intelRdt != nil, "/linux/intelRdt"),
-        (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (linux.personality != nil, "/linux/personality"),
+        (linux.intelRdt != nil, "/linux/intelRdt")
       ]
     }
     return list

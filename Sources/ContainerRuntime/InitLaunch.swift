@@ -16,6 +16,8 @@ struct InitLaunch: ~Copyable {
   private var stage1IsReaped = false
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
+  /// The network devices that were moved into the container.
+  private var mover: NetDeviceMover?
 
   /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
@@ -33,10 +35,17 @@ struct InitLaunch: ~Copyable {
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
-  /// Follows the ladder until the container is prepared. The two halves of the init stage write to one socket without an
-  /// order between them: what stage 2 says may come before stage 1 has announced it.
-  mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
-    var isPrepared = false
+  /// A rung at which the runtime has something to do.
+  enum Rung {
+    /// The hooks of `create` are next; ``goOn()`` is awaited.
+    case mountsMade
+    case prepared
+  }
+
+  /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
+  /// them: what stage 2 says may come before stage 1 has announced it.
+  mutating func advance(_ plan: ContainerPlan) throws(RuntimeError) -> Rung {
+    var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
     while true {
@@ -46,7 +55,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(namespaces, pid: stage1.pid)
+        try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -56,10 +65,15 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .mountsMade:
+        reached = .mountsMade
+      case .networkReady:
+        try moveDevices(plan.netDevices, received.takeDescriptor())
+        try order(.devicesMoved)
       case .helpWanted(let help, let mount):
         wanted = (help, mount)
       case .prepared:
-        isPrepared = true
+        reached = .prepared
       case .failed(let error):
         // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
         failure = error
@@ -70,9 +84,11 @@ struct InitLaunch: ~Copyable {
           wanted = nil
           try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
         }
-        if isPrepared {
+        if let reached {
+          // All that it helps with are mounts; and it holds a copy of the channel, whose end stage 2 has to see.
           try helper?.end()
-          return
+          helper = nil
+          return reached
         }
       }
     }
@@ -87,6 +103,26 @@ struct InitLaunch: ~Copyable {
     try helper?.give(request)
   }
 
+  /// With a socket in the container's network namespace.
+  private mutating func moveDevices(
+    _ plans: [NetDevicePlan], _ socket: consuming FileDescriptor?
+  ) throws(RuntimeError) {
+    guard let socket else {
+      throw RuntimeError(.initProtocol, "the init stage announced its network without a socket")
+    }
+    do {
+      mover = try NetDeviceMover.into(socket)
+    } catch {
+      throw error.because(.network, "cannot reach the container's network", field: "/linux/netDevices")
+    }
+    for plan in plans { try mover?.move(plan) }
+  }
+
+  /// Network devices go back to the host while nobody but us has seen them.
+  mutating func takeDevicesBack() {
+    for failure in mover?.takeBack() ?? [] { log.warning(failure.text) }
+  }
+
   /// The process of the container, which is the caller's to wait for.
   mutating func takeProcess() -> SpawnedProcess {
     let pid = initProcess.pid
@@ -94,6 +130,11 @@ struct InitLaunch: ~Copyable {
     swap(&nothing, &initProcess)
     nothing.pid = pid
     return nothing
+  }
+
+  /// The hooks of the runtime have run.
+  func goOn() throws(RuntimeError) {
+    try order(.hooksRun)
   }
 
   /// Lets process 1 wait for `start`.

@@ -3,7 +3,12 @@
 //   runtime                      stage 1                         stage 2
 //     │ spawn (socket, payload, …)  │
 //     ├────────────────────────────►│ not dumpable, reads the payload
-//     │                             │ joins the cgroups of v1
+//     │                             │ joins the cgroups of v1, and namespaces by path
+//     │    networkReady + socket    │ opened in the container's network namespace
+//     │◄────────────────────────────┤      only with network devices; from stage 2 where the namespace is new
+//     │ moves the devices           │
+//     │        devicesMoved         │
+//     ├────────────────────────────►│
 //     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
 //     │◄────────────────────────────┤      only with a new user namespace
 //     │ writes uid_map and gid_map  │
@@ -11,12 +16,18 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot
-//     │                             │ exit                          │ privileges given up
+//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
+//     │                             │ exit                          │
 //     │                       helpWanted(kind, mount)               │
 //     │◄────────────────────────────────────────────────────────────┤      for a mount that takes rights over the host's files
 //     │ the mount helper is started │     helpGiven + descriptor    │
 //     ├──── mount helper ───────────┼──────────────────────────────►│      or helpRefused with the error
+//     │                          mountsMade                         │
+//     │◄────────────────────────────────────────────────────────────┤      only with hooks of `create`
+//     │ prestart and createRuntime  │                               │
+//     │                           hooksRun                          │
+//     ├────────────────────────────────────────────────────────────►│ createContainer hooks
+//     │                                                             │ masks, pivot, privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -25,9 +36,10 @@
 //     │
 //   start
 //     │ connect                        start                        │
-//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter, execve
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
+//     │ poststart hooks
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
@@ -43,9 +55,13 @@ public enum InitReport: Sendable {
   case cloned(pid: Int32)
   /// Something that the user should know and that stops nothing.
   case warning(String)
+  /// Everything is mounted, the host's tree is still there; the hooks of `create` are next.
+  case mountsMade
   case prepared
   /// Stage 2 needs something for the mount with this index that it cannot get inside of a user namespace.
   case helpWanted(MountHelp, mount: UInt32)
+  /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
+  case networkReady
   case failed(RuntimeError)
 }
 
@@ -69,6 +85,9 @@ public enum RuntimeOrder: UInt8, Sendable {
   case helpGiven = 4
   /// Followed by the error.
   case helpRefused = 5
+  /// The answer to `mountsMade`: the runtime has run its hooks.
+  case hooksRun = 6
+  case devicesMoved = 20
 }
 
 /// The runtime's side of the channel.
@@ -248,9 +267,13 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
     writer.put(UInt8(6))
     writer.put(help.rawValue)
     writer.put(mount)
+  case .networkReady:
+    writer.put(UInt8(20))
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
+  case .mountsMade:
+    writer.put(UInt8(7))
   }
   return writer.bytes
 }
@@ -279,11 +302,13 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 1: return .userNamespaceReady
     case 2: return .cloned(pid: try reader.int32())
     case 3: return .prepared
+    case 20: return .networkReady
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
     case 6:
       guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
       return .helpWanted(help, mount: try reader.uint32())
+    case 7: return .mountsMade
     default: throw .malformed
     }
   } catch {

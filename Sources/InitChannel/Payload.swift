@@ -19,11 +19,12 @@ public struct InitPayload: Sendable, Equatable {
   public var hasConsoleSocket: Bool
   /// How many descriptors of the caller the agent command gets as 3, 4, ….
   public var passedDescriptors: UInt32
+  public var hooks: InitHooks
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
     cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
-    passedDescriptors: UInt32 = 0
+    passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks()
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -35,6 +36,7 @@ public struct InitPayload: Sendable, Equatable {
     self.hasCgroupDirectory = hasCgroupDirectory
     self.hasConsoleSocket = hasConsoleSocket
     self.passedDescriptors = passedDescriptors
+    self.hooks = hooks
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
@@ -84,6 +86,7 @@ extension InitPayload {
     writer.put(hasCgroupDirectory)
     writer.put(hasConsoleSocket)
     writer.put(passedDescriptors)
+    hooks.encode(to: &writer)
     return writer.bytes
   }
 
@@ -104,6 +107,7 @@ extension InitPayload {
     hasCgroupDirectory = try reader.bool()
     hasConsoleSocket = try reader.bool()
     passedDescriptors = try reader.uint32()
+    hooks = try InitHooks(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }
@@ -120,6 +124,7 @@ extension NamespacePlan {
     writer.put(ranges: uidMap)
     writer.put(ranges: gidMap)
     writer.put(timeOffsets)
+    writer.put(takesNetDevices)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -134,6 +139,7 @@ extension NamespacePlan {
     let gidMap = try reader.ranges()
     self.init(
       created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try reader.string())
+    takesNetDevices = try reader.bool()
   }
 }
 
@@ -157,6 +163,7 @@ extension AgentPlan {
       $0.put($1.hard)
     }
     writer.put(looksUpHome)
+    attributes.encode(to: &writer)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -181,6 +188,7 @@ extension AgentPlan {
       capabilities: CapabilityPlan(
         bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]
       ),
-      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool())
+      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool(),
+      attributes: try ProcessAttributes(from: &reader))
   }
 }

@@ -40,6 +40,9 @@ int identity(void);
 int tree(const char *path);
 int serveFileSystem(const char *path, const char *options);
 
+/// Scheduling, priorities, memory policy, execution domain and session keyring; attributes.c.
+void sectionAttributes(void);
+
 // terminal.c
 void sectionTerminal(void);
 int watchSize(void);

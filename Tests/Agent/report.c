@@ -311,6 +311,7 @@ static const struct { const char *name; void (*write)(void); } sections[] = {
   {"command", sectionCommand}, {"host", sectionHost}, {"namespaces", sectionNamespaces},
   {"mounts", sectionMounts}, {"descriptors", sectionDescriptors}, {"interfaces", sectionInterfaces},
   {"devices", sectionDevices}, {"sysv", sectionSysv}, {"processes", sectionProcesses},
+  {"attributes", sectionAttributes},
   {"terminal", sectionTerminal},
 };
 

@@ -152,11 +152,6 @@ private func failure(_ config: Config) -> RuntimeError? {
     let table: [(Config, String)] = [
       (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
-      (change { $0.process?.oomScoreAdj = 1 }, "/process/oomScoreAdj"),
-      (change { $0.process?.scheduler = Scheduler(policy: "SCHED_OTHER") }, "/process/scheduler"),
-      (change { $0.hooks = Hooks(prestart: [Hook(path: "/x")]) }, "/hooks/prestart"),
-      (change { $0.hooks = Hooks(poststop: [Hook(path: "/x")]) }, "/hooks/poststop"),
-      (change { $0.linux?.personality = Personality(domain: "LINUX32") }, "/linux/personality"),
       (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
     ]
     for (config, field) in table {

@@ -248,9 +248,8 @@ extension Integration {
     @Test(
       .apusOnly("peers pass over what they do not know"),
       arguments: [
-        ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/linux/personality", "{\"domain\":\"LINUX32\"}"),
-        ("/linux/sysctl", "{\"net.ipv4.ip_forward\":\"1\"}"), ("/process/apparmorProfile", "\"x\""),
-        ("/process/selinuxLabel", "\"x\""), ("/hooks", "{\"poststop\":[{\"path\":\"/bin/true\"}]}"),
+        ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/process/apparmorProfile", "\"x\""),
+        ("/process/selinuxLabel", "\"x\""),
       ])
     func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
       let container = try Container()
