@@ -30,11 +30,6 @@ enum Unsupported {
         (isFilled(hooks.poststop), "/hooks/poststop"),
       ]
     }
-    if let linux = config.linux {
-      list += [
-        (linux.intelRdt != nil, "/linux/intelRdt")
-      ]
-    }
     return list
   }
 

@@ -28,10 +28,12 @@ struct ContainerRecord {
   var cgroup: CgroupRecord
   /// process.execCPUAffinity: the CPUs of the processes of `exec` that name none themselves.
   var execCPUAffinity: ExecCPUAffinity
+  /// The directories of resctrl that go with the container, the innermost first.
+  var resctrl: [String] = []
 }
 
 extension ContainerRecord {
-  private static var magic: UInt32 { 0x3352_5041 }  // "APR3"
+  private static var magic: UInt32 { 0x3452_5041 }  // "APR4"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -51,6 +53,7 @@ extension ContainerRecord {
     cgroup.encode(to: &writer)
     writer.put(execCPUAffinity.initial ?? "")
     writer.put(execCPUAffinity.final ?? "")
+    writer.put(resctrl)
     return writer.bytes
   }
 
@@ -75,6 +78,7 @@ extension ContainerRecord {
     cgroup = try CgroupRecord(from: &reader)
     let initial = try reader.string()
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
+    resctrl = try reader.strings()
     guard reader.isAtEnd else { throw .malformed }
   }
 }

@@ -154,7 +154,6 @@ private func failure(_ config: Config) -> RuntimeError? {
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
       (change { $0.hooks = Hooks(prestart: [Hook(path: "/x")]) }, "/hooks/prestart"),
       (change { $0.hooks = Hooks(poststop: [Hook(path: "/x")]) }, "/hooks/poststop"),
-      (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
     ]
     for (config, field) in table {
       let error = failure(config)
