@@ -41,6 +41,12 @@ int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags) {
   return kernel(syscall(SYS_close_range, first, last, flags));
 }
 
+int64_t sys_lseek(int fd, int64_t offset, int whence) {
+  return kernel(syscall(SYS_lseek, fd, offset, whence));
+}
+
+int64_t sys_pipe2(int *pair) { return kernel(syscall(SYS_pipe2, pair, O_CLOEXEC)); }
+
 int64_t sys_read(int fd, void *buffer, size_t count) { return kernel(syscall(SYS_read, fd, buffer, count)); }
 
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset) {

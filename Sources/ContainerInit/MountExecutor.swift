@@ -102,7 +102,7 @@ struct MountExecutor: ~Copyable {
       throw error.because(.mount, "cannot set the mount options", field: pointer(mount, "options"), hint: hint)
     }
     // What the kernel answered is one thing, what the mount has another.
-    let wanted = mount.set | mount.setRecursively
+    let wanted = mount.set & ~mount.clearRecursively | mount.setRecursively
     let holds = try describe(.mount, "cannot verify the mount options", field: pointer(mount, "options")) {
       () throws(SystemError) in
       try MountState.has(wanted, tree)

@@ -24,6 +24,9 @@ struct RootFileSystem: ~Copyable {
     mask = FileDescriptor(owning: -1)
   }
 
+  /// The number of the root's descriptor, as the working directory of hooks.
+  var directory: Int32 { root.descriptor.number }
+
   /// Lets go of the descriptors before the container's own privileges are taken on.
   mutating func close() {
     root = RootDirectory(FileDescriptor(owning: -1))
@@ -76,7 +79,7 @@ struct RootFileSystem: ~Copyable {
       }
     case .pivotRoot:
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
-        try Mounts.pivot(to: root.descriptor)
+        try Mounts.pivot(to: root.descriptor, isIsolated: hasIsolatedMounts)
       }
     case .moveRoot:
       try moveRoot()
@@ -86,6 +89,14 @@ struct RootFileSystem: ~Copyable {
       }
     default:
       throw RuntimeError(.initProtocol, "the plan holds a step that stage 2 does not know")
+    }
+  }
+
+  /// Whether the plan has cut all mounts off from the host's at the beginning.
+  private var hasIsolatedMounts: Bool {
+    payload.steps.contains { step in
+      if case .propagation(let change) = step { return change.recursive && !change.isShared }
+      return false
     }
   }
 

@@ -8,6 +8,13 @@ import LinuxABI
 struct Stage2 {
   let payload: InitPayload
   let descriptors: InitDescriptors
+  /// What hooks start with, as they do in the runtime.
+  private var callerUmask: UInt32 = 0o022
+
+  init(payload: InitPayload, descriptors: InitDescriptors) {
+    self.payload = payload
+    self.descriptors = descriptors
+  }
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
   /// behind the filter or after `start` has been reported already and ends the process here.
@@ -16,7 +23,7 @@ struct Stage2 {
   ) -> RuntimeError {
     do {
       // What the set-up makes has the modes that the plan says.
-      Credentials.setUmask(0)
+      callerUmask = Credentials.setUmask(0)
       Signals.resetActions()
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
@@ -77,6 +84,15 @@ struct Stage2 {
       }
     case .keyring(let name):
       try joinKeyring(name)
+    case .mountsMade:
+      try waitForHooks(reporter)
+    case .hooks(let hooks):
+      try HookRunner(
+        environment: payload.hooks.environment,
+        state: InitHooks.document(payload.hooks.creatingState, pid: Processes.ownPid()),
+        directory: root.directory, umask: Int32(callerUmask)
+      ).run(hooks)
+      try InitHookOrphans.reap()
     case .propagation(let change), .rootPropagation(let change):
       try describe(.mount, "cannot make the mounts \(change.text)", field: "/linux/rootfsPropagation") {
         () throws(SystemError) in
@@ -108,6 +124,19 @@ struct Stage2 {
       if error.errno == .notImplemented { return }
       throw error.because(
         .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
+    }
+  }
+
+  private func waitForHooks(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+    try describe(.initProtocol, "cannot tell the runtime that everything is mounted") {
+      () throws(SystemError) in
+      try reporter.send(.mountsMade)
+    }
+    let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
+      try reporter.receive()
+    }
+    guard order == .hooksRun else {
+      throw RuntimeError(.initProtocol, "the runtime ended before it had run its hooks")
     }
   }
 

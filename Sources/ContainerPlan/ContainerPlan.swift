@@ -14,6 +14,7 @@ public struct ContainerPlan: Sendable {
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.
   public var steps: [InitStep]
+  public var hooks: HookPlans
   /// What becomes the agent command; nil where `process` is absent, and then `start` fails.
   public var agent: AgentPlan?
   /// For the processes of `exec`; kept with the state.

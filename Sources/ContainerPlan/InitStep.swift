@@ -35,6 +35,10 @@ public enum InitStep: Sendable, Equatable {
   case devices([DeviceNode])
   case deviceLinks
   case console(ConsoleStep)
+  /// Tells the runtime that everything is mounted, and waits until it has run its hooks.
+  case mountsMade
+  /// The hooks of the container's namespaces, which find their programs in the host's tree.
+  case hooks([HookPlan])
   /// The directory `process.cwd`, made if it is missing; relative to the root.
   case workingDirectory(String)
   case maskPaths([String])

@@ -35,7 +35,12 @@ extension ContainerPlan {
       if rdt.isMonitored { add(.runtime, "make monitoring group") }
     }
     for device in netDevices { add(.runtime, "move network device", "\(device.name) as \(device.newName)") }
-    for step in steps { step.describe(add) }
+    for step in steps {
+      step.describe(add)
+      if step == .mountsMade {
+        for hook in hooks.prestart + hooks.createRuntime { hook.describe(add) }
+      }
+    }
     guard let agent else {
       add(.stage2, "wait for start", "no process: start will fail")
       return lines
@@ -58,8 +63,10 @@ extension ContainerPlan {
     if agent.noNewPrivileges { add(.stage2, "set no_new_privs") }
     add(.stage2, "enter", agent.workingDirectory)
     add(.stage2, "wait for start")
+    for hook in hooks.startContainer { hook.describe(add) }
     if seccomp != nil { add(.stage2, "install seccomp filter") }
     add(.stage2, "execute", agent.arguments.joined(separator: " "))
+    for hook in hooks.poststart + hooks.poststop { hook.describe(add) }
     return lines
   }
 }
@@ -122,6 +129,8 @@ extension InitStep {
     case .deviceLinks: add(.stage2, "link", "/dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx")
     case .console(let console):
       add(.stage2, "make terminal", console.isMounted ? "on /dev/console" : "")
+    case .mountsMade: add(.stage2, "wait for hooks", "")
+    case .hooks(let hooks): for hook in hooks { hook.describe(add) }
     case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
     case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
@@ -134,6 +143,12 @@ extension InitStep {
     case .openProc: add(.stage2, "open own procfs", "")
     case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
     }
+  }
+}
+
+extension HookPlan {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    add(kind.runner, "run \(kind.name) hook", timeout == 0 ? path : "\(path), \(timeout) s at most")
   }
 }
 

@@ -64,7 +64,8 @@ public struct Planner {
     let netDevices = try planNetDevices(&namespaces)
     let mounts = try planMounts(namespaces)
     let devices = try planDevices()
-    var steps = try orderSteps(namespaces, mounts, devices)
+    let hooks = try planHooks()
+    var steps = try orderSteps(namespaces, mounts, devices, hookSteps(hooks))
     if !sysctls.isEmpty {
       // Opened before anything is mounted, used last, when all interfaces are there.
       steps.insert(.openProc, at: 1)
@@ -78,7 +79,7 @@ public struct Planner {
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       intelRdt: try planIntelRdt(),
-      rootPath: rootPath, steps: steps, agent: agent, execCPUAffinity: try planExecAffinity(),
+      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 
@@ -92,7 +93,7 @@ public struct Planner {
 
   /// The order of the steps in stage 2. What stands behind each says why there.
   private func orderSteps(
-    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan
+    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan, _ hooks: [InitStep]
   ) throws(RuntimeError) -> [InitStep] {
     let created = namespaces.created
     var steps: [InitStep] = [.startSession]
@@ -105,6 +106,7 @@ public struct Planner {
     guard namespaces.hasMountNamespace else {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
+      steps += hooks
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
       if let console = try planConsole(isMounted: false) { steps.append(.console(console)) }
       steps.append(.changeRoot)
@@ -125,6 +127,7 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    steps += hooks
     // Makes /dev/console where there is none, so before /dev and the root become read-only.
     if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
     if readonlyDev { steps.append(.readonlyMount("dev")) }

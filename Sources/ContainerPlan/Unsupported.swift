@@ -20,18 +20,6 @@ enum Unsupported {
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
       ]
     }
-    if let hooks = config.hooks {
-      list += [
-        (isFilled(hooks.prestart), "/hooks/prestart"),
-        (isFilled(hooks.createRuntime), "/hooks/createRuntime"),
-        (isFilled(hooks.createContainer), "/hooks/createContainer"),
-        (isFilled(hooks.startContainer), "/hooks/startContainer"),
-        (isFilled(hooks.poststart), "/hooks/poststart"),
-        (isFilled(hooks.poststop), "/hooks/poststop"),
-      ]
-    }
     return list
   }
-
-  private static func isFilled<T>(_ values: [T]?) -> Bool { !(values?.isEmpty ?? true) }
 }

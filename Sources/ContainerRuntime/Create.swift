@@ -51,11 +51,18 @@ extension ContainerRuntime {
     let filter = try compileFilter(plan)
     let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
+    let record = ContainerRecord(
+      id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
+      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
+      processInode: 0, hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
+      poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
+      execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
+      record: record,
       pidFile: options.pidFile)
     do {
-      return try creation.run(entry, bundle: bundle.path)
+      return try creation.run(entry)
     } catch {
       creation.undo(entry)
       throw error
@@ -96,12 +103,14 @@ private struct Creation: ~Copyable {
   var cgroup: CgroupSetup
   var resctrl: ResctrlGroup?
   let sockets: CallerSockets
+  private var record: ContainerRecord
   let pidFile: String?
   private var pidFileWritten = false
+  private var hooksBegan = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, pidFile: String?
+    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, pidFile: String?
   ) {
     self.runtime = runtime
     self.plan = plan
@@ -109,18 +118,11 @@ private struct Creation: ~Copyable {
     self.cgroup = cgroup
     self.resctrl = resctrl
     self.sockets = sockets
+    self.record = record
     self.pidFile = pidFile
   }
 
-  mutating func run(
-    _ entry: borrowing StateStore.Entry, bundle: String
-  ) throws(RuntimeError) -> SpawnedProcess {
-    var record = ContainerRecord(
-      id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
-      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
-      processInode: 0,
-      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
-      execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
+  mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
     try cgroup.make()
@@ -143,7 +145,7 @@ private struct Creation: ~Copyable {
       executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
     do {
-      let process = try finish(&launch, entry, &record)
+      let process = try finish(&launch, entry)
       return process
     } catch {
       launch.takeDevicesBack()
@@ -155,11 +157,17 @@ private struct Creation: ~Copyable {
   }
 
   private mutating func finish(
-    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
+    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> SpawnedProcess {
-    try launch.prepare(plan)
+    while try launch.advance(plan) == .mountsMade {
+      // pids.max before the hooks, which may change it; those of the container count in it.
+      try cgroup.applyLast()
+      hooksBegan = true
+      try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: launch.initProcess.pid)
+      try launch.goOn()
+    }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
-    try cgroup.applyLast()
+    if !hooksBegan { try cgroup.applyLast() }
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     runtime.options.log.debug("process \(record.pid) is prepared")
@@ -182,7 +190,8 @@ private struct Creation: ~Copyable {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
-      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal)
+      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal,
+      hooks: runtime.initHooks(plan.hooks, record))
   }
 
   /// In the order of ``InitDescriptors``.
@@ -206,5 +215,7 @@ private struct Creation: ~Copyable {
     if let failure = runtime.store.remove(entry) {
       runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
     }
+    // What the first hooks did, these undo; before them there is nothing (runtime.md, "Lifecycle").
+    if hooksBegan { runtime.runPoststop(record) }
   }
 }

@@ -35,10 +35,17 @@ struct InitLaunch: ~Copyable {
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
-  /// Follows the ladder until the container is prepared. The two halves of the init stage write to one socket without an
-  /// order between them: what stage 2 says may come before stage 1 has announced it.
-  mutating func prepare(_ plan: ContainerPlan) throws(RuntimeError) {
-    var isPrepared = false
+  /// A rung at which the runtime has something to do.
+  enum Rung {
+    /// The hooks of `create` are next; ``goOn()`` is awaited.
+    case mountsMade
+    case prepared
+  }
+
+  /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
+  /// them: what stage 2 says may come before stage 1 has announced it.
+  mutating func advance(_ plan: ContainerPlan) throws(RuntimeError) -> Rung {
+    var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
     while true {
@@ -58,13 +65,15 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .mountsMade:
+        reached = .mountsMade
       case .networkReady:
         try moveDevices(plan.netDevices, received.takeDescriptor())
         try order(.devicesMoved)
       case .helpWanted(let help, let mount):
         wanted = (help, mount)
       case .prepared:
-        isPrepared = true
+        reached = .prepared
       case .failed(let error):
         // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
         failure = error
@@ -75,9 +84,11 @@ struct InitLaunch: ~Copyable {
           wanted = nil
           try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
         }
-        if isPrepared {
+        if let reached {
+          // All that it helps with are mounts; and it holds a copy of the channel, whose end stage 2 has to see.
           try helper?.end()
-          return
+          helper = nil
+          return reached
         }
       }
     }
@@ -119,6 +130,11 @@ struct InitLaunch: ~Copyable {
     swap(&nothing, &initProcess)
     nothing.pid = pid
     return nothing
+  }
+
+  /// The hooks of the runtime have run.
+  func goOn() throws(RuntimeError) {
+    try order(.hooksRun)
   }
 
   /// Lets process 1 wait for `start`.

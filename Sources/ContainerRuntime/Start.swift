@@ -39,9 +39,17 @@ extension ContainerRuntime {
       if error.errno != .noEntry { options.log.warning("cannot remove the start socket: \(error.text)") }
     }
     if let failure = try decodeStartAnswer(answer) {
+      // A failed hook ends the container for good (runtime.md, "Lifecycle"); any other failure leaves it to `delete`.
+      if failure.code == .hook { destroy(record, entry) }
       throw failure.during("unable to start container process")
     }
     try checkExecuted(record)
+    do {
+      try run(record.poststart, record, .running, pid: record.pid)
+    } catch {
+      destroy(record, entry)
+      throw error
+    }
   }
 
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a

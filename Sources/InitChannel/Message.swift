@@ -16,12 +16,18 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot
-//     │                             │ exit                          │ privileges given up
+//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
+//     │                             │ exit                          │
 //     │                       helpWanted(kind, mount)               │
 //     │◄────────────────────────────────────────────────────────────┤      for a mount that takes rights over the host's files
 //     │ the mount helper is started │     helpGiven + descriptor    │
 //     ├──── mount helper ───────────┼──────────────────────────────►│      or helpRefused with the error
+//     │                          mountsMade                         │
+//     │◄────────────────────────────────────────────────────────────┤      only with hooks of `create`
+//     │ prestart and createRuntime  │                               │
+//     │                           hooksRun                          │
+//     ├────────────────────────────────────────────────────────────►│ createContainer hooks
+//     │                                                             │ masks, pivot, privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -30,9 +36,10 @@
 //     │
 //   start
 //     │ connect                        start                        │
-//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter, execve
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
+//     │ poststart hooks
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
@@ -48,6 +55,8 @@ public enum InitReport: Sendable {
   case cloned(pid: Int32)
   /// Something that the user should know and that stops nothing.
   case warning(String)
+  /// Everything is mounted, the host's tree is still there; the hooks of `create` are next.
+  case mountsMade
   case prepared
   /// Stage 2 needs something for the mount with this index that it cannot get inside of a user namespace.
   case helpWanted(MountHelp, mount: UInt32)
@@ -76,6 +85,8 @@ public enum RuntimeOrder: UInt8, Sendable {
   case helpGiven = 4
   /// Followed by the error.
   case helpRefused = 5
+  /// The answer to `mountsMade`: the runtime has run its hooks.
+  case hooksRun = 6
   case devicesMoved = 20
 }
 
@@ -261,6 +272,8 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
+  case .mountsMade:
+    writer.put(UInt8(7))
   }
   return writer.bytes
 }
@@ -295,6 +308,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 6:
       guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
       return .helpWanted(help, mount: try reader.uint32())
+    case 7: return .mountsMade
     default: throw .malformed
     }
   } catch {

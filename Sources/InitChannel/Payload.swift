@@ -19,11 +19,12 @@ public struct InitPayload: Sendable, Equatable {
   public var hasConsoleSocket: Bool
   /// How many descriptors of the caller the agent command gets as 3, 4, ….
   public var passedDescriptors: UInt32
+  public var hooks: InitHooks
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
     cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
-    passedDescriptors: UInt32 = 0
+    passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks()
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -35,6 +36,7 @@ public struct InitPayload: Sendable, Equatable {
     self.hasCgroupDirectory = hasCgroupDirectory
     self.hasConsoleSocket = hasConsoleSocket
     self.passedDescriptors = passedDescriptors
+    self.hooks = hooks
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
@@ -84,6 +86,7 @@ extension InitPayload {
     writer.put(hasCgroupDirectory)
     writer.put(hasConsoleSocket)
     writer.put(passedDescriptors)
+    hooks.encode(to: &writer)
     return writer.bytes
   }
 
@@ -104,6 +107,7 @@ extension InitPayload {
     hasCgroupDirectory = try reader.bool()
     hasConsoleSocket = try reader.bool()
     passedDescriptors = try reader.uint32()
+    hooks = try InitHooks(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }

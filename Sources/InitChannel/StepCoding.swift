@@ -34,6 +34,10 @@ extension InitStep {
     case .changeRoot: writer.put(UInt8(17))
     case .moveRoot: writer.put(UInt8(20))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .mountsMade: writer.put(UInt8(40))
+    case .hooks(let hooks):
+      writer.put(UInt8(41))
+      writer.put(list: hooks) { $1.encode(to: &$0) }
     case .openProc: writer.put(UInt8(30))
     case .sysctl(let step):
       writer.put(tag: 31, step.path)
@@ -74,6 +78,8 @@ extension InitStep {
     case 17: self = .changeRoot
     case 20: self = .moveRoot
     case 19: self = .readonlyMount(try reader.string())
+    case 40: self = .mountsMade
+    case 41: self = .hooks(try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) })
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
     case 30: self = .openProc
     case 31:

@@ -28,9 +28,10 @@ public enum Credentials {
     try check("prctl", sys_prctl(38, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
   }
 
-  public static func setUmask(_ mask: UInt32) {
+  @discardableResult
+  public static func setUmask(_ mask: UInt32) -> UInt32 {
     // umask(2) cannot fail.
-    _ = sys_umask(mask)
+    UInt32(truncatingIfNeeded: sys_umask(mask))
   }
 
   /// setrlimit(2) for this process.

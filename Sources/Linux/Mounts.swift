@@ -85,22 +85,23 @@ public enum Mounts {
 
   /// Sets the propagation of every mount from `/` on.
   public static func setPropagationOfRoot(_ propagation: UInt64, recursive: Bool) throws(SystemError) {
-    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: propagation, userns_fd: 0)
-    let flags: UInt32 = recursive ? 0x8000 : 0
-    try check("mount_setattr", sys_mount_setattr(-100, "/", flags, &attributes), "/")
+    // mount(2) and not mount_setattr(2), which goes over all mounts of the host twice. MS_REC is 1 << 14.
+    try check("mount", sys_mount("", "/", "", propagation | (recursive ? 1 << 14 : 0), ""), "/")
   }
 
   /// Makes the mount at `root` the root of this mount namespace and lets go of the old one, pivot_root(2) with both
-  /// arguments `.`. The working directory is the new root afterwards.
-  public static func pivot(to root: borrowing FileDescriptor) throws(SystemError) {
+  /// arguments `.`. The working directory is the new root afterwards. `isIsolated` says that no mount of the old root has
+  /// peers any more.
+  public static func pivot(to root: borrowing FileDescriptor, isIsolated: Bool) throws(SystemError) {
     let old = try FileDescriptor.open("/", [.path, .directory])
     try check("fchdir", sys_fchdir(root.number))
     try check("pivot_root", sys_pivot_root(".", "."))
     // The old root now lies on top of the new one. What happens to it must not reach the host's mounts: they may be
     // shared with it.
     try check("fchdir", sys_fchdir(old.number))
-    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: 1 << 19, userns_fd: 0)
-    try check("mount_setattr", sys_mount_setattr(-100, ".", 0x8000, &attributes), "old root")
+    if !isIsolated {
+      try check("mount", sys_mount("", ".", "", 1 << 19 | 1 << 14 /* MS_SLAVE | MS_REC */, ""), "old root")
+    }
     try check("umount2", sys_umount2(".", 2 /* MNT_DETACH */), "old root")
     try check("chdir", sys_chdir("/"))
   }

@@ -208,7 +208,7 @@ static void sectionNamespaces(void) {
   jsonClose('}');
 }
 
-static void mountObject(char *line) {
+void mountObject(char *line) {
   char *words[64], *save = NULL;
   int count = 0;
   for (char *word = strtok_r(line, " ", &save); word && count < 64; word = strtok_r(NULL, " ", &save))

@@ -42,7 +42,11 @@ private let everything = InitPayload(
           ]))),
     .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
     .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]),
-    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)),
+    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)), .mountsMade,
+    .hooks([
+      HookPlan(
+        kind: .createContainer, index: 2, path: "/hook", arguments: ["hook"], environment: ["B=2"], timeout: 9)
+    ]),
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
     .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
@@ -60,7 +64,10 @@ private let everything = InitPayload(
       ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
-  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3)
+  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3,
+  hooks: InitHooks(
+    startContainer: [HookPlan(kind: .startContainer, index: 0, path: "/start", arguments: ["/start"])],
+    creatingState: [1, 2], createdState: [3], environment: ["C=3"]))
 
 @Suite struct WireTests {
   @Test func everyFieldOfThePayloadComesBack() throws {
@@ -146,6 +153,7 @@ private let everything = InitPayload(
       Issue.record("another report")
     }
     if case .prepared = try decodeReport(encodeReport(.prepared)) {} else { Issue.record("another report") }
+    if case .mountsMade = try decodeReport(encodeReport(.mountsMade)) {} else { Issue.record("another report") }
     if case .userNamespaceReady = try decodeReport(encodeReport(.userNamespaceReady)) {
     } else {
       Issue.record("another report")

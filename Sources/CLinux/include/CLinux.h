@@ -110,6 +110,9 @@ int64_t sys_openat(int directory, const char *path, int flags, uint32_t mode);
 int64_t sys_openat2(int directory, const char *path, const struct apus_open_how *how);
 int64_t sys_close(int fd);
 int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags);
+int64_t sys_lseek(int fd, int64_t offset, int whence);
+// Both ends close-on-exec.
+int64_t sys_pipe2(int *pair);
 int64_t sys_read(int fd, void *buffer, size_t count);
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset);
 int64_t sys_write(int fd, const void *buffer, size_t count);
@@ -226,5 +229,21 @@ char **apus_environment_all(void);
 // Returns the pid and stores a pidfd.
 int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
                    int count, int *pidfd);
+
+// A program that has nothing to do with this one: a hook.
+struct apus_program {
+  const char *path;
+  char *const *arguments;
+  char *const *environment;
+  // Its standard input, output and error.
+  int32_t standard[3];
+  // Its working directory, and its umask; -1 for those of the caller.
+  int32_t directory;
+  int32_t umask;
+};
+
+// spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
+// and none blocked. Otherwise as apus_spawn.
+int64_t apus_spawn_program(const struct apus_program *program, int *pidfd);
 
 #endif

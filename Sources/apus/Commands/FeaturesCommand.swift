@@ -1,3 +1,4 @@
+import ContainerPlan
 import Diagnostics
 import LinuxABI
 import OCISpec
@@ -20,7 +21,7 @@ struct FeaturesCommand: Equatable, Sendable {
   /// Only what is carried out is announced: a name that is known and then refused stands nowhere here.
   static var document: Features {
     Features(
-      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current, hooks: [],
+      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current, hooks: HookKind.allCases.map { $0.name },
       mountOptions: mountOptions, linux: linux,
       annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompLibrary.version)])
   }
