@@ -78,6 +78,7 @@ public struct Planner {
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
+      intelRdt: try planIntelRdt(),
       rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }

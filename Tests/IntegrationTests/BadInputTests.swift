@@ -247,10 +247,7 @@ extension Integration {
 
     @Test(
       .apusOnly("peers pass over what they do not know"),
-      arguments: [
-        ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/process/apparmorProfile", "\"x\""),
-        ("/process/selinuxLabel", "\"x\""),
-      ])
+      arguments: [("/process/apparmorProfile", "\"x\""), ("/process/selinuxLabel", "\"x\"")])
     func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
       let container = try Container()
       let names = pointer.split(separator: "/").map(String.init)
