@@ -8,7 +8,7 @@ enum TerminalUse {
   /// Whoever listens on `--console-socket`: this program does not stay.
   case passed
   /// This program, which copies between it and the terminal of its caller.
-  case copied
+  case copied(ForegroundTerminal)
 }
 
 /// The sockets of others that `create` speaks to. They are connected before anything has a side effect: a manager that
@@ -16,8 +16,6 @@ enum TerminalUse {
 struct CallerSockets: ~Copyable {
   /// What the init stage sends the master of the terminal to; number -1 without a terminal.
   var console = FileDescriptor(owning: -1)
-  /// The other end of it where this program is the one that gets the master; number -1 otherwise.
-  var ownConsole = FileDescriptor(owning: -1)
 
   /// How long one who listens may take to accept, in milliseconds.
   private static var timeout: Int64 { 10_000 }
@@ -34,9 +32,8 @@ struct CallerSockets: ~Copyable {
         field: "--console-socket")
     case (true, .passed, let path?):
       console = try CallerSockets.connect(path, flag: "--console-socket")
-    case (true, .copied, nil):
-      throw RuntimeError(
-        .configUnsupported, "a terminal in the foreground is not supported yet", field: "/process/terminal")
+    case (true, .copied(let terminal), nil):
+      console = try terminal.prepare()
     case (false, _, nil):
       break
     }

@@ -6,6 +6,9 @@ import LinuxABI
 @frozen public struct Packet: ~Copyable {
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
+
+  /// The descriptor; what is left of the packet goes.
+  @inlinable public consuming func takeDescriptor() -> FileDescriptor? { descriptor }
 }
 
 public enum Socket {
@@ -116,6 +119,9 @@ public enum Socket {
 
   /// The first end; the second is closed.
   @inlinable public consuming func takeFirst() -> FileDescriptor { first }
+
+  /// The second end; the first is closed.
+  @inlinable public consuming func takeSecond() -> FileDescriptor { second }
 }
 
 extension FileDescriptor {
