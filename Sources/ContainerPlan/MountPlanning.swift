@@ -8,7 +8,19 @@ extension Planner {
     for (index, mount) in (config.mounts ?? []).enumerated() {
       steps.append(try planMount(mount, index))
     }
+    if let folder = input.notifyFolder { steps.append(notifyMount(folder, index: steps.count)) }
     return steps
+  }
+
+  /// Where runc has it too.
+  static var notifyDestination: String { "run/notify" }
+
+  private func notifyMount(_ folder: String, index: Int) -> MountStep {
+    let flags: MountAttributes = [.readOnly, .noSetUserID, .noDevices, .noExecute]
+    return MountStep(
+      index: UInt32(index), destination: Planner.notifyDestination,
+      source: .bind(path: folder, recursive: false), set: flags.rawValue,
+      propagation: [PropagationChange(kind: 1 << 18, recursive: false)])
   }
 
   private func planMount(_ mount: Mount, _ index: Int) throws(RuntimeError) -> MountStep {

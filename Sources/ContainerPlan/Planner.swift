@@ -10,12 +10,15 @@ public struct PlanInput: Sendable {
   /// The container gets a session keyring of its own unless `--no-new-keyring` was given; the name is for messages of
   /// keyctl(1) only.
   public var keyring: String?
+  /// The folder of the host in which the container's socket for sd_notify(3) will be; nil for none.
+  public var notifyFolder: String?
   public var facts: HostFacts
 
-  public init(config: Config, bundle: String, keyring: String?, facts: HostFacts) {
+  public init(config: Config, bundle: String, keyring: String?, notifyFolder: String? = nil, facts: HostFacts) {
     self.config = config
     self.bundle = bundle
     self.keyring = keyring
+    self.notifyFolder = notifyFolder
     self.facts = facts
   }
 }

@@ -17,6 +17,9 @@ struct CallerSockets: ~Copyable {
   /// What the init stage sends the master of the terminal to; number -1 without a terminal.
   var console = FileDescriptor(owning: -1)
 
+  /// What gets the pidfd of the container's first process; number -1 for nobody.
+  var pidfd = FileDescriptor(owning: -1)
+
   /// How long one who listens may take to accept, in milliseconds.
   private static var timeout: Int64 { 10_000 }
 
@@ -36,6 +39,17 @@ struct CallerSockets: ~Copyable {
       console = try terminal.prepare()
     case (false, _, nil):
       break
+    }
+    if let path = options.pidfdSocket { pidfd = try CallerSockets.connect(path, flag: "--pidfd-socket") }
+  }
+
+  /// Sends the pidfd, with the text that runc sends.
+  func send(pidfd process: borrowing FileDescriptor) throws(RuntimeError) {
+    if pidfd.number < 0 { return }
+    do {
+      try pidfd.send([UInt8]("standard".utf8), passing: process.number)
+    } catch {
+      throw error.because(.terminal, "cannot send the pidfd", field: "--pidfd-socket")
     }
   }
 

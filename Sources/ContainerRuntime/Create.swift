@@ -17,6 +17,21 @@ public struct CreateOptions: Sendable {
   public var noNewKeyring = false
   /// The stream socket that gets the master of the terminal, with SCM_RIGHTS of unix(7); nil for none.
   public var consoleSocket: String?
+  /// The stream socket that gets a pidfd of the container's first process in the same way; nil for none.
+  public var pidfdSocket: String?
+  /// How many descriptors of this program, from 3 on and all open, the agent command gets under the same numbers; at
+  /// most ``passedLimit``.
+  public var passedDescriptors: UInt32 = 0
+  /// EINVAL of the start of the init stage beyond it.
+  public static var passedLimit: UInt32 { 1024 }
+  /// How many of them, the first ones, are sockets that a manager listens on, sd_listen_fds(3): LISTEN_FDS of the agent
+  /// command says so, and LISTEN_PID that they are for process 1.
+  public var listeningDescriptors: UInt32 = 0
+  /// LISTEN_FDNAMES of the agent command; nil for none.
+  public var listeningNames: String?
+  /// The socket of a manager that waits for sd_notify(3): the container gets one of its own, and ``ContainerRuntime/start(_:notifySocket:)``
+  /// passes on what comes; nil for none.
+  public var notifySocket: String?
 
   public init(bundle: String) {
     self.bundle = bundle
@@ -36,7 +51,10 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> SpawnedProcess {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
-    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)")
+    var plan = try makePlan(
+      bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)",
+      notifyFolder: options.notifySocket == nil ? nil : "\(store.root)/\(id)/\(StateStore.Name.notify)")
+    plan.agent?.environment.announce(options)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan.rootPath)
@@ -47,7 +65,7 @@ extension ContainerRuntime {
     let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, pidFile: options.pidFile)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, options: options)
     do {
       return try creation.run(entry, bundle: bundle.path)
     } catch {
@@ -62,10 +80,12 @@ extension ContainerRuntime {
     return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }
 
-  func makePlan(_ bundle: Bundle, keyring: String?) throws(RuntimeError) -> ContainerPlan {
+  func makePlan(
+    _ bundle: Bundle, keyring: String?, notifyFolder: String? = nil
+  ) throws(RuntimeError) -> ContainerPlan {
     try Planner.plan(
       PlanInput(
-        config: bundle.config, bundle: bundle.path, keyring: keyring,
+        config: bundle.config, bundle: bundle.path, keyring: keyring, notifyFolder: notifyFolder,
         facts: HostFacts(effectiveUser: Processes.effectiveUser())))
   }
 }
@@ -77,19 +97,19 @@ private struct Creation: ~Copyable {
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
   let sockets: CallerSockets
-  let pidFile: String?
+  let options: CreateOptions
   private var pidFileWritten = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    sockets: consuming CallerSockets, pidFile: String?
+    sockets: consuming CallerSockets, options: CreateOptions
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
     self.sockets = sockets
-    self.pidFile = pidFile
+    self.options = options
   }
 
   mutating func run(
@@ -102,6 +122,7 @@ private struct Creation: ~Copyable {
       hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
+    if options.notifySocket != nil { try entry.makeNotifyFolder() }
     try cgroup.make()
     record.cgroup = cgroup.record
     runtime.options.log.debug(
@@ -142,10 +163,11 @@ private struct Creation: ~Copyable {
       throw error.because(.stateUnreadable, "cannot read the start time of process \(record.pid)")
     }
     try entry.write(record)
-    if let pidFile {
+    if let pidFile = options.pidFile {
       try PidFile.write(record.pid, to: pidFile)
       pidFileWritten = true
     }
+    try sockets.send(pidfd: launch.initProcess.descriptor)
     try launch.commit()
     return launch.takeProcess()
   }
@@ -154,17 +176,19 @@ private struct Creation: ~Copyable {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
-      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal)
+      hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal,
+      passedDescriptors: options.passedDescriptors)
   }
 
   /// In the order of ``InitDescriptors``.
   private func otherDescriptors() -> [Int32] {
     (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
+      + (0..<options.passedDescriptors).map { Int32(3 + $0) }
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
   mutating func undo(_ entry: borrowing StateStore.Entry) {
-    if pidFileWritten, let pidFile, let failure = PidFile.remove(pidFile) {
+    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile) {
       runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
     }
     if let failure = cgroup.remove() {
@@ -173,5 +197,15 @@ private struct Creation: ~Copyable {
     if let failure = runtime.store.remove(entry) {
       runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
     }
+  }
+}
+
+extension [String] {
+  /// The variables of sd_listen_fds(3), as runc sets them.
+  fileprivate mutating func announce(_ options: CreateOptions) {
+    if options.listeningDescriptors == 0 { return }
+    set("LISTEN_FDS", "\(options.listeningDescriptors)")
+    set("LISTEN_PID", "1")
+    if let names = options.listeningNames { set("LISTEN_FDNAMES", names) }
   }
 }

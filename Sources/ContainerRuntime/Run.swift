@@ -9,7 +9,9 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> Int32 {
     if detach {
       _ = try createContainer(id, options, .passed)
-      try deletingOnFailure(id, options) { () throws(RuntimeError) in try start(id) }
+      try deletingOnFailure(id, options) { () throws(RuntimeError) in
+        try start(id, notifySocket: options.notifySocket)
+      }
       return 0
     }
     return try runInForeground(id, options, keep: keep, subreaper: subreaper)
@@ -47,7 +49,7 @@ extension ContainerRuntime {
     }
     defer { do { try Signals.setMask(old) } catch {} }
     let terminal = ForegroundTerminal()
-    let foreground: Foreground
+    var foreground: Foreground
     do {
       foreground = Foreground(
         signals: try Signals.descriptor(Foreground.watched), terminal: terminal, reapsOthers: subreaper)
@@ -59,9 +61,9 @@ extension ContainerRuntime {
     do {
       try deletingOnFailure(id, createOptions) { () throws(RuntimeError) in
         try terminal.begin()
-        try start(id)
+        foreground.notify = try begin(id, createOptions.notifySocket)
       }
-      status = try foreground.wait(process, id)
+      status = try foreground.wait(process, id, self.options.log)
     } catch {
       terminal.restore()
       throw error

@@ -11,8 +11,9 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot
-//     │                             │ exit                          │ privileges given up
+//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot; a terminal's
+//     │                             │ exit                          │ master goes to a socket of its own
+//     │                                                             │ privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │

@@ -225,7 +225,7 @@ static int changeOwner(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite syscall device shm mount exchange change size");
+       "overwrite syscall device shm mount exchange change size notify");
   return 2;
 }
 
@@ -255,6 +255,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "mount")) return outcome("mount", mount("tmpfs", first, "tmpfs", 0, NULL));
   if (!strcmp(verb, "exchange")) return exchange(first, second);
   if (!strcmp(verb, "size")) return watchSize();
+  if (!strcmp(verb, "notify")) return notify(count - 2, words + 2);
   if (!strcmp(verb, "change")) return changeOwner(first);
   return help();
 }

@@ -35,4 +35,7 @@ int report(int count, char **names);
 void sectionTerminal(void);
 int watchSize(void);
 
+// notify.c
+int notify(int count, char **texts);
+
 #endif

@@ -98,6 +98,7 @@ int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags);
 int64_t sys_read(int fd, void *buffer, size_t count);
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset);
 int64_t sys_write(int fd, const void *buffer, size_t count);
+int64_t sys_pipe2(int *ends, int flags);
 int64_t sys_dup3(int from, int to, int flags);
 int64_t sys_fcntl(int fd, int command, uint64_t argument);
 int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status);
@@ -176,6 +177,7 @@ int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
 // Sockets and waiting
 int64_t sys_socketpair(int type, int *pair);
 int64_t sys_unix_listen(int socket, const char *path, size_t length);
+int64_t sys_unix_bind(int socket, const char *path, size_t length);
 int64_t sys_unix_connect(int socket, const char *path, size_t length);
 int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_accept4(int socket, int flags);

@@ -32,7 +32,7 @@ int support_unmount(const char *target);
 /// MS_SHARED on a mount point.
 int support_make_shared(const char *target);
 
-/// A socket of this type bound to a path, listening with `backlog` if it is a stream; -1 and errno on failure.
+/// A socket of this type bound to a path, or an abstract name behind `@`, listening with `backlog` if it is a stream; -1 and errno on failure.
 int support_unix_socket(const char *path, int type, int backlog);
 
 /// A stream connected to a path; -1 and errno on failure.

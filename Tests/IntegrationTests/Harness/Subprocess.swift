@@ -165,6 +165,12 @@ final class Subprocess {
 
   func signal(_ number: Int32) { Glibc.kill(process, number) }
 
+  /// Whether the process has not ended within this time.
+  func isStillRunning(after seconds: Double) -> Bool {
+    var entry = pollfd(fd: handle, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, Deadline(seconds).milliseconds) == 0
+  }
+
   /// Waits for the process, not for others that hold its output open. A process that takes too long is killed.
   func wait(timeout: Double = Limits.call) throws -> Outcome {
     let deadline = Deadline(timeout)
