@@ -98,10 +98,12 @@ let package = Package(
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
+    tests("ContainerRuntime", ["Cgroups", "ContainerPlan", "InitChannel", "Linux", "OCISpec"]),
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["IntegrationSupport"], swiftSettings: commonSettings),
+      name: "IntegrationTests", dependencies: ["IntegrationSupport", "LinuxABI"],
+      swiftSettings: commonSettings),
   ],
   swiftLanguageModes: [.v6]
 )

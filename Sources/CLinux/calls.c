@@ -20,6 +20,9 @@
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
+#ifndef SYS_statmount
+#define SYS_statmount 457
+#endif
 
 // The number that the kernel returned, errno folded back into it.
 static int64_t kernel(long result) { return result < 0 ? -(int64_t)errno : result; }
@@ -38,6 +41,12 @@ int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags) {
   return kernel(syscall(SYS_close_range, first, last, flags));
 }
 
+int64_t sys_lseek(int fd, int64_t offset, int whence) {
+  return kernel(syscall(SYS_lseek, fd, offset, whence));
+}
+
+int64_t sys_pipe2(int *pair) { return kernel(syscall(SYS_pipe2, pair, O_CLOEXEC)); }
+
 int64_t sys_read(int fd, void *buffer, size_t count) { return kernel(syscall(SYS_read, fd, buffer, count)); }
 
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset) {
@@ -48,17 +57,15 @@ int64_t sys_write(int fd, const void *buffer, size_t count) {
   return kernel(syscall(SYS_write, fd, buffer, count));
 }
 
-int64_t sys_pipe2(int *ends, int flags) { return kernel(syscall(SYS_pipe2, ends, flags)); }
-
 int64_t sys_dup3(int from, int to, int flags) { return kernel(syscall(SYS_dup3, from, to, flags)); }
 
 int64_t sys_fcntl(int fd, int command, uint64_t argument) {
   return kernel(syscall(SYS_fcntl, fd, command, argument));
 }
 
-int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status) {
+static int64_t statx_of(int directory, const char *path, int flags, unsigned mask, struct apus_status *status) {
   struct statx buffer;
-  long result = syscall(SYS_statx, directory, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, &buffer);
+  long result = syscall(SYS_statx, directory, path, flags, mask, &buffer);
   if (result < 0) return -(int64_t)errno;
   *status = (struct apus_status){
       .mode = buffer.stx_mode,
@@ -73,15 +80,34 @@ int64_t sys_statx(int directory, const char *path, int flags, struct apus_status
       .special_minor = buffer.stx_rdev_minor,
       .mount_id = buffer.stx_mnt_id,
       .attributes = buffer.stx_attributes,
+      .mask = buffer.stx_mask,
   };
   return result;
 }
 
-int64_t sys_fstatfs_type(int fd, uint64_t *type) {
+int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status) {
+  return statx_of(directory, path, flags, STATX_BASIC_STATS | STATX_MNT_ID, status);
+}
+
+int64_t sys_statx_unique(int directory, const char *path, int flags, struct apus_status *status) {
+  return statx_of(directory, path, flags, STATX_INO | APUS_STATX_MNT_ID_UNIQUE, status);
+}
+
+int64_t sys_statmount(uint64_t mount, uint64_t mask, void *buffer, size_t size) {
+  // struct mnt_id_req in its first version
+  struct {
+    uint32_t size, spare;
+    uint64_t id, parameter;
+  } request = {.size = sizeof request, .id = mount, .parameter = mask};
+  return kernel(syscall(SYS_statmount, &request, buffer, size, 0));
+}
+
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags) {
   struct statfs buffer;
   long result = syscall(SYS_fstatfs, fd, &buffer);
   if (result < 0) return -(int64_t)errno;
   *type = (uint64_t)buffer.f_type;
+  *flags = (uint64_t)buffer.f_flags;
   return result;
 }
 
@@ -165,6 +191,8 @@ int64_t sys_move_mount(int from_directory, const char *from, int to_directory, c
 }
 
 int64_t sys_fsopen(const char *type, uint32_t flags) { return kernel(syscall(SYS_fsopen, type, flags)); }
+
+int64_t sys_fspick(int fd, uint32_t flags) { return kernel(syscall(SYS_fspick, fd, "", flags)); }
 
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux) {
   return kernel(syscall(SYS_fsconfig, fd, command, key, value, aux));
@@ -290,6 +318,18 @@ int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d
 }
 
 int64_t sys_personality(uint64_t persona) { return kernel(syscall(SYS_personality, persona)); }
+
+int64_t sys_sched_setattr(const struct apus_sched_attr *attributes) {
+  return kernel(syscall(SYS_sched_setattr, 0, attributes, 0));
+}
+
+int64_t sys_ioprio_set(int which, int who, uint32_t priority) {
+  return kernel(syscall(SYS_ioprio_set, which, who, priority));
+}
+
+int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits) {
+  return kernel(syscall(SYS_set_mempolicy, mode, nodes, bits));
+}
 
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old) {
   return kernel(syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set));

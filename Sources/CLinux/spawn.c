@@ -23,6 +23,11 @@ struct request {
   int64_t failure;
 };
 
+struct program_request {
+  const struct apus_program *program;
+  int64_t failure;
+};
+
 static int child(void *argument) {
   struct request *request = argument;
   int moved[most_descriptors + 1];
@@ -49,25 +54,68 @@ static int child(void *argument) {
   return 127;
 }
 
-int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
-                   int count, int *pidfd) {
-  if (count > most_descriptors) return -(int64_t)EINVAL;
+// Hooks get nothing of the parent but what is named: no descriptor, no signal action, no mask.
+static int program_child(void *argument) {
+  struct program_request *request = argument;
+  const struct apus_program *program = request->program;
+  int moved[3];
+  long failed = 0;
+  // A group of its own, so that whatever it starts can be ended with it.
+  if (syscall(SYS_setpgid, 0, 0) < 0) failed = errno;
+  if (!failed && program->directory >= 0 && syscall(SYS_fchdir, program->directory) < 0) failed = errno;
+  if (program->umask >= 0) syscall(SYS_umask, program->umask);
+  for (int i = 0; i < 3 && !failed; i++) {
+    long result = syscall(SYS_fcntl, program->standard[i], F_DUPFD_CLOEXEC, first_descriptor);
+    if (result < 0) failed = errno;
+    moved[i] = (int)result;
+  }
+  for (int i = 0; i < 3 && !failed; i++)
+    if (syscall(SYS_dup3, moved[i], i, 0) < 0) failed = errno;
+  if (!failed && syscall(SYS_close_range, first_descriptor, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0) failed = errno;
+  if (!failed) {
+    // The table of actions is this process's own (no CLONE_SIGHAND). Before the mask opens, or a handler of the parent
+    // would run here.
+    uint64_t none = 0;
+    for (int signal = 1; signal <= 64; signal++) sys_signal_default(signal);
+    sys_sigprocmask(SIG_SETMASK, &none, NULL);
+    // By path and not by descriptor: a script is opened again by its interpreter.
+    syscall(SYS_execve, program->path, program->arguments, program->environment);
+    failed = errno;
+  }
+  request->failure = failed;
+  syscall(SYS_exit_group, 127);
+  return 127;
+}
+
+// Runs `child` up to its execve, with this frame as its stack. `failure` is where it says why there was none.
+static int64_t start(int (*child)(void *), void *request, const int64_t *failure, int *pidfd) {
   uint64_t all = ~(uint64_t)0, old = 0;
-  struct request request = {executable, arguments, environment, descriptors, count, 0};
   _Alignas(16) char stack[stack_size];
   // A handler of the parent must not run in memory that both share: every signal stays blocked in the child, and the
   // program that it becomes lets them in again.
   // CLONE_VFORK suspends the caller until execve, so the stack of this frame may serve as the child's.
   sys_sigprocmask(SIG_SETMASK, &all, &old);
-  int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &request, pidfd);
+  int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, request, pidfd);
   int64_t result = pid < 0 ? -(int64_t)errno : pid;
   sys_sigprocmask(SIG_SETMASK, &old, NULL);
-  if (pid > 0 && request.failure) {
+  if (pid > 0 && *failure) {
     // Nobody else knows of the child: it is reaped here.
     struct apus_wait_result ignored;
     sys_waitid(1 /* P_PID */, pid, &ignored, 4 /* WEXITED */);
     sys_close(*pidfd);
-    return -request.failure;
+    return -*failure;
   }
   return result;
+}
+
+int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
+                   int count, int *pidfd) {
+  if (count > most_descriptors) return -(int64_t)EINVAL;
+  struct request request = {executable, arguments, environment, descriptors, count, 0};
+  return start(child, &request, &request.failure, pidfd);
+}
+
+int64_t apus_spawn_program(const struct apus_program *program, int *pidfd) {
+  struct program_request request = {program, 0};
+  return start(program_child, &request, &request.failure, pidfd);
 }

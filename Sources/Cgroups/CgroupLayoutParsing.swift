@@ -1,4 +1,4 @@
-package import Diagnostics
+import Diagnostics
 
 /// A line of proc(5) mountinfo, as far as cgroups need it.
 private struct MountLine {
@@ -31,24 +31,20 @@ private struct MountLine {
 
 extension CgroupLayout {
   /// Works out the layout from the texts of /proc/self/mountinfo and /proc/self/cgroup.
-  package init(mountinfo: [UInt8], ownCgroups: [UInt8]) throws(RuntimeError) {
+  init(mountinfo: [UInt8], own: [OwnCgroup]) throws(RuntimeError) {
     let mounts = CgroupText.lines(mountinfo).compactMap { MountLine($0) }
-    let visible = mounts.filter {
+    var visible = mounts.filter {
       ($0.isCgroup1 || $0.isCgroup2) && CgroupLayout.isVisible($0, among: mounts)
     }
+    // A second mount elsewhere is somebody's own: the root file system of a container, a network plugin's v2 tree.
+    let usual = visible.filter { $0.mountPoint.starts(with: "/sys/fs/cgroup".utf8) }
+    if !usual.isEmpty { visible = usual }
     self.init(hierarchies: [], unified: nil)
-    for line in CgroupText.lines(ownCgroups) {
-      guard let entry = OwnCgroup(line) else {
-        throw RuntimeError(
-          .cgroup, "cannot understand the line `\(CgroupText.string(line))` of `/proc/self/cgroup`")
-      }
-      let version: CgroupVersion = entry.controllers.isEmpty ? .v2 : .v1
+    for entry in own {
       guard let mount = CgroupLayout.mount(of: entry, among: visible) else { continue }
-      let hierarchy = CgroupHierarchy(
-        version: version, controllers: entry.controllers,
-        mountPoint: CgroupText.unescaped(mount.mountPoint), mountRoot: CgroupText.unescaped(mount.root),
-        ownPath: entry.path)
-      if version == .v2 { unified = hierarchy } else { hierarchies.append(hierarchy) }
+      let hierarchy = entry.hierarchy(
+        CgroupText.unescaped(mount.mountPoint), root: CgroupText.unescaped(mount.root))
+      if hierarchy.version == .v2 { unified = hierarchy } else { hierarchies.append(hierarchy) }
     }
     if hierarchies.isEmpty && unified == nil {
       throw RuntimeError(
@@ -56,25 +52,11 @@ extension CgroupLayout {
     }
   }
 
-  /// The cgroup of this process in the v2 tree; nil where the text has no such line.
-  package static func ownUnifiedPath(_ ownCgroups: [UInt8]) -> String? {
-    for line in CgroupText.lines(ownCgroups) {
-      if let entry = OwnCgroup(line), entry.controllers.isEmpty { return entry.path }
-    }
-    return nil
-  }
-
   /// The mount through which a hierarchy is used: the one that shows the own cgroup, else the first.
   private static func mount(of entry: OwnCgroup, among mounts: [MountLine]) -> MountLine? {
     var first: MountLine?
     for mount in mounts {
-      if let controller = entry.controllers.first {
-        guard mount.isCgroup1 else { continue }
-        let options = CgroupText.split(mount.superOptions, on: 0x2C)
-        guard options.contains(where: { $0.elementsEqual(controller.utf8) }) else { continue }
-      } else if !mount.isCgroup2 {
-        continue
-      }
+      guard entry.isShown(onV2: mount.isCgroup2, options: mount.superOptions) else { continue }
       let root = CgroupText.unescaped(mount.root)
       if root == "/" || entry.path == root || entry.path.utf8.starts(with: (root + "/").utf8) { return mount }
       if first == nil { first = mount }
@@ -108,9 +90,22 @@ extension CgroupLayout {
 }
 
 /// A line of /proc/PID/cgroup: `4:memory:/path`, `1:name=systemd:/path`, `0::/path`.
-private struct OwnCgroup {
+struct OwnCgroup {
   var controllers: [String]
   var path: String
+
+  /// The lines of the whole file.
+  static func entries(_ text: [UInt8]) throws(RuntimeError) -> [OwnCgroup] {
+    var entries: [OwnCgroup] = []
+    for line in CgroupText.lines(text) {
+      guard let entry = OwnCgroup(line) else {
+        throw RuntimeError(
+          .cgroup, "cannot understand the line `\(CgroupText.string(line))` of `/proc/self/cgroup`")
+      }
+      entries.append(entry)
+    }
+    return entries
+  }
 
   init?(_ line: ArraySlice<UInt8>) {
     guard let first = line.firstIndex(of: 0x3A), let second = line[(first + 1)...].firstIndex(of: 0x3A) else {
@@ -120,5 +115,26 @@ private struct OwnCgroup {
     controllers = names.isEmpty ? [] : CgroupText.split(names, on: 0x2C).map { CgroupText.string($0) }
     path = CgroupText.string(line[(second + 1)...])
     if path.utf8.first != 0x2F { return nil }
+  }
+
+  /// The hierarchy of this line, mounted at `mountPoint`.
+  func hierarchy(_ mountPoint: String, root: String) -> CgroupHierarchy {
+    CgroupHierarchy(
+      version: controllers.isEmpty ? .v2 : .v1, controllers: controllers, mountPoint: mountPoint, mountRoot: root,
+      ownPath: path)
+  }
+
+  /// Whether a mount with these options of its file system shows this hierarchy.
+  func isShown(onV2: Bool, options: ArraySlice<UInt8>) -> Bool {
+    guard let controller = controllers.first else { return onV2 }
+    return !onV2
+      && CgroupText.split(options, on: 0x2C).contains { $0.elementsEqual(controller.utf8) }
+  }
+
+  /// The name of its directory in /sys/fs/cgroup, as everybody makes it.
+  var directoryName: String {
+    guard let first = controllers.first else { return "unified" }
+    if first.utf8.starts(with: "name=".utf8) { return String(decoding: first.utf8.dropFirst(5), as: UTF8.self) }
+    return controllers.dropFirst().reduce(first) { $0 + "," + $1 }
   }
 }

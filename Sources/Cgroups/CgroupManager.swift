@@ -2,36 +2,6 @@ package import Diagnostics
 import Linux
 import LinuxABI
 
-extension CgroupLayout {
-  /// The layout that this process sees.
-  package static func read() throws(RuntimeError) -> CgroupLayout {
-    let mounts: [UInt8]
-    let own: [UInt8]
-    do {
-      let proc = try FileDescriptor.open("/proc/self", [.path, .directory])
-      own = try proc.readFile("cgroup", limit: 1 << 20)
-      // Pure v2 is seen at a glance, without reading every mount of the machine.
-      if try isUnified(), let path = ownUnifiedPath(own) {
-        let unified = CgroupHierarchy(version: .v2, mountPoint: "/sys/fs/cgroup", ownPath: path)
-        return CgroupLayout(hierarchies: [], unified: unified)
-      }
-      mounts = try proc.readFile("mountinfo", limit: 64 << 20)
-    } catch {
-      throw error.because(.cgroup, "cannot find out how cgroups are mounted")
-    }
-    return try CgroupLayout(mountinfo: mounts, ownCgroups: own)
-  }
-
-  private static func isUnified() throws(SystemError) -> Bool {
-    do {
-      return try FileDescriptor.open("/sys/fs/cgroup", [.path, .directory]).fileSystemType() == 0x6367_7270
-    } catch {
-      if error.errno == .noEntry { return false }
-      throw error
-    }
-  }
-}
-
 /// The cgroup of one container: makes it, sets its limits, hands out what its first process joins it with; and, made
 /// from the record by a later command, finds, kills and removes what is there.
 package final class CgroupManager {

@@ -15,6 +15,7 @@ struct Agent: ~Copyable {
   /// The capabilities still to be given up behind the filter, as capset(2) wants them; empty for none. Only where
   /// no_new_privs is not set and the filter therefore wants CAP_SYS_ADMIN; the profile must let capset pass then.
   let lateCapabilities: [UInt32]
+  private let hooks: StartHooks
 
   /// CAP_SYS_ADMIN of capabilities(7).
   private static var systemAdministration: UInt64 { 1 << 21 }
@@ -25,13 +26,14 @@ struct Agent: ~Copyable {
   ) throws(RuntimeError) -> Agent? {
     guard let plan = payload.agent else { return nil }
     try StandardStreams.prepare(
-      uid: plan.uid, hasOwnRoot: payload.namespaces.created.contains(.newMount))
+      uid: plan.uid, hasOwnRoot: payload.namespaces.hasMountNamespace)
     for limit in plan.limits {
       try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
         () throws(SystemError) in
         try Credentials.setLimit(limit.resource, soft: limit.soft, hard: limit.hard)
       }
     }
+    try AttributeExecutor.apply(plan.attributes)
     var environment = plan.environment
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
     // Before the user changes: a directory that only root may enter is a valid working directory, as in runc.
@@ -49,7 +51,8 @@ struct Agent: ~Copyable {
     Credentials.setUmask(plan.umask)
     return Agent(
       path: path, arguments: CStringList(plan.arguments), environment: CStringList(environment),
-      filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late)
+      filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late,
+      hooks: StartHooks(payload.hooks, environment: environment))
   }
 
   private static func enter(_ path: String) -> SystemError? {
@@ -149,6 +152,8 @@ struct Agent: ~Copyable {
   /// Installs the filter and becomes the command. After the filter only write, capset, execve and exit are called.
   mutating func execute(_ connection: borrowing InitReporter) -> RuntimeError {
     do {
+      // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
+      try hooks.run()
       // From here to execve a signal may end this process as it would end the command.
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
       if !filter.isEmpty {

@@ -65,6 +65,11 @@ public enum InitStage {
   private static func readPayload() -> InitPayload? {
     let file = FileDescriptor(owning: InitDescriptors.payload)
     guard file.isSealed() else { return nil }
+    return read(file)
+  }
+
+  /// What a sealed file holds; nil if it is no payload.
+  static func read(_ file: borrowing FileDescriptor) -> InitPayload? {
     do {
       let bytes = try file.readFromStart()
       do throws(WireError) {
@@ -77,7 +82,7 @@ public enum InitStage {
     }
   }
 
-  private static func refuse() -> Never {
+  static func refuse() -> Never {
     do {
       try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create` only\n")
     } catch {

@@ -4,250 +4,170 @@ import InitChannel
 import Linux
 import LinuxABI
 
-/// Carries out one entry of `mounts`: makes the mount detached, finds its place in the root, attaches it.
-enum MountExecutor {
-  static func execute(
-    _ mount: MountStep, in root: borrowing RootDirectory, _ sources: [CgroupMountSource]
+/// Carries out the entries of `mounts`: makes each mount detached, finds its place in the root, attaches it.
+struct MountExecutor: ~Copyable {
+  let hasUserNamespace: Bool
+  /// The container's processes are in the pid namespace of the host.
+  let sharesProcesses: Bool
+  let cgroups: [CgroupMountSource]
+  /// The file systems that were made here, by device number: the only ones that `remount` may change.
+  var made: [UInt64] = []
+  /// The directory `/proc` of the root before anything was mounted on it; nil where there is none, or not looked for yet.
+  private var procDirectory: (device: UInt64, inode: UInt64)?
+  private var hasLookedForProc = false
+  /// What was mounted on `/` and is the root from then on; number -1 for nothing.
+  private var newRoot = FileDescriptor(owning: -1)
+
+  init(_ payload: InitPayload) {
+    hasUserNamespace = payload.namespaces.hasUserNamespace
+    sharesProcesses = !payload.namespaces.created.contains(.newPID) && !payload.namespaces.joins(.newPID)
+    cgroups = payload.cgroupMounts
+  }
+
+  mutating func execute(
+    _ mount: MountStep, in root: borrowing RootDirectory, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
     do {
+      if !hasLookedForProc { try lookForProc(in: root) }
       switch mount.source {
       case .bind(let path, let recursive):
-        try bind(mount, path, recursive: recursive, in: root)
+        try bind(mount, path, recursive: recursive, in: root, reporter)
       case .fileSystem(let type, let source, let parameters):
-        try mountFileSystem(mount, type, source, parameters, in: root)
+        try mountFileSystem(mount, type, source, parameters, in: root, reporter)
+      case .legacyFileSystem(let type, let source, let data):
+        try mountLegacy(mount, type, source, data, in: root)
+      case .remount(let attributesOnly, let parameters):
+        try remount(mount, attributesOnly: attributesOnly, parameters, in: root)
       case .cgroup:
-        try mountCgroups(mount, sources, in: root)
+        try mountCgroups(mount, in: root)
       }
     } catch {
       throw error.during("mount on `/\(mount.destination)`")
     }
   }
 
-  private static func pointer(_ mount: MountStep, _ property: String) -> String {
+  func pointer(_ mount: MountStep, _ property: String) -> String {
     "/mounts/\(mount.index)/\(property)"
   }
 
   // MARK: Bind mounts
 
-  private static func bind(
-    _ mount: MountStep, _ path: String, recursive: Bool, in root: borrowing RootDirectory
+  mutating func bind(
+    _ mount: MountStep, _ path: String, recursive: Bool, in root: borrowing RootDirectory,
+    _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
-    let tree: FileDescriptor
-    let isDirectory: Bool
-    do {
-      let source = try FileDescriptor.open(path, .path)
-      isDirectory = try source.status().isDirectory
-      tree = try Mounts.clone(source, recursive: recursive)
-    } catch {
-      throw error.because(.mount, "cannot bind `\(path)`", field: pointer(mount, "source"))
+    if mount.traits.contains(.copiesSymlink), try copySymlink(mount, path, in: root) { return }
+    let tree = try MountSources.tree(mount, path, recursive: recursive, hasUserNamespace, reporter)
+    let isDirectory = try describe(.mount, "cannot look at `\(path)`", field: pointer(mount, "source")) {
+      () throws(SystemError) in
+      try tree.status().isDirectory
     }
-    let target =
-      isDirectory ? try directoryTarget(mount, in: root) : try fileTarget(mount, in: root)
+    let target = isDirectory ? try directoryTarget(mount, in: root) : try fileTarget(mount, in: root)
     try changeAttributes(mount, tree)
     try attach(mount, tree, to: target)
   }
 
+  /// The option `copy-symlink`: whether the source is a symbolic link, which then was made again at the destination.
+  private func copySymlink(
+    _ mount: MountStep, _ path: String, in root: borrowing RootDirectory
+  ) throws(RuntimeError) -> Bool {
+    let target = try describe(.mount, "cannot look at `\(path)`", field: pointer(mount, "source")) {
+      () throws(SystemError) -> String? in
+      let source = try FileDescriptor.open(path, [.path, .noFollow])
+      return try source.status().isSymbolicLink ? try source.readLink("") : nil
+    }
+    guard let target else { return false }
+    try describe(.mount, "cannot make the symbolic link", field: pointer(mount, "destination")) {
+      () throws(SystemError) in
+      try root.makeLink(mount.destination, to: target, directoryMode: 0o755)
+    }
+    return true
+  }
+
+  // MARK: Attributes
+
   /// Applied while the mount is still detached, so that no process ever sees it without them.
-  private static func changeAttributes(
-    _ mount: MountStep, _ tree: borrowing FileDescriptor
-  ) throws(RuntimeError) {
-    let own = MountChange(set: mount.set, clear: mount.clear)
+  func changeAttributes(_ mount: MountStep, _ tree: borrowing FileDescriptor) throws(RuntimeError) {
     let all = MountChange(set: mount.setRecursively, clear: mount.clearRecursively)
     do {
-      if !own.changesNothing { try changeOrKeepLocked(tree, own) }
+      try changeOrKeepLocked(mount, tree)
       if !all.changesNothing { try Mounts.change(tree, all, recursive: true) }
       for change in mount.propagation {
         try Mounts.change(tree, MountChange(propagation: change.kind), recursive: change.recursive)
       }
     } catch {
-      throw error.because(.mount, "cannot set the mount options", field: pointer(mount, "options"))
+      let hint =
+        error.errno == .notPermitted
+        ? "an attribute that the mount has outside of the user namespace cannot be taken away inside" : ""
+      throw error.because(.mount, "cannot set the mount options", field: pointer(mount, "options"), hint: hint)
+    }
+    // What the kernel answered is one thing, what the mount has another.
+    let wanted = mount.set & ~mount.clearRecursively | mount.setRecursively
+    let holds = try describe(.mount, "cannot verify the mount options", field: pointer(mount, "options")) {
+      () throws(SystemError) in
+      try MountState.has(wanted, tree)
+    }
+    guard holds else {
+      throw RuntimeError(
+        .mount, "the mount does not have the options that were set", field: pointer(mount, "options"))
     }
   }
 
-  /// In a user namespace the flags that a mount had outside are locked (mount_namespaces(7)); what cannot be cleared
-  /// stays, which only makes the mount stricter than asked.
-  private static func changeOrKeepLocked(
-    _ tree: borrowing FileDescriptor, _ change: MountChange
+  /// In a user namespace the flags that a mount had outside are locked (mount_namespaces(7)). One that only was not asked
+  /// for stays, which makes the mount stricter; one that the configuration takes away by name is an error.
+  private func changeOrKeepLocked(
+    _ mount: MountStep, _ tree: borrowing FileDescriptor
   ) throws(SystemError) {
+    let change = MountChange(set: mount.set, clear: mount.clear)
+    if change.changesNothing { return }
     do {
       try Mounts.change(tree, change, recursive: false)
     } catch {
-      guard error.errno == .notPermitted && change.clear != 0 else { throw error }
-      try Mounts.change(tree, MountChange(set: change.set), recursive: false)
+      guard error.errno == .notPermitted && mount.clear != mount.clearByName else { throw error }
+      let named = MountChange(set: mount.set, clear: mount.clearByName)
+      if !named.changesNothing { try Mounts.change(tree, named, recursive: false) }
     }
   }
 
-  // MARK: File systems
-
-  private static func mountFileSystem(
-    _ mount: MountStep, _ type: String, _ source: String, _ parameters: [MountParameter],
-    in root: borrowing RootDirectory
+  /// The option `remount`: what is mounted at the destination gets other attributes, and its file system other
+  /// parameters. Only a file system that was made for this container: that of a bind mount is the host's.
+  private func remount(
+    _ mount: MountStep, attributesOnly: Bool, _ parameters: [MountParameter], in root: borrowing RootDirectory
   ) throws(RuntimeError) {
-    let target = try directoryTarget(mount, in: root)
-    let isKernelView = type == "proc" || type == "sysfs"
-    if isKernelView {
-      try refuseRedirected(mount, type, target, in: root)
+    let place = try describe(
+      .mount, "cannot open the destination", field: pointer(mount, "destination")
+    ) { () throws(SystemError) in
+      try root.open(mount.destination, .path)
     }
-    var parameters = parameters
-    if type == "tmpfs" && !parameters.contains(where: { $0.key == "mode" }) {
-      try addMode(of: target, to: &parameters)
+    let status = try describe(.mount, "cannot look at the destination", field: pointer(mount, "destination")) {
+      () throws(SystemError) in
+      try place.status()
     }
-    guard let tree = try makeFileSystem(mount, type, source, parameters) else {
-      // Whatever is mounted below the host's /sys comes along, and must be as strict.
-      var all = mount
-      all.setRecursively |= mount.set
-      try bind(all, "/sys", recursive: true, in: root)
-      return
-    }
-    if mount.copiesUp { try CopyUp.copy(from: target, to: tree, mount) }
-    var later = mount
-    later.set &= MountAttribute.readonly
-    later.clear = 0
-    try changeAttributes(later, tree)
-    try attach(mount, tree, to: target)
-  }
-
-  /// A detached mount of a new file system. Nil where the kernel does not let this user namespace have a sysfs,
-  /// because the network namespace belongs to another one: then the host's is bound.
-  private static func makeFileSystem(
-    _ mount: MountStep, _ type: String, _ source: String, _ parameters: [MountParameter]
-  ) throws(RuntimeError) -> FileDescriptor? {
-    let context: FileSystemContext
-    do {
-      context = try FileSystemContext(type)
-    } catch {
-      let hint = error.errno == .noDevice ? "the kernel does not know this file system" : ""
-      throw error.because(.mount, "cannot mount a `\(type)`", field: pointer(mount, "type"), hint: hint)
-    }
-    do {
-      if !source.isEmpty { try context.set("source", source) }
-      for parameter in parameters {
-        if let value = parameter.value {
-          try context.set(parameter.key, value)
-        } else {
-          try setFlag(parameter, context)
-        }
-      }
-      // Read-only comes last: something may have to be copied into it first.
-      return try context.mount(attributes: mount.set & ~MountAttribute.readonly)
-    } catch {
-      if type == "sysfs" && error.errno == .notPermitted { return nil }
-      let said = context.messages()
-      throw error.because(
-        .mount, said.isEmpty ? "cannot mount a `\(type)`" : "cannot mount a `\(type)`: \(said)",
-        field: pointer(mount, "options"))
-    }
-  }
-
-  private static func setFlag(
-    _ parameter: MountParameter, _ context: borrowing FileSystemContext
-  ) throws(SystemError) {
-    do {
-      try context.setFlag(parameter.key)
-    } catch {
-      guard parameter.mayBeUnknown && error.errno == .invalid else { throw error }
-    }
-  }
-
-  /// A tmpfs has the mode of the directory that it covers, as with runc and crun, not the kernel's 1777.
-  private static func addMode(
-    of target: borrowing FileDescriptor, to parameters: inout [MountParameter]
-  ) throws(RuntimeError) {
-    let mode = try describe(.mount, "cannot read the mode of the destination") { () throws(SystemError) in
-      try target.status().mode & 0o7777
-    }
-    parameters.append(MountParameter(key: "mode", value: String(mode, radix: 8)))
-  }
-
-  /// The destination of proc and sysfs must be the directory of that name itself. Through a symbolic link they would
-  /// land elsewhere, and what is masked in /proc would be open (CVE-2019-19921, CVE-2023-27561).
-  private static func refuseRedirected(
-    _ mount: MountStep, _ type: String, _ target: borrowing FileDescriptor, in root: borrowing RootDirectory
-  ) throws(RuntimeError) {
-    let direct: FileStatus
-    let resolved: FileStatus
-    do {
-      direct = try root.openWithoutLinks(mount.destination, [.path, .noFollow]).status()
-      resolved = try target.status()
-    } catch {
-      throw error.because(
-        .mount, "the destination of `\(type)` must be a directory and no symbolic link",
-        field: pointer(mount, "destination"))
-    }
-    guard direct.inode == resolved.inode && direct.mountID == resolved.mountID else {
+    guard status.isMountRoot else {
       throw RuntimeError(
-        .mount, "the destination of `\(type)` must be a directory and no symbolic link",
-        field: pointer(mount, "destination"))
+        .mount, "nothing is mounted there that could be remounted", field: pointer(mount, "destination"))
     }
-  }
-
-  // MARK: Cgroups
-
-  /// The cgroup of the container only, by bind mounts: a new mount of cgroup2 would wait for a grace period of RCU, and
-  /// a view of the whole hierarchy is nothing that a container needs.
-  private static func mountCgroups(
-    _ mount: MountStep, _ sources: [CgroupMountSource], in root: borrowing RootDirectory
-  ) throws(RuntimeError) {
-    if let only = sources.first, only.name.isEmpty {
-      let whole = MountStep(
-        index: mount.index, destination: mount.destination, source: .bind(path: only.path, recursive: false),
-        set: mount.set,
-        propagation: [PropagationChange(kind: MountAttribute.isolated, recursive: false)] + mount.propagation)
-      try bind(whole, only.path, recursive: false, in: root)
-      return
-    }
-    let target = try directoryTarget(mount, in: root)
-    let tree = try makeCgroupDirectory(mount, sources)
-    try attach(mount, tree, to: target)
-    for source in sources where !source.isLink {
-      do {
-        let directory = try RootDirectory.openEntry(in: tree, source.name, [.path, .directory])
-        let copy = try Mounts.clone(try FileDescriptor.open(source.path, .path), recursive: false)
-        try Mounts.change(
-          copy, MountChange(set: mount.set, propagation: MountAttribute.isolated), recursive: false)
-        try Mounts.attach(copy, to: directory)
-      } catch {
-        throw error.because(
-          .mount, "cannot bind the cgroup of `\(source.name)`", field: pointer(mount, "source"))
+    if !attributesOnly {
+      guard made.contains(status.device) else {
+        throw RuntimeError(
+          .mount, "the file system there belongs to the host, and `remount` would change it for everybody",
+          field: pointer(mount, "options"), hint: "add `bind` to change only this mount")
       }
+      try reconfigure(mount, place, parameters)
     }
-    if mount.set & MountAttribute.readonly != 0 {
-      do {
-        try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
-      } catch {
-        throw error.because(
-          .mount, "cannot make the cgroup directory read-only", field: pointer(mount, "options"))
-      }
-    }
-  }
-
-  /// A tmpfs with a directory or a link for each controller of v1.
-  private static func makeCgroupDirectory(
-    _ mount: MountStep, _ sources: [CgroupMountSource]
-  ) throws(RuntimeError) -> FileDescriptor {
-    do {
-      let context = try FileSystemContext("tmpfs")
-      try context.set("mode", "755")
-      let tree = try context.mount(attributes: mount.set & ~MountAttribute.readonly)
-      for source in sources {
-        if source.isLink {
-          try tree.makeSymbolicLink(source.name, to: source.path)
-        } else {
-          try tree.makeDirectory(source.name, mode: 0o755)
-        }
-      }
-      return tree
-    } catch {
-      throw error.because(.mount, "cannot prepare the cgroup directory", field: pointer(mount, "type"))
-    }
+    try changeAttributes(mount, place)
   }
 
   // MARK: Places
 
-  private static func directoryTarget(
+  func directoryTarget(
     _ mount: MountStep, in root: borrowing RootDirectory
   ) throws(RuntimeError) -> FileDescriptor {
     do {
+      if mount.traits.contains(.destinationNoFollow) {
+        return try root.makeWithoutFollowing(
+          mount.destination, isDirectory: true, mode: 0o755, directoryMode: 0o755)
+      }
       return try root.makeDirectories(mount.destination, mode: 0o755)
     } catch {
       throw error.because(
@@ -255,10 +175,14 @@ enum MountExecutor {
     }
   }
 
-  private static func fileTarget(
+  private func fileTarget(
     _ mount: MountStep, in root: borrowing RootDirectory
   ) throws(RuntimeError) -> FileDescriptor {
     do throws(SystemError) {
+      if mount.traits.contains(.destinationNoFollow) {
+        return try root.makeWithoutFollowing(
+          mount.destination, isDirectory: false, mode: 0o644, directoryMode: 0o755)
+      }
       let target = try root.makeFile(mount.destination, mode: 0o644, directoryMode: 0o755)
       if try target.status().isDirectory { throw SystemError("open", .isDirectory, mount.destination) }
       return target
@@ -267,6 +191,30 @@ enum MountExecutor {
     }
   }
 
+  mutating func attach(
+    _ mount: MountStep, _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor
+  ) throws(RuntimeError) {
+    try refuseHidingProc(mount, tree, target)
+    do {
+      try Mounts.attach(tree, to: target)
+      if mount.destination == "." { newRoot = try tree.duplicate() }
+    } catch {
+      throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))
+    }
+  }
+
+  /// The mount that now lies on the root, if the last entry was one on `/`.
+  mutating func takeNewRoot() -> FileDescriptor? {
+    if newRoot.number < 0 { return nil }
+    var taken = FileDescriptor(owning: -1)
+    swap(&taken, &newRoot)
+    return taken
+  }
+}
+
+// MARK: /proc
+
+extension MountExecutor {
   /// Where a mount inside of /proc is harmless: the files that lxcfs and others replace, as in runc.
   private static let allowedInProc = [
     "proc/cpuinfo", "proc/diskstats", "proc/meminfo", "proc/stat", "proc/swaps", "proc/uptime",
@@ -274,23 +222,45 @@ enum MountExecutor {
     "proc/slabinfo", "proc/net/dev", "proc/sys/kernel/ns_last_pid", "proc/sys/crypto/fips_enabled",
   ]
 
-  private static func attach(
-    _ mount: MountStep, _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor
-  ) throws(RuntimeError) {
-    let isInProc = try describe(.mount, "cannot look at the destination") { () throws(SystemError) in
-      if try target.fileSystemType() != 0x9FA0 /* PROC_SUPER_MAGIC */ { return false }
-      return try !target.status().isMountRoot
-    }
-    if isInProc && !allowedInProc.contains(mount.destination) {
-      // Over /proc/self/attr and the like it would take in whoever writes there (CVE-2019-16884).
-      throw RuntimeError(
-        .mount, "`/\(mount.destination)` cannot be mounted because it is inside /proc",
-        field: pointer(mount, "destination"))
-    }
+  /// PROC_ROOT_INO
+  private static var procRootInode: UInt64 { 1 }
+
+  private mutating func lookForProc(in root: borrowing RootDirectory) throws(RuntimeError) {
+    hasLookedForProc = true
     do {
-      try Mounts.attach(tree, to: target)
+      let status = try root.open("proc", .path).status()
+      procDirectory = (status.device, status.inode)
     } catch {
-      throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))
+      if error.errno == .noEntry || error.errno == .symbolicLinkLoop { return }
+      throw error.because(.mount, "cannot look at `/proc` of the root file system")
+    }
+  }
+
+  /// What lies over /proc, or over a file in it, would take in whoever writes there: a false `self/attr/exec`
+  /// (CVE-2019-16884). On `/proc` itself only a procfs may be mounted, and inside of it only on the files of the list.
+  func refuseHidingProc(
+    _ mount: MountStep, _ tree: borrowing FileDescriptor, _ target: borrowing FileDescriptor
+  ) throws(RuntimeError) {
+    let verdict = try describe(.mount, "cannot look at the destination") { () throws(SystemError) -> String? in
+      let status = try target.status()
+      let isInProc = try target.fileSystemType() == FileSystemMagic.proc.rawValue
+      if isInProc && !status.isMountRoot {
+        return MountExecutor.allowedInProc.contains(mount.destination) ? nil : "it is inside /proc"
+      }
+      let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
+      guard isInProc || isProc else { return nil }
+      // The whole of a procfs, not a part of one.
+      if try tree.fileSystemType() == FileSystemMagic.proc.rawValue,
+        try tree.status().inode == MountExecutor.procRootInode
+      {
+        return nil
+      }
+      return "it is not of type proc"
+    }
+    if let verdict {
+      throw RuntimeError(
+        .mount, "`/\(mount.destination)` cannot be mounted because \(verdict)",
+        field: pointer(mount, "destination"))
     }
   }
 }

@@ -14,13 +14,18 @@ struct RootFileSystem: ~Copyable {
   /// An empty read-only tmpfs, attached over the first masked directory and copied from there: one superblock for all.
   /// Number -1 until then.
   private var mask: FileDescriptor
+  private var mounts: MountExecutor
 
   init(payload: InitPayload, consoleSocket: Int32) {
     self.payload = payload
+    mounts = MountExecutor(payload)
     self.consoleSocket = consoleSocket
     root = RootDirectory(FileDescriptor(owning: -1))
     mask = FileDescriptor(owning: -1)
   }
+
+  /// The number of the root's descriptor, as the working directory of hooks.
+  var directory: Int32 { root.descriptor.number }
 
   /// Lets go of the descriptors before the container's own privileges are taken on.
   mutating func close() {
@@ -32,7 +37,7 @@ struct RootFileSystem: ~Copyable {
     _ step: InitStep, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
     if case .openRoot(let path, let privateParent) = step {
-      root = try openRoot(path, privateParent: privateParent)
+      root = try openRoot(path, privateParent: privateParent, reporter)
       return
     }
     guard root.descriptor.number >= 0 else {
@@ -40,7 +45,8 @@ struct RootFileSystem: ~Copyable {
     }
     switch step {
     case .mount(let mount):
-      try MountExecutor.execute(mount, in: root, payload.cgroupMounts)
+      try mounts.execute(mount, in: root, reporter)
+      if let above = mounts.takeNewRoot() { root = RootDirectory(above) }
     case .devices(let nodes):
       for node in nodes { try DeviceExecutor.make(node, in: root) }
     case .deviceLinks:
@@ -58,9 +64,13 @@ struct RootFileSystem: ~Copyable {
         }
       }
     case .readonlyRoot:
+      // By the descriptor, and looked at afterwards: a path could have led to another mount by now (CVE-2026-115521).
       try describe(.mount, "cannot make the root file system read-only", field: "/root/readonly") {
         () throws(SystemError) in
         try Mounts.change(root.descriptor, MountChange(set: MountAttribute.readonly), recursive: false)
+        guard try MountState.has(MountAttribute.readonly, root.descriptor) else {
+          throw SystemError("fstatfs", .busy, "the mount is still writable")
+        }
       }
     case .readonlyMount(let path):
       try describe(.mask, "cannot make `/\(path)` read-only", field: "/mounts") { () throws(SystemError) in
@@ -69,8 +79,10 @@ struct RootFileSystem: ~Copyable {
       }
     case .pivotRoot:
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
-        try Mounts.pivot(to: root.descriptor)
+        try Mounts.pivot(to: root.descriptor, isIsolated: hasIsolatedMounts)
       }
+    case .moveRoot:
+      try moveRoot()
     case .changeRoot:
       try describe(.rootSwitch, "cannot change the root directory") { () throws(SystemError) in
         try Mounts.changeRoot(to: root.descriptor)
@@ -80,14 +92,21 @@ struct RootFileSystem: ~Copyable {
     }
   }
 
+  /// Whether the plan has cut all mounts off from the host's at the beginning.
+  private var hasIsolatedMounts: Bool {
+    payload.steps.contains { step in
+      if case .propagation(let change) = step { return change.recursive && !change.isShared }
+      return false
+    }
+  }
+
   /// The root as a mount of its own. The plan has no such mount where the container has no mount namespace: then the
   /// directory itself is the root.
-  private func openRoot(_ path: String, privateParent: Bool) throws(RuntimeError) -> RootDirectory {
-    let directory = try describe(.rootfsInvalid, "cannot open the root file system", field: "/root/path") {
-      () throws(SystemError) in
-      try FileDescriptor.open(path, [.path, .directory, .noFollow])
-    }
-    guard payload.namespaces.created.contains(.newMount) else { return RootDirectory(directory) }
+  private func openRoot(
+    _ path: String, privateParent: Bool, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) -> RootDirectory {
+    guard let directory = try openReachable(path) else { return try openRootByHelper(reporter) }
+    guard payload.namespaces.hasMountNamespace else { return RootDirectory(directory) }
     if privateParent { try makeParentPrivate(directory) }
     let tree = try describe(.mount, "cannot make the root file system a mount", field: "/root/path") {
       () throws(SystemError) -> FileDescriptor in
@@ -96,6 +115,60 @@ struct RootFileSystem: ~Copyable {
       return tree
     }
     return RootDirectory(tree)
+  }
+
+  /// Nil where only the helper can reach it.
+  private func openReachable(_ path: String) throws(RuntimeError) -> FileDescriptor? {
+    do {
+      return try FileDescriptor.open(path, [.path, .directory, .noFollow])
+    } catch {
+      let namespaces = payload.namespaces
+      if error.errno == .accessDenied && namespaces.hasUserNamespace && namespaces.hasMountNamespace { return nil }
+      throw error.because(.rootfsInvalid, "cannot open the root file system", field: "/root/path")
+    }
+  }
+
+  /// A root file system below a directory that the root of the user namespace may not search. Its copy has no place of its
+  /// own that could be opened, so it goes onto `/`, where paths of the host do not meet it: they start below.
+  private func openRootByHelper(_ reporter: borrowing InitReporter) throws(RuntimeError) -> RootDirectory {
+    let tree = try reporter.ask(for: .tree, MountHelp.rootIndex)
+    try describe(.mount, "cannot make the root file system a mount", field: "/root/path") {
+      () throws(SystemError) in
+      try Mounts.attach(tree, to: try FileDescriptor.open("/", [.path, .directory]))
+    }
+    return RootDirectory(tree)
+  }
+
+  /// `--no-pivot`. The old root stays in the mount namespace, below the new one, and a process that may call chroot(2)
+  /// could come to it; the host's proc and sysfs at least must not be there then.
+  private func moveRoot() throws(RuntimeError) {
+    let paths = try describe(.rootSwitch, "cannot read the mounts of the host") {
+      () throws(SystemError) -> [String] in
+      let rootPath = try root.descriptor.hostPath()
+      return try MountTable.read().filter { mount in
+        (mount.type == "proc" || mount.type == "sysfs") && mount.root == "/"
+          && !mount.path.utf8.starts(with: "\(rootPath)/".utf8)
+      }.map { $0.path }
+    }
+    // Those made last lie on top.
+    for path in paths.reversed() {
+      do throws(SystemError) {
+        do throws(SystemError) {
+          try Mounts.detach(path)
+        } catch {
+          // Locked in a user namespace, or not a mount of its own any more: then it is covered.
+          guard error.errno == .invalid || error.errno == .notPermitted || error.errno == .noEntry else { throw error }
+          if error.errno == .noEntry { continue }
+          let cover = try FileSystemContext("tmpfs").mount(attributes: MountAttribute.readonly)
+          try Mounts.attach(cover, to: try FileDescriptor.open(path, [.path, .noFollow]))
+        }
+      } catch {
+        throw error.because(.rootSwitch, "cannot take `\(path)` of the host away", hint: "do without --no-pivot")
+      }
+    }
+    try describe(.rootSwitch, "cannot move the root file system onto `/`") { () throws(SystemError) in
+      try Mounts.moveRoot(root.descriptor)
+    }
   }
 
   /// Finds the root of the mount that holds `directory` by going up, and makes that mount private.
@@ -155,13 +228,13 @@ struct RootFileSystem: ~Copyable {
           set: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noExecution,
           propagation: MountAttribute.isolated)
         try Mounts.change(copy, change, recursive: false)
-        try Mounts.attach(copy, to: target)
+        try RootFileSystem.cover(path, target, with: copy, in: root)
       }
       return
     }
     if mask.number >= 0 {
       try describe(.mask, "cannot cover the directory", field: field) { () throws(SystemError) in
-        try Mounts.attach(try Mounts.clone(mask, recursive: false), to: target)
+        try RootFileSystem.cover(path, target, with: try Mounts.clone(mask, recursive: false), in: root)
       }
       return
     }
@@ -171,8 +244,20 @@ struct RootFileSystem: ~Copyable {
       try context.set("nr_blocks", "1")
       try context.set("nr_inodes", "1")
       let tree = try context.mount(attributes: MountAttribute.readonly)
-      try Mounts.attach(tree, to: target)
+      try RootFileSystem.cover(path, target, with: tree, in: root)
       return tree
+    }
+  }
+
+  /// Attaches the mount and looks at what the path leads to now: had somebody put another file in its place meanwhile, that
+  /// one would be open, and the cover would lie where nobody looks.
+  private static func cover(
+    _ path: String, _ target: borrowing FileDescriptor, with tree: borrowing FileDescriptor,
+    in root: borrowing RootDirectory
+  ) throws(SystemError) {
+    try Mounts.attach(tree, to: target)
+    guard try root.open(path, .path).status().mountID == tree.status().mountID else {
+      throw SystemError("move_mount", .busy, "another file took the place of `/\(path)` meanwhile")
     }
   }
 
@@ -209,7 +294,7 @@ struct RootFileSystem: ~Copyable {
       let tree = try Mounts.clone(target, recursive: true)
       let change = MountChange(set: MountAttribute.readonly, propagation: MountAttribute.isolated)
       try Mounts.change(tree, change, recursive: true)
-      try Mounts.attach(tree, to: target)
+      try RootFileSystem.cover(path, target, with: tree, in: root)
     }
   }
 }

@@ -13,12 +13,7 @@ struct Stage1 {
   /// false in stage 2.
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
-    for namespace in payload.namespaces.joined { try join(namespace) }
-    // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
-    // offsets could not be written any more.
-    if payload.namespaces.created.contains(.newTime) {
-      try enterTimeNamespace()
-    }
+    try enterNamespaces(reporter)
     if payload.namespaces.created.contains(.newUser) {
       try enterUserNamespace(reporter)
     }
@@ -34,8 +29,27 @@ struct Stage1 {
     }
   }
 
+  private func enterNamespaces(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+    // Opened while /proc is the host's: a mount namespace that is joined has another one.
+    let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
+      try ProcFileSystem.mounted()
+    }
+    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc) }
+    for namespace in payload.namespaces.joined {
+      try join(namespace, proc)
+      if namespace.kind == .newNetwork && payload.namespaces.takesNetDevices {
+        try NetworkHandover.run(reporter)
+      }
+    }
+    // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
+    // offsets could not be written any more.
+    if payload.namespaces.created.contains(.newTime) {
+      try enterTimeNamespace(proc)
+    }
+  }
+
   /// With the rights of the host: a user namespace that is made later has none over the namespaces of others.
-  private func join(_ namespace: JoinedNamespace) throws(RuntimeError) {
+  private func join(_ namespace: JoinedNamespace, _ proc: borrowing ProcFileSystem) throws(RuntimeError) {
     let field = "/linux/namespaces/\(namespace.index)/path"
     let file: FileDescriptor
     do {
@@ -44,11 +58,31 @@ struct Stage1 {
     } catch {
       throw error.because(.namespace, "cannot open the namespace", field: field)
     }
+    if !namespace.changedBy.isEmpty { try refuseOwn(namespace, file, proc) }
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
       let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
       throw error.because(.namespace, "cannot join the namespace `\(namespace.path)`", field: field, hint: hint)
+    }
+  }
+
+  /// What changes the container's namespace must not change the host's. Here, with the open file in hand, nobody can put
+  /// another one at the path any more.
+  private func refuseOwn(
+    _ namespace: JoinedNamespace, _ file: borrowing FileDescriptor, _ proc: borrowing ProcFileSystem
+  ) throws(RuntimeError) {
+    guard let kind = NamespaceKind.allCases.first(where: { $0.cloneFlag == namespace.kind }) else { return }
+    let isOwn = try describe(.namespace, "cannot look at the \(kind.ociName) namespace of the host") {
+      () throws(SystemError) in
+      let own = try proc.openOwnLink("ns", kind.procName, .readOnly).status()
+      let other = try file.status()
+      return own.inode == other.inode && own.device == other.device
+    }
+    if isOwn {
+      throw RuntimeError(
+        .configInvalid, "this is not allowed in the host's \(kind.ociName) namespace, which `\(namespace.path)` is",
+        field: namespace.changedBy)
     }
   }
 
@@ -79,15 +113,14 @@ struct Stage1 {
   }
 
   /// clone3 with CLONE_NEWTIME leaves no moment to write the offsets; after unshare(2) the children enter it.
-  private func enterTimeNamespace() throws(RuntimeError) {
+  private func enterTimeNamespace(_ proc: borrowing ProcFileSystem) throws(RuntimeError) {
     try describe(.namespace, "cannot make the time namespace") { () throws(SystemError) in
       try Namespaces.unshare(.newTime)
     }
     if payload.namespaces.timeOffsets.isEmpty { return }
     try describe(.namespace, "cannot set the offsets of the time namespace", field: "/linux/timeOffsets") {
       () throws(SystemError) in
-      let file = try FileDescriptor.open("/proc/self/timens_offsets", .writeOnly)
-      try file.write(payload.namespaces.timeOffsets)
+      try proc.writeOwn("timens_offsets", payload.namespaces.timeOffsets)
     }
   }
 

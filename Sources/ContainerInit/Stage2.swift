@@ -8,6 +8,13 @@ import LinuxABI
 struct Stage2 {
   let payload: InitPayload
   let descriptors: InitDescriptors
+  /// What hooks start with, as they do in the runtime.
+  private var callerUmask: UInt32 = 0o022
+
+  init(payload: InitPayload, descriptors: InitDescriptors) {
+    self.payload = payload
+    self.descriptors = descriptors
+  }
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
   /// behind the filter or after `start` has been reported already and ends the process here.
@@ -16,17 +23,23 @@ struct Stage2 {
   ) -> RuntimeError {
     do {
       // What the set-up makes has the modes that the plan says.
-      Credentials.setUmask(0)
+      callerUmask = Credentials.setUmask(0)
       Signals.resetActions()
       try describe(.spawn, "cannot name the process") { () throws(SystemError) in
         try Processes.setName(InitPayload.processName)
       }
-      if payload.namespaces.created.contains(.newMount) { try StandardStreams.shieldNull() }
+      if payload.namespaces.takesNetDevices && payload.namespaces.created.contains(.newNetwork) {
+        try NetworkHandover.run(reporter)
+      }
+      if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
+      var proc = ProcFileSystem()
       for step in payload.steps {
-        try execute(step, &rootFileSystem, reporter)
+        try execute(step, &rootFileSystem, &proc, reporter)
       }
       rootFileSystem.close()
+      // It can write what the container must not.
+      proc = ProcFileSystem()
       let agent = try Agent.prepare(payload, reporter)
       try describe(.initProtocol, "cannot tell the runtime that the container is prepared") {
         () throws(SystemError) in
@@ -46,7 +59,8 @@ struct Stage2 {
   }
 
   private func execute(
-    _ step: InitStep, _ root: inout RootFileSystem, _ reporter: borrowing InitReporter
+    _ step: InitStep, _ root: inout RootFileSystem, _ proc: inout ProcFileSystem,
+    _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
     switch step {
     case .startSession:
@@ -70,10 +84,30 @@ struct Stage2 {
       }
     case .keyring(let name):
       try joinKeyring(name)
+    case .mountsMade:
+      try waitForHooks(reporter)
+    case .hooks(let hooks):
+      try HookRunner(
+        environment: payload.hooks.environment,
+        state: InitHooks.document(payload.hooks.creatingState, pid: Processes.ownPid()),
+        directory: root.directory, umask: Int32(callerUmask)
+      ).run(hooks)
+      try InitHookOrphans.reap()
     case .propagation(let change), .rootPropagation(let change):
       try describe(.mount, "cannot make the mounts \(change.text)", field: "/linux/rootfsPropagation") {
         () throws(SystemError) in
         try Mounts.setPropagationOfRoot(change.kind, recursive: change.recursive)
+      }
+    case .openProc:
+      proc = try describe(.sysctl, "cannot open a verified procfs", field: "/linux/sysctl") {
+        () throws(SystemError) in
+        try ProcFileSystem.own()
+      }
+    case .sysctl(let parameter):
+      try describe(.sysctl, "cannot set kernel parameter `\(parameter.path)`", field: parameter.field) {
+        () throws(SystemError) in
+        // Nothing would be written for an empty text; a line without anything is the empty value of a text parameter.
+        try proc.write("sys/\(parameter.path)", parameter.value.isEmpty ? "\n" : parameter.value)
       }
     default:
       try root.execute(step, reporter)
@@ -82,12 +116,27 @@ struct Stage2 {
 
   private func joinKeyring(_ name: String) throws(RuntimeError) {
     do {
-      try Credentials.joinSessionKeyring(name)
+      // In a user namespace the user who joins later may have an id that is not the keyring's owner.
+      try Credentials.joinSessionKeyring(
+        name, searchableByOthers: payload.namespaces.created.contains(.newUser))
     } catch {
       // A kernel without keys: then there is no keyring of the caller that the container could see.
       if error.errno == .notImplemented { return }
       throw error.because(
         .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
+    }
+  }
+
+  private func waitForHooks(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+    try describe(.initProtocol, "cannot tell the runtime that everything is mounted") {
+      () throws(SystemError) in
+      try reporter.send(.mountsMade)
+    }
+    let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
+      try reporter.receive()
+    }
+    guard order == .hooksRun else {
+      throw RuntimeError(.initProtocol, "the runtime ended before it had run its hooks")
     }
   }
 

@@ -8,12 +8,16 @@ public struct ContainerPlan: Sendable {
   public var cgroup: CgroupPlan
   /// The seccomp profile, compiled by the runtime before anything is started; nil for none.
   public var seccomp: Seccomp?
+  public var netDevices: [NetDevicePlan]
   /// The absolute path of the root file system.
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.
   public var steps: [InitStep]
+  public var hooks: HookPlans
   /// What becomes the agent command; nil where `process` is absent, and then `start` fails.
   public var agent: AgentPlan?
+  /// For the processes of `exec`; kept with the state.
+  public var execCPUAffinity: ExecCPUAffinity?
   public var annotations: [NamedValue<String>]
   public var ociVersion: String
   /// What the specification says to warn about and carry on.
@@ -38,6 +42,8 @@ public struct NamespacePlan: Sendable, Equatable {
   public var gidMap: [IDRange]
   /// The lines for /proc/PID/timens_offsets; empty without offsets.
   public var timeOffsets: String
+  /// Network devices of the host come into the network namespace.
+  public var takesNetDevices = false
 
   public init(
     created: CloneFlags, joined: [JoinedNamespace] = [], uidMap: [IDRange] = [], gidMap: [IDRange] = [],
@@ -51,6 +57,17 @@ public struct NamespacePlan: Sendable, Equatable {
   }
 }
 
+extension NamespacePlan {
+  /// The container's mounts are not the host's: a new mount namespace, or one that is joined.
+  public var hasMountNamespace: Bool { created.contains(.newMount) || joins(.newMount) }
+
+  public var hasUserNamespace: Bool { created.contains(.newUser) || joins(.newUser) }
+
+  public func joins(_ kind: CloneFlags) -> Bool {
+    joined.contains { $0.kind == kind }
+  }
+}
+
 /// A namespace that somebody else made.
 public struct JoinedNamespace: Sendable, Equatable {
   /// The one CLONE_NEW* flag of its kind.
@@ -59,11 +76,14 @@ public struct JoinedNamespace: Sendable, Equatable {
   public var path: String
   /// The place in `linux.namespaces`.
   public var index: UInt32
+  /// The JSON pointer of a property that changes the namespace; then it must not be the runtime's own. Empty if none does.
+  public var changedBy: String
 
-  public init(kind: CloneFlags, path: String, index: UInt32) {
+  public init(kind: CloneFlags, path: String, index: UInt32, changedBy: String = "") {
     self.kind = kind
     self.path = path
     self.index = index
+    self.changedBy = changedBy
   }
 }
 
@@ -109,11 +129,12 @@ public struct AgentPlan: Sendable, Equatable {
   public var limits: [LimitPlan]
   /// HOME is not in the environment and is looked up in the container's /etc/passwd.
   public var looksUpHome: Bool
+  public var attributes: ProcessAttributes
 
   public init(
     arguments: [String], environment: [String], workingDirectory: String, uid: UInt32, gid: UInt32,
     additionalGids: [UInt32], umask: UInt32, capabilities: CapabilityPlan, noNewPrivileges: Bool,
-    limits: [LimitPlan], looksUpHome: Bool
+    limits: [LimitPlan], looksUpHome: Bool, attributes: ProcessAttributes = ProcessAttributes()
   ) {
     self.arguments = arguments
     self.environment = environment
@@ -126,6 +147,7 @@ public struct AgentPlan: Sendable, Equatable {
     self.noNewPrivileges = noNewPrivileges
     self.limits = limits
     self.looksUpHome = looksUpHome
+    self.attributes = attributes
   }
 }
 

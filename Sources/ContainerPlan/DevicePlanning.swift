@@ -101,6 +101,7 @@ extension Planner {
     allow("c", 5, 1, "rwm")  // console
     allow("c", 136, nil, "rwm")  // the terminals of devpts
     allow("c", 5, 2, "rwm")  // ptmx
+    allow("c", 10, 200, "rwm")  // tun and tap
     return rules
   }
 }

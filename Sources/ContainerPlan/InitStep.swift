@@ -35,6 +35,10 @@ public enum InitStep: Sendable, Equatable {
   case devices([DeviceNode])
   case deviceLinks
   case console(ConsoleStep)
+  /// Tells the runtime that everything is mounted, and waits until it has run its hooks.
+  case mountsMade
+  /// The hooks of the container's namespaces, which find their programs in the host's tree.
+  case hooks([HookPlan])
   /// The directory `process.cwd`, made if it is missing; relative to the root.
   case workingDirectory(String)
   case maskPaths([String])
@@ -44,10 +48,31 @@ public enum InitStep: Sendable, Equatable {
   case readonlyMount(String)
   // The switch
   case pivotRoot
+  /// `--no-pivot`, for a root that pivot_root(2) refuses (the ramfs of an initramfs): the root is moved onto `/` and entered
+  /// by chroot(2).
+  case moveRoot
   /// For a container without a mount namespace: chroot(2), no mount is touched.
   case changeRoot
   /// rootfsPropagation, applied to the new `/`.
   case rootPropagation(PropagationChange)
+  /// A procfs for ``sysctl(_:)``, opened while nothing of the container lies over /proc.
+  case openProc
+  case sysctl(SysctlStep)
+}
+
+/// One kernel parameter of a namespace that is not the host's.
+public struct SysctlStep: Sendable, Equatable {
+  /// Relative to /proc/sys; no component is empty, `.` or `..`.
+  public var path: String
+  public var value: String
+  /// The JSON pointer of it.
+  public var field: String
+
+  public init(path: String, value: String, field: String) {
+    self.path = path
+    self.value = value
+    self.field = field
+  }
 }
 
 /// A propagation type of mount_namespaces(7), MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE.
@@ -83,6 +108,45 @@ public enum MountSource: Sendable, Equatable {
   case fileSystem(type: String, source: String, parameters: [MountParameter])
   /// The cgroup of the container, found only when it has been made.
   case cgroup
+  /// What is mounted at the destination is changed. With `attributesOnly` (`bind,remount`) only this mount, else also the
+  /// file system behind it, which gets the parameters.
+  case remount(attributesOnly: Bool, parameters: [MountParameter])
+  /// A file system for mount(2), because a parameter is too long for fsconfig(2). `data` is the comma-separated list.
+  case legacyFileSystem(type: String, source: String, data: String)
+}
+
+/// An id-mapped mount (mount_setattr(2), MOUNT_ATTR_IDMAP).
+public struct MountIDMap: Sendable, Equatable {
+  /// `ridmap`: also every mount below it.
+  public var recursive: Bool
+  /// Ids of the file system as `inside`, those that the host sees as `outside`. Both empty: the mappings of the
+  /// container's own user namespace.
+  public var uids: [IDRange]
+  public var gids: [IDRange]
+
+  public init(recursive: Bool, uids: [IDRange] = [], gids: [IDRange] = []) {
+    self.recursive = recursive
+    self.uids = uids
+    self.gids = gids
+  }
+}
+
+/// What the runtime itself does about a mount, beyond what the kernel is told.
+public struct MountTraits: OptionSet, Sendable, Equatable {
+  public var rawValue: UInt32
+
+  public init(rawValue: UInt32) {
+    self.rawValue = rawValue
+  }
+
+  /// `tmpcopyup`: what was in the directory before is copied into the new tmpfs.
+  public static var copiesUp: MountTraits { MountTraits(rawValue: 1) }
+  /// `copy-symlink`: a source that is a symbolic link is made again at the destination.
+  public static var copiesSymlink: MountTraits { MountTraits(rawValue: 2) }
+  /// `src-nofollow`: a source that is a symbolic link is bound itself.
+  public static var sourceNoFollow: MountTraits { MountTraits(rawValue: 4) }
+  /// `dest-nofollow`: a destination that is a symbolic link is covered itself.
+  public static var destinationNoFollow: MountTraits { MountTraits(rawValue: 8) }
 }
 
 /// `key=value`, or `key` alone.
@@ -109,27 +173,32 @@ public struct MountStep: Sendable, Equatable {
   /// MOUNT_ATTR_* of this mount alone.
   public var set: UInt64
   public var clear: UInt64
+  /// The part of `clear` that the configuration names. The rest is cleared because a bind mount has the flags that are
+  /// asked for and no others; where the kernel has locked one of those it stays.
+  public var clearByName: UInt64
   /// MOUNT_ATTR_* of this mount and all below it.
   public var setRecursively: UInt64
   public var clearRecursively: UInt64
   public var propagation: [PropagationChange]
-  /// What was in the directory before is copied into the new tmpfs.
-  public var copiesUp: Bool
+  public var traits: MountTraits
+  public var idMap: MountIDMap?
 
   public init(
     index: UInt32, destination: String, source: MountSource, set: UInt64 = 0, clear: UInt64 = 0,
-    setRecursively: UInt64 = 0, clearRecursively: UInt64 = 0, propagation: [PropagationChange] = [],
-    copiesUp: Bool = false
+    clearByName: UInt64 = 0, setRecursively: UInt64 = 0, clearRecursively: UInt64 = 0,
+    propagation: [PropagationChange] = [], traits: MountTraits = [], idMap: MountIDMap? = nil
   ) {
     self.index = index
     self.destination = destination
     self.source = source
     self.set = set
     self.clear = clear
+    self.clearByName = clearByName
     self.setRecursively = setRecursively
     self.clearRecursively = clearRecursively
     self.propagation = propagation
-    self.copiesUp = copiesUp
+    self.traits = traits
+    self.idMap = idMap
   }
 }
 

@@ -3,10 +3,21 @@ import LinuxABI
 import OCISpec
 
 extension Planner {
-  func planMounts() throws(RuntimeError) -> [MountStep] {
+  mutating func planMounts(_ namespaces: NamespacePlan) throws(RuntimeError) -> [MountStep] {
+    if let label = linux.mountLabel, !label.isEmpty, !input.facts.hasSELinux {
+      throw RuntimeError(
+        .configUnsupported,
+        "selinux label is specified in config, but selinux is disabled or not supported on this host",
+        field: "/linux/mountLabel")
+    }
     var steps: [MountStep] = []
     for (index, mount) in (config.mounts ?? []).enumerated() {
-      steps.append(try planMount(mount, index))
+      if mount.destination.utf8.first != 0x2F && !mount.destination.isEmpty {
+        warnings.append(
+          "mount destination `\(mount.destination)` is not absolute, which is deprecated: taken from `/`"
+            + " (at `/mounts/\(index)/destination`)")
+      }
+      steps.append(try planMount(mount, index, namespaces))
     }
     if let folder = input.notifyFolder { steps.append(notifyMount(folder, index: steps.count)) }
     return steps
@@ -23,29 +34,65 @@ extension Planner {
       propagation: [PropagationChange(kind: 1 << 18, recursive: false)])
   }
 
-  private func planMount(_ mount: Mount, _ index: Int) throws(RuntimeError) -> MountStep {
+  private func planMount(
+    _ mount: Mount, _ index: Int, _ namespaces: NamespacePlan
+  ) throws(RuntimeError) -> MountStep {
     let field = "/mounts/\(index)"
     guard !mount.destination.isEmpty else {
       throw RuntimeError(.configInvalid, "the destination is empty", field: "\(field)/destination")
     }
     let options = try MountOptions(mount.options ?? [], "\(field)/options")
     let destination = relative(mount.destination)
-    if destination == "." {
-      throw RuntimeError(
-        .configInvalid, "a mount on `/` would hide the root file system", field: "\(field)/destination")
-    }
     let source = try planSource(mount, options, field)
-    return MountStep(
+    try checkTraits(options, source, field)
+    let idMap = try planIDMap(mount, options, source, namespaces, field)
+    var step = MountStep(
       index: UInt32(index), destination: destination, source: source,
       set: options.own.set.rawValue, clear: options.own.clear.rawValue,
+      clearByName: options.own.clear.rawValue,
       setRecursively: options.all.set.rawValue, clearRecursively: options.all.clear.rawValue,
-      propagation: options.propagation, copiesUp: options.copiesUp)
+      propagation: options.propagation, traits: options.traits, idMap: idMap)
+    if step.copiesAttributes && !options.own.isEmpty {
+      // As runc and `mount --bind -o`: who names one flag gets the flags that are named and no others, whatever the
+      // source's mount had. Who names none gets those of the source.
+      let others = MountAttributes.exclusive.subtracting(options.own.set)
+      step.clear = options.own.clear.union(others).rawValue
+    }
+    return step
+  }
+
+  /// Options that make sense for some kinds of mount only.
+  private func checkTraits(
+    _ options: MountOptions, _ source: MountSource, _ field: String
+  ) throws(RuntimeError) {
+    func refuse(_ text: String) -> RuntimeError {
+      RuntimeError(.configInvalid, text, field: "\(field)/options")
+    }
+    switch source {
+    case .bind:
+      if options.traits.contains(.copiesUp) { throw refuse("`tmpcopyup` is for tmpfs only") }
+    case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
+      if options.traits.contains(.copiesUp) && type != "tmpfs" {
+        throw refuse("`tmpcopyup` is for tmpfs only")
+      }
+      if !options.traits.isDisjoint(with: [.copiesSymlink, .sourceNoFollow]) {
+        throw refuse("`copy-symlink` and `src-nofollow` are for bind mounts only")
+      }
+    case .cgroup, .remount:
+      if !options.traits.isDisjoint(with: [.copiesUp, .copiesSymlink, .sourceNoFollow]) {
+        throw refuse("`tmpcopyup`, `copy-symlink` and `src-nofollow` do not apply to this kind of mount")
+      }
+    }
   }
 
   private func planSource(
     _ mount: Mount, _ options: MountOptions, _ field: String
   ) throws(RuntimeError) -> MountSource {
     let type = mount.type ?? ""
+    if options.remounts {
+      return .remount(
+        attributesOnly: options.bindRecursively != nil || type == "bind", parameters: options.allParameters)
+    }
     if let recursive = options.bindRecursively ?? (type == "bind" ? false : nil) {
       return try planBind(mount, options, recursive: recursive, field)
     }
@@ -56,18 +103,80 @@ extension Planner {
     case "cgroup", "cgroup2":
       return .cgroup
     default:
-      if options.copiesUp && type != "tmpfs" {
-        throw RuntimeError(.configInvalid, "`tmpcopyup` is for tmpfs only", field: "\(field)/options")
+      var parameters = options.allParameters
+      // The kernel knows no labels for these two.
+      if let label = linux.mountLabel, !label.isEmpty, type != "proc", type != "sysfs",
+        !parameters.contains(where: { $0.key == "context" })
+      {
+        parameters.append(MountParameter(key: "context", value: label))
       }
-      var parameters = options.parameters
-      for flag in options.superblock {
-        if let name = flag.flag.parameter(isSet: flag.isSet) {
-          parameters.append(
-            MountParameter(key: name, value: nil, mayBeUnknown: flag.flag.mayBeUnknown))
-        }
+      let source = mount.source ?? ""
+      if source.utf8.count > MountParameter.lengthLimit || parameters.contains(where: { $0.isTooLong }) {
+        return .legacyFileSystem(type: type, source: source, data: legacyData(parameters))
       }
-      return .fileSystem(type: type, source: mount.source ?? "", parameters: parameters)
+      return .fileSystem(type: type, source: source, parameters: parameters)
     }
+  }
+
+  /// The data of mount(2). What a file system need not know cannot be tried there, and is left out.
+  private func legacyData(_ parameters: [MountParameter]) -> String {
+    parameters.filter { !$0.mayBeUnknown }.map { parameter in
+      // A comma in a label would end it.
+      parameter.key == "context" ? "context=\"\(parameter.value ?? "")\"" : parameter.text
+    }.joined(separator: ",")
+  }
+
+  private func planIDMap(
+    _ mount: Mount, _ options: MountOptions, _ source: MountSource, _ namespaces: NamespacePlan, _ field: String
+  ) throws(RuntimeError) -> MountIDMap? {
+    let uids = mount.uidMappings ?? []
+    let gids = mount.gidMappings ?? []
+    if uids.isEmpty != gids.isEmpty {
+      throw RuntimeError(
+        .configInvalid, "an id-mapped mount needs both uidMappings and gidMappings",
+        field: "\(field)/\(uids.isEmpty ? "uidMappings" : "gidMappings")")
+    }
+    guard let option = options.idMap else {
+      if uids.isEmpty { return nil }
+      try refuseIDMap(mount, source, field)
+      return MountIDMap(recursive: false, uids: ranges(uids), gids: ranges(gids))
+    }
+    try refuseIDMap(mount, source, field)
+    if !option.mapping.isEmpty {
+      if !uids.isEmpty {
+        throw RuntimeError(
+          .configInvalid, "the mappings stand in the option and in uidMappings", field: "\(field)/options")
+      }
+      return try IDMapText(namespaces).parse(option.mapping, recursive: option.recursive, "\(field)/options")
+    }
+    if uids.isEmpty && !namespaces.hasUserNamespace {
+      throw RuntimeError(
+        .configInvalid, "an id-mapped mount needs mappings, and the container has no user namespace to take them from",
+        field: "\(field)/options", hint: "add uidMappings and gidMappings to the mount")
+    }
+    return MountIDMap(recursive: option.recursive, uids: ranges(uids), gids: ranges(gids))
+  }
+
+  private func ranges(_ mappings: [IDMapping]) -> [IDRange] {
+    mappings.map { IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size) }
+  }
+
+  /// The kernel has no id-mapped mounts of these file systems; of most others it has, and answers itself.
+  private func refuseIDMap(_ mount: Mount, _ source: MountSource, _ field: String) throws(RuntimeError) {
+    var hint = "id-map the bind mounts instead"
+    switch source {
+    case .bind: return
+    case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
+      switch type {
+      case "overlay": hint = "id-map the mounts that the layers lie on, before the overlay is made"
+      case "proc", "sysfs", "devpts": hint = "its ids are those of the container's user namespace already"
+      default: return
+      }
+    case .cgroup, .remount: break
+    }
+    let name = (mount.type ?? "").isEmpty ? "remount" : mount.type ?? ""
+    throw RuntimeError(
+      .configInvalid, "a mount of type `\(name)` cannot be id-mapped", field: "\(field)/options", hint: hint)
   }
 
   private func planBind(
@@ -83,9 +192,6 @@ extension Planner {
         "bind mounts cannot have any filesystem-specific options applied: `\(parameter.text)`",
         field: "\(field)/options")
     }
-    if options.copiesUp {
-      throw RuntimeError(.configInvalid, "`tmpcopyup` is for tmpfs only", field: "\(field)/options")
-    }
     // A relative source is one of the bundle (config.md, "Mounts").
     let path = source.utf8.first == 0x2F ? source : "\(input.bundle)/\(source)"
     return .bind(path: path, recursive: recursive)
@@ -94,8 +200,18 @@ extension Planner {
 
 extension MountStep {
   var isReadonlyFileSystem: Bool {
-    guard case .fileSystem = source else { return false }
-    return MountAttributes(rawValue: set).contains(.readOnly)
+    switch source {
+    case .fileSystem, .legacyFileSystem: MountAttributes(rawValue: set).contains(.readOnly)
+    default: false
+    }
+  }
+
+  /// A mount that begins with the attributes of another one.
+  var copiesAttributes: Bool {
+    switch source {
+    case .bind, .remount: true
+    default: false
+    }
   }
 
   /// The same mount without `ro`.
@@ -106,7 +222,22 @@ extension MountStep {
   }
 }
 
+extension MountAttributes {
+  /// The attributes that a bind mount has only when they are asked for. The access time is inherited, and the newest
+  /// (nosymfollow, Linux 5.14) cannot be cleared everywhere.
+  static var exclusive: MountAttributes {
+    [.readOnly, .noSetUserID, .noDevices, .noExecute, .noDirectoryAccessTime]
+  }
+}
+
 extension MountParameter {
+  /// The longest text that fsconfig(2) takes, in bytes.
+  static var lengthLimit: Int { 255 }
+
+  var isTooLong: Bool {
+    key.utf8.count > MountParameter.lengthLimit || (value?.utf8.count ?? 0) > MountParameter.lengthLimit
+  }
+
   var text: String {
     guard let value else { return key }
     return "\(key)=\(value)"
@@ -123,7 +254,21 @@ struct MountOptions {
   var bindRecursively: Bool?
   var superblock: [(flag: SuperblockFlag, isSet: Bool)] = []
   var parameters: [MountParameter] = []
-  var copiesUp = false
+  var traits: MountTraits = []
+  var remounts = false
+  /// The mapping is empty for that of the entry or of the container.
+  var idMap: (recursive: Bool, mapping: String)?
+
+  /// The parameters, then the words for what belongs to the file system as a whole.
+  var allParameters: [MountParameter] {
+    var all = parameters
+    for flag in superblock {
+      if let name = flag.flag.parameter(isSet: flag.isSet) {
+        all.append(MountParameter(key: name, value: nil, mayBeUnknown: flag.flag.mayBeUnknown))
+      }
+    }
+    return all
+  }
 
   init(_ options: [String], _ field: String) throws(RuntimeError) {
     for (index, option) in options.enumerated() {
@@ -133,7 +278,7 @@ struct MountOptions {
 
   private mutating func add(_ option: String, _ field: String) throws(RuntimeError) {
     guard let known = MountOption.parse(option) else {
-      parameters.append(MountOptions.parameter(option))
+      for part in MountOptions.split(option) { parameters.append(MountOptions.parameter(part)) }
       return
     }
     switch known {
@@ -147,19 +292,57 @@ struct MountOptions {
     case .superblockFlag(let flag, let isSet):
       superblock.removeAll { $0.flag == flag }
       superblock.append((flag, isSet))
+    case .remount:
+      remounts = true
+    case .idMapped(let recursive, let mapping):
+      if let idMap, !idMap.mapping.isEmpty, mapping != nil {
+        throw RuntimeError(.configInvalid, "the mappings of `idmap` stand twice", field: field)
+      }
+      idMap = ((idMap?.recursive ?? false) || recursive, mapping ?? idMap?.mapping ?? "")
     case .extension(.copyUp):
-      copiesUp = true
-    case .remount, .idMapped, .extension:
-      throw RuntimeError(
-        .configUnsupported, "the mount option `\(option)` is not supported yet", field: field)
+      traits.formUnion(.copiesUp)
+    case .extension(.copySymlink):
+      traits.formUnion(.copiesSymlink)
+    case .extension(.sourceNoFollow):
+      traits.formUnion(.sourceNoFollow)
+    case .extension(.destinationNoFollow):
+      traits.formUnion(.destinationNoFollow)
     }
+  }
+
+  /// The parts of `size=1m,mode=700`, which mount(2) would take as one text. A comma behind a backslash or between
+  /// quotes is no end.
+  private static func split(_ option: String) -> [String] {
+    if !option.utf8.contains(0x2C) { return [option] }
+    var parts: [String] = []
+    var part: [UInt8] = []
+    var isQuoted = false
+    var isEscaped = false
+    for byte in option.utf8 {
+      if byte == 0x2C && !isQuoted && !isEscaped {
+        if !part.isEmpty { parts.append(String(decoding: part, as: UTF8.self)) }
+        part.removeAll()
+        continue
+      }
+      if byte == 0x22 && !isEscaped { isQuoted.toggle() }
+      isEscaped = byte == 0x5C && !isEscaped
+      part.append(byte)
+    }
+    if !part.isEmpty { parts.append(String(decoding: part, as: UTF8.self)) }
+    return parts
   }
 
   private static func parameter(_ option: String) -> MountParameter {
     let bytes = option.utf8
     guard let equals = bytes.firstIndex(of: 0x3D) else { return MountParameter(key: option, value: nil) }
-    return MountParameter(
-      key: String(decoding: bytes[..<equals], as: UTF8.self),
-      value: String(decoding: bytes[bytes.index(after: equals)...], as: UTF8.self))
+    let key = String(decoding: bytes[..<equals], as: UTF8.self)
+    var value = bytes[bytes.index(after: equals)...]
+    // The quotes around a label are for those who split at commas.
+    if key == "context" || key == "fscontext" || key == "defcontext" || key == "rootcontext", value.count > 1,
+      value.first == 0x22, value.last == 0x22
+    {
+      value = value.dropFirst().dropLast()
+    }
+    return MountParameter(key: key, value: String(decoding: value, as: UTF8.self))
   }
 }

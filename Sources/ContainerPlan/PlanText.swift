@@ -28,7 +28,13 @@ extension ContainerPlan {
     if !namespaces.timeOffsets.isEmpty {
       add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))
     }
-    for step in steps { step.describe(add) }
+    for device in netDevices { add(.runtime, "move network device", "\(device.name) as \(device.newName)") }
+    for step in steps {
+      step.describe(add)
+      if step == .mountsMade {
+        for hook in hooks.prestart + hooks.createRuntime { hook.describe(add) }
+      }
+    }
     guard let agent else {
       add(.stage2, "wait for start", "no process: start will fail")
       return lines
@@ -37,6 +43,7 @@ extension ContainerPlan {
       let name = limit.resource >= 0 ? Resource(rawValue: UInt8(limit.resource))?.name ?? "" : ""
       add(.stage2, "limit resource", "\(name) \(limit.soft) \(limit.hard)")
     }
+    agent.attributes.describe(add)
     add(
       .stage2, "become user",
       "\(agent.uid):\(agent.gid) \(agent.additionalGids.map { "\($0)" }.joined(separator: ","))")
@@ -50,8 +57,10 @@ extension ContainerPlan {
     if agent.noNewPrivileges { add(.stage2, "set no_new_privs") }
     add(.stage2, "enter", agent.workingDirectory)
     add(.stage2, "wait for start")
+    for hook in hooks.startContainer { hook.describe(add) }
     if seccomp != nil { add(.stage2, "install seccomp filter") }
     add(.stage2, "execute", agent.arguments.joined(separator: " "))
+    for hook in hooks.poststart + hooks.poststop { hook.describe(add) }
     return lines
   }
 }
@@ -67,6 +76,26 @@ public struct PlanLine: Sendable, Equatable {
 extension NamespacePlan {
   fileprivate var names: String {
     NamespaceKind.allCases.filter { created.contains($0.cloneFlag) }.map { $0.ociName }.joined(separator: " ")
+  }
+}
+
+extension ProcessAttributes {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    if let value = oomScoreAdjustment { add(.stage1, "adjust out-of-memory score", "\(value)") }
+    if let plan = scheduler {
+      var text = SchedulingPolicy(rawValue: plan.policy)?.name ?? ""
+      text += " nice \(plan.nice) priority \(plan.priority)"
+      if plan.deadline != 0 { text += " runtime \(plan.runtime) deadline \(plan.deadline) period \(plan.period)" }
+      if plan.flags != 0 { text += " flags \(plan.flags)" }
+      add(.stage2, "set scheduling policy", text)
+    }
+    if let value = ioPriority { add(.stage2, "set I/O priority", "class \(value >> 13) priority \(value & 7)") }
+    if let policy = memoryPolicy {
+      let mode = MemoryPolicyMode(rawValue: policy.mode & 0xFFF)?.name ?? ""
+      let flags = MemoryPolicyFlag.allCases.filter { policy.mode & $0.rawValue != 0 }.map { " \($0.name)" }.joined()
+      add(.stage2, "set memory policy", mode + flags + policy.nodes.map { " \($0)" }.joined())
+    }
+    if let personality { add(.stage2, "set execution domain", "\(personality)") }
   }
 }
 
@@ -94,6 +123,8 @@ extension InitStep {
     case .deviceLinks: add(.stage2, "link", "/dev/fd /dev/stdin /dev/stdout /dev/stderr /dev/ptmx")
     case .console(let console):
       add(.stage2, "make terminal", console.isMounted ? "on /dev/console" : "")
+    case .mountsMade: add(.stage2, "wait for hooks", "")
+    case .hooks(let hooks): for hook in hooks { hook.describe(add) }
     case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
     case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
@@ -101,8 +132,17 @@ extension InitStep {
     case .readonlyMount(let path): add(.stage2, "make mount read-only", "/\(path)")
     case .pivotRoot: add(.stage2, "pivot root", "")
     case .changeRoot: add(.stage2, "change root", "no mount namespace")
+    case .moveRoot: add(.stage2, "move root onto /", "no pivot_root")
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
+    case .openProc: add(.stage2, "open own procfs", "")
+    case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
     }
+  }
+}
+
+extension HookPlan {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    add(kind.runner, "run \(kind.name) hook", timeout == 0 ? path : "\(path), \(timeout) s at most")
   }
 }
 
@@ -115,6 +155,10 @@ extension MountStep {
       text += type
       for parameter in parameters { text += " \(parameter.text)" }
     case .cgroup: text += "cgroup of the container"
+    case .remount(let attributesOnly, let parameters):
+      text += attributesOnly ? "remount this mount" : "remount"
+      for parameter in parameters { text += " \(parameter.text)" }
+    case .legacyFileSystem(let type, _, let data): text += "\(type) by mount(2) \(data)"
     }
     let own = MountAttributes(rawValue: set)
     for (flag, name) in [
@@ -126,7 +170,18 @@ extension MountStep {
     }
     if setRecursively & MountAttributes.readOnly.rawValue != 0 { text += " rro" }
     for change in propagation { text += " \(change.text)" }
-    if copiesUp { text += " tmpcopyup" }
+    for (trait, name) in [
+      (MountTraits.copiesUp, "tmpcopyup"), (.copiesSymlink, "copy-symlink"), (.sourceNoFollow, "src-nofollow"),
+      (.destinationNoFollow, "dest-nofollow"),
+    ] where traits.contains(trait) {
+      text += " \(name)"
+    }
+    if let idMap {
+      text += idMap.recursive ? " ridmap" : " idmap"
+      for (name, ranges) in [("uids", idMap.uids), ("gids", idMap.gids)] {
+        for range in ranges { text += " \(name) \(range.inside) to \(range.outside), \(range.count)" }
+      }
+    }
     return text
   }
 }

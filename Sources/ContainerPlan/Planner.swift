@@ -10,14 +10,20 @@ public struct PlanInput: Sendable {
   /// The container gets a session keyring of its own unless `--no-new-keyring` was given; the name is for messages of
   /// keyctl(1) only.
   public var keyring: String?
+  /// `--no-pivot`.
+  public var noPivot: Bool
   /// The folder of the host in which the container's socket for sd_notify(3) will be; nil for none.
   public var notifyFolder: String?
   public var facts: HostFacts
 
-  public init(config: Config, bundle: String, keyring: String?, notifyFolder: String? = nil, facts: HostFacts) {
+  public init(
+    config: Config, bundle: String, keyring: String?, noPivot: Bool = false, notifyFolder: String? = nil,
+    facts: HostFacts
+  ) {
     self.config = config
     self.bundle = bundle
     self.keyring = keyring
+    self.noPivot = noPivot
     self.notifyFolder = notifyFolder
     self.facts = facts
   }
@@ -27,9 +33,12 @@ public struct PlanInput: Sendable {
 public struct HostFacts: Sendable, Equatable {
   /// The effective user of the runtime.
   public var effectiveUser: UInt32
+  /// SELinux is on. Asked for only where a label is configured.
+  public var hasSELinux: Bool
 
-  public init(effectiveUser: UInt32) {
+  public init(effectiveUser: UInt32, hasSELinux: Bool = false) {
     self.effectiveUser = effectiveUser
+    self.hasSELinux = hasSELinux
   }
 }
 
@@ -50,17 +59,30 @@ public struct Planner {
   private mutating func make() throws(RuntimeError) -> ContainerPlan {
     try Unsupported.refuse(config)
     try refuseNul()
-    let namespaces = try planNamespaces()
+    var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
-    let mounts = try planMounts()
+    for (name, field) in [(config.hostname, "/hostname"), (config.domainname, "/domainname")] {
+      if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
+    }
+    let sysctls = try planSysctls(&namespaces)
+    let netDevices = try planNetDevices(&namespaces)
+    let mounts = try planMounts(namespaces)
     let devices = try planDevices()
-    let steps = try orderSteps(namespaces, mounts, devices)
-    let agent = try planAgent(namespaces)
+    let hooks = try planHooks()
+    var steps = try orderSteps(namespaces, mounts, devices, hookSteps(hooks))
+    if !sysctls.isEmpty {
+      // Opened before anything is mounted, used last, when all interfaces are there.
+      steps.insert(.openProc, at: 1)
+      steps += sysctls
+    }
+    var agent = try planAgent(namespaces)
+    let attributes = try planAttributes()
+    agent?.attributes = attributes
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
-      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp,
-      rootPath: rootPath, steps: steps, agent: agent,
+      namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
+      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }
 
@@ -74,7 +96,7 @@ public struct Planner {
 
   /// The order of the steps in stage 2. What stands behind each says why there.
   private func orderSteps(
-    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan
+    _ namespaces: NamespacePlan, _ mounts: [MountStep], _ devices: DevicePlan, _ hooks: [InitStep]
   ) throws(RuntimeError) -> [InitStep] {
     let created = namespaces.created
     var steps: [InitStep] = [.startSession]
@@ -84,9 +106,10 @@ public struct Planner {
     if let hostname = config.hostname, !hostname.isEmpty { steps.append(.hostname(hostname)) }
     if let domainname = config.domainname, !domainname.isEmpty { steps.append(.domainname(domainname)) }
     if let keyring = input.keyring { steps.append(.keyring(keyring)) }
-    guard created.contains(.newMount) else {
+    guard namespaces.hasMountNamespace else {
       // The host's mounts are the container's: nothing is mounted, masked or changed.
       steps.append(.openRoot(path: rootPath, privateParent: false))
+      steps += hooks
       if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
       if let console = try planConsole(isMounted: false) { steps.append(.console(console)) }
       steps.append(.changeRoot)
@@ -107,6 +130,7 @@ public struct Planner {
       steps.append(.devices(devices.nodes))
       steps.append(.deviceLinks)
     }
+    steps += hooks
     // Makes /dev/console where there is none, so before /dev and the root become read-only.
     if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
     if readonlyDev { steps.append(.readonlyMount("dev")) }
@@ -120,7 +144,7 @@ public struct Planner {
     }
     // Last before the switch: everything above may have to make directories in the root.
     if config.root.readonly == true { steps.append(.readonlyRoot) }
-    steps.append(.pivotRoot)
+    steps.append(input.noPivot ? .moveRoot : .pivotRoot)
     // It is about the new `/`, so behind the switch.
     if let propagation { steps.append(.rootPropagation(propagation)) }
     return steps
@@ -176,7 +200,9 @@ public struct Planner {
       }
       seen.formUnion(kind.cloneFlag)
       if let path = namespace.path, !path.isEmpty {
-        joined.append(try planJoin(kind, path, index))
+        let join = try planJoin(kind, path, index)
+        // The mount namespace last: the paths of the others are found in the one that the runtime is in.
+        joined.insert(join, at: kind == .mount || joined.last?.kind != .newMount ? joined.count : joined.count - 1)
       } else {
         created.formUnion(kind.cloneFlag)
       }
@@ -199,11 +225,13 @@ public struct Planner {
     guard path.utf8.first == 0x2F else {
       throw RuntimeError(.configInvalid, "`\(path)` must be an absolute path", field: field)
     }
-    if kind == .mount || kind == .user {
+    if kind == .user {
       throw RuntimeError(
         .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
     }
-    return JoinedNamespace(kind: kind.cloneFlag, path: path, index: UInt32(index))
+    // A mount namespace is changed in any case: the container's root becomes its root.
+    return JoinedNamespace(
+      kind: kind.cloneFlag, path: path, index: UInt32(index), changedBy: kind == .mount ? field : "")
   }
 
   private func planIDMap(
@@ -243,7 +271,7 @@ public struct Planner {
       if let name = config.hostname, !name.isEmpty { throw needs("uts", "/hostname") }
       if let name = config.domainname, !name.isEmpty { throw needs("uts", "/domainname") }
     }
-    if !created.contains(.newMount) {
+    if !namespaces.hasMountNamespace {
       if let mounts = config.mounts, !mounts.isEmpty { throw needs("mount", "/mounts") }
       if let paths = linux.maskedPaths, !paths.isEmpty { throw needs("mount", "/linux/maskedPaths") }
       if let paths = linux.readonlyPaths, !paths.isEmpty { throw needs("mount", "/linux/readonlyPaths") }
@@ -314,7 +342,7 @@ public struct Planner {
     try refuseNul(linux.cgroupsPath ?? "", "/linux/cgroupsPath")
   }
 
-  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+  func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
     if text.utf8.contains(0) {
       throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
     }

@@ -10,14 +10,6 @@ enum Unsupported {
         .configUnsupported, "this property is not supported yet", field: field,
         hint: "remove it, or use another runtime for this container")
     }
-    for (index, mount) in (config.mounts ?? []).enumerated() {
-      for (values, name) in [(mount.uidMappings, "uidMappings"), (mount.gidMappings, "gidMappings")] {
-        if let values, !values.isEmpty {
-          throw RuntimeError(
-            .configUnsupported, "id-mapped mounts are not supported yet", field: "/mounts/\(index)/\(name)")
-        }
-      }
-    }
   }
 
   private static func used(_ config: Config) -> [(Bool, String)] {
@@ -26,30 +18,11 @@ enum Unsupported {
       list += [
         (!(process.apparmorProfile ?? "").isEmpty, "/process/apparmorProfile"),
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
-        (process.oomScoreAdj != nil, "/process/oomScoreAdj"),
-        (process.scheduler != nil, "/process/scheduler"),
-        (process.ioPriority != nil, "/process/ioPriority"),
-        (process.execCPUAffinity != nil, "/process/execCPUAffinity"),
-      ]
-    }
-    if let hooks = config.hooks {
-      list += [
-        (isFilled(hooks.prestart), "/hooks/prestart"),
-        (isFilled(hooks.createRuntime), "/hooks/createRuntime"),
-        (isFilled(hooks.createContainer), "/hooks/createContainer"),
-        (isFilled(hooks.startContainer), "/hooks/startContainer"),
-        (isFilled(hooks.poststart), "/hooks/poststart"),
-        (isFilled(hooks.poststop), "/hooks/poststop"),
       ]
     }
     if let linux = config.linux {
       list += [
-        (isFilled(linux.netDevices), "/linux/netDevices"),
-        (linux.intelRdt != nil, "/linux/intelRdt"),
-        (linux.memoryPolicy != nil, "/linux/memoryPolicy"),
-        (isFilled(linux.sysctl), "/linux/sysctl"),
-        (!(linux.mountLabel ?? "").isEmpty, "/linux/mountLabel"),
-        (linux.personality != nil, "/linux/personality"),
+        (linux.intelRdt != nil, "/linux/intelRdt")
       ]
     }
     return list

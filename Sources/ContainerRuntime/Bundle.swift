@@ -1,3 +1,4 @@
+import ContainerPlan
 import Diagnostics
 import Linux
 import LinuxABI
@@ -41,7 +42,10 @@ struct Bundle {
   }
 
   /// The root file system must be a directory and no symbolic link (runc's rule): found out before any side effect.
-  func checkRoot(_ root: String) throws(RuntimeError) {
+  func checkRoot(_ plan: ContainerPlan) throws(RuntimeError) {
+    // The path is one of the mount namespace that is joined, and this process is in another.
+    if plan.namespaces.joins(.newMount) { return }
+    let root = plan.rootPath
     let status: FileStatus
     do {
       status = try FileDescriptor.open(root, [.path, .noFollow]).status()

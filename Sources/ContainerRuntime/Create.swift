@@ -15,6 +15,9 @@ public struct CreateOptions: Sendable {
   public var pidFile: String?
   /// The container shares the session keyring of the caller.
   public var noNewKeyring = false
+  /// The root is moved onto `/` and entered by chroot(2) instead of pivot_root(2), for a root file system that lies on an
+  /// initramfs. Weaker: the old root stays below the new one.
+  public var noPivot = false
   /// The stream socket that gets the master of the terminal, with SCM_RIGHTS of unix(7); nil for none.
   public var consoleSocket: String?
   /// The stream socket that gets a pidfd of the container's first process in the same way; nil for none.
@@ -52,22 +55,29 @@ extension ContainerRuntime {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
     var plan = try makePlan(
-      bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)",
+      bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot,
       notifyFolder: options.notifySocket == nil ? nil : "\(store.root)/\(id)/\(StateStore.Name.notify)")
     plan.agent?.environment.announce(options)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
-    try bundle.checkRoot(plan.rootPath)
+    try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
       plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
     )
     let filter = try compileFilter(plan)
     let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
+    let record = ContainerRecord(
+      id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
+      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
+      processInode: 0, hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
+      poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
+      execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, options: options)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, record: record,
+      options: options)
     do {
-      return try creation.run(entry, bundle: bundle.path)
+      return try creation.run(entry)
     } catch {
       creation.undo(entry)
       throw error
@@ -81,12 +91,25 @@ extension ContainerRuntime {
   }
 
   func makePlan(
-    _ bundle: Bundle, keyring: String?, notifyFolder: String? = nil
+    _ bundle: Bundle, keyring: String?, noPivot: Bool, notifyFolder: String? = nil
   ) throws(RuntimeError) -> ContainerPlan {
     try Planner.plan(
       PlanInput(
-        config: bundle.config, bundle: bundle.path, keyring: keyring, notifyFolder: notifyFolder,
-        facts: HostFacts(effectiveUser: Processes.effectiveUser())))
+        config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
+        notifyFolder: notifyFolder,
+        facts: HostFacts(
+          effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
+  }
+
+  /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
+  private func hasSELinux(_ config: Config) throws(RuntimeError) -> Bool {
+    guard let label = config.linux?.mountLabel, !label.isEmpty else { return false }
+    do {
+      return try FileDescriptor.open("/sys/fs/selinux", .path).fileSystemType() == 0xF97C_FF8C
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error.because(.mount, "cannot find out whether SELinux is on", field: "/linux/mountLabel")
+    }
   }
 }
 
@@ -97,29 +120,25 @@ private struct Creation: ~Copyable {
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
   let sockets: CallerSockets
+  private var record: ContainerRecord
   let options: CreateOptions
   private var pidFileWritten = false
+  private var hooksBegan = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    sockets: consuming CallerSockets, options: CreateOptions
+    sockets: consuming CallerSockets, record: ContainerRecord, options: CreateOptions
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
     self.sockets = sockets
+    self.record = record
     self.options = options
   }
 
-  mutating func run(
-    _ entry: borrowing StateStore.Entry, bundle: String
-  ) throws(RuntimeError) -> SpawnedProcess {
-    var record = ContainerRecord(
-      id: entry.id, ociVersion: plan.ociVersion, bundle: bundle, rootfs: plan.rootPath, created: Clock.now(),
-      owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
-      processInode: 0,
-      hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record)
+  mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
     if options.notifySocket != nil { try entry.makeNotifyFolder() }
@@ -138,9 +157,10 @@ private struct Creation: ~Copyable {
       executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
     do {
-      let process = try finish(&launch, entry, &record)
+      let process = try finish(&launch, entry)
       return process
     } catch {
+      launch.takeDevicesBack()
       if let failure = launch.abort() {
         runtime.options.log.warning("cannot end the init stage: \(failure.text)")
       }
@@ -149,11 +169,17 @@ private struct Creation: ~Copyable {
   }
 
   private mutating func finish(
-    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry, _ record: inout ContainerRecord
+    _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> SpawnedProcess {
-    try launch.prepare(plan.namespaces)
+    while try launch.advance(plan) == .mountsMade {
+      // pids.max before the hooks, which may change it; those of the container count in it.
+      try cgroup.applyLast()
+      hooksBegan = true
+      try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: launch.initProcess.pid)
+      try launch.goOn()
+    }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
-    try cgroup.applyLast()
+    if !hooksBegan { try cgroup.applyLast() }
     record.pid = launch.initProcess.pid
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
@@ -177,7 +203,7 @@ private struct Creation: ~Copyable {
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
       hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal,
-      passedDescriptors: options.passedDescriptors)
+      passedDescriptors: options.passedDescriptors, hooks: runtime.initHooks(plan.hooks, record))
   }
 
   /// In the order of ``InitDescriptors``.
@@ -197,6 +223,8 @@ private struct Creation: ~Copyable {
     if let failure = runtime.store.remove(entry) {
       runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
     }
+    // What the first hooks did, these undo; before them there is nothing (runtime.md, "Lifecycle").
+    if hooksBegan { runtime.runPoststop(record) }
   }
 }
 

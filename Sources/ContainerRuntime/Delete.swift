@@ -27,6 +27,23 @@ extension ContainerRuntime {
     if let failure = store.remove(entry) {
       throw failure.because(.cleanup, "cannot remove the state of `\(id)`")
     }
+    if let record { runPoststop(record) }
+  }
+
+  /// Ends and removes a container that a hook has condemned. What cannot be done is a warning: the error that led here
+  /// matters more, and `delete --force` can do the rest.
+  func destroy(_ record: ContainerRecord, _ entry: borrowing StateStore.Entry) {
+    do {
+      try end(record, entry, force: true)
+    } catch {
+      options.log.warning("cannot end `\(record.id)`: \(error.text)")
+      return
+    }
+    if let failure = store.remove(entry) {
+      options.log.warning("cannot remove the state of `\(record.id)`: \(failure.text)")
+      return
+    }
+    runPoststop(record)
   }
 
   /// A `start` that waits for a stopped container holds the lock, and would hold it for ever: with the process it ends.

@@ -68,8 +68,9 @@ final class ForegroundTerminal {
   func begin() throws(RuntimeError) {
     if socket.number < 0 { return }
     do throws(SystemError) {
-      guard try Poll.wait(socket, for: Poll.readable, timeout: 0), let given = try socket.receive().takeDescriptor()
-      else { throw SystemError("recvmsg", .inputOutput, "no terminal came") }
+      guard try Poll.wait(socket, for: Poll.readable, timeout: 0) else { throw ForegroundTerminal.missing }
+      var packet = try socket.receive()
+      guard let given = packet.takeDescriptor() else { throw ForegroundTerminal.missing }
       master = given
       socket = FileDescriptor(owning: -1)
       try master.setNonBlocking()
@@ -85,9 +86,13 @@ final class ForegroundTerminal {
     }
   }
 
+  private static var missing: SystemError { SystemError("recvmsg", .inputOutput, "no terminal came") }
+
+  /// The size of the caller's terminal, unless it does not know one.
   func resize() {
     do {
-      try master.setTerminalSize(try caller.terminalSize())
+      let size = try caller.terminalSize()
+      if size.rows != 0 || size.columns != 0 { try master.setTerminalSize(size) }
     } catch {
       // The caller's terminal has hung up: there is no size any more, and the container goes on.
     }

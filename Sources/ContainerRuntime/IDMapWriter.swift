@@ -16,9 +16,8 @@ enum IDMapWriter {
     var text = ""
     for range in map { text += "\(range.inside) \(range.outside) \(range.count)\n" }
     do {
-      let directory = try FileDescriptor.open("/proc/\(pid)", [.path, .directory])
       // One write(2): the kernel takes the whole map at once or not at all.
-      try directory.writeFile(file, text)
+      try ProcFileSystem.mounted().write("\(pid)/\(file)", text)
     } catch {
       let hint =
         switch error.errno {

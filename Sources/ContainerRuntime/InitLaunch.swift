@@ -8,36 +8,46 @@ import LinuxABI
 struct InitLaunch: ~Copyable {
   private let channel: RuntimeChannel
   private let log: LogSink
+  /// What the mount helper is started from; the payload is the init stage's own.
+  private let executable: FileDescriptor
+  private let memory: FileDescriptor
+  private var helper: MountHelperProcess?
   private var stage1: SpawnedProcess
   private var stage1IsReaped = false
   /// Process 1 of the container; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
+  /// The network devices that were moved into the container.
+  private var mover: NetDeviceMover?
 
   /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
   init(
-    _ executable: borrowing FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
+    _ executable: consuming FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
     others: [Int32], log: LogSink
   ) throws(RuntimeError) {
     self.log = log
-    do {
-      let memory = try FileDescriptor.sealedMemory("apus-payload", payload.encode())
-      let pair = try Socket.pair()
-      stage1 = try Spawn.start(
-        executable, arguments: [InitPayload.argument0], environment: [],
-        descriptors: [pair.second.number, memory.number, startSocket.number] + others)
-      // The end of the init stage is closed here, so that its death is an end of file.
-      channel = RuntimeChannel(pair.takeFirst())
-    } catch {
-      throw error.because(.spawn, "cannot start the init stage")
+    let started = try describe(.spawn, "cannot start the init stage") { () throws(SystemError) in
+      try StartedStage(executable, payload.encode(), [startSocket.number] + others)
     }
+    memory = started.memory
+    channel = RuntimeChannel(started.socket)
+    stage1 = started.process
+    self.executable = executable
     initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
   }
 
-  /// Follows the ladder until the container is prepared. The two halves of the init stage write to one socket without an
-  /// order between them: what stage 2 says may come before stage 1 has announced it.
-  mutating func prepare(_ namespaces: NamespacePlan) throws(RuntimeError) {
-    var isPrepared = false
+  /// A rung at which the runtime has something to do.
+  enum Rung {
+    /// The hooks of `create` are next; ``goOn()`` is awaited.
+    case mountsMade
+    case prepared
+  }
+
+  /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
+  /// them: what stage 2 says may come before stage 1 has announced it.
+  mutating func advance(_ plan: ContainerPlan) throws(RuntimeError) -> Rung {
+    var reached: Rung?
     var failure: RuntimeError?
+    var wanted: (MountHelp, UInt32)?
     while true {
       guard var received = try channel.receive() else {
         if let failure { throw failure }
@@ -45,7 +55,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(namespaces, pid: stage1.pid)
+        try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -55,17 +65,62 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .mountsMade:
+        reached = .mountsMade
+      case .networkReady:
+        try moveDevices(plan.netDevices, received.takeDescriptor())
+        try order(.devicesMoved)
+      case .helpWanted(let help, let mount):
+        wanted = (help, mount)
       case .prepared:
-        isPrepared = true
+        reached = .prepared
       case .failed(let error):
         // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
         failure = error
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if isPrepared { return }
+        if let (help, mount) = wanted {
+          wanted = nil
+          try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
+        }
+        if let reached {
+          // All that it helps with are mounts; and it holds a copy of the channel, whose end stage 2 has to see.
+          try helper?.end()
+          helper = nil
+          return reached
+        }
       }
     }
+  }
+
+  /// Lets the mount helper answer stage 2. It is started when it is first needed.
+  private mutating func giveHelp(_ request: HelpRequest) throws(RuntimeError) {
+    if helper == nil {
+      helper = try MountHelperProcess(executable, memory, channel, initProcess.descriptor)
+      log.debug("mount helper started")
+    }
+    try helper?.give(request)
+  }
+
+  /// With a socket in the container's network namespace.
+  private mutating func moveDevices(
+    _ plans: [NetDevicePlan], _ socket: consuming FileDescriptor?
+  ) throws(RuntimeError) {
+    guard let socket else {
+      throw RuntimeError(.initProtocol, "the init stage announced its network without a socket")
+    }
+    do {
+      mover = try NetDeviceMover.into(socket)
+    } catch {
+      throw error.because(.network, "cannot reach the container's network", field: "/linux/netDevices")
+    }
+    for plan in plans { try mover?.move(plan) }
+  }
+
+  /// Network devices go back to the host while nobody but us has seen them.
+  mutating func takeDevicesBack() {
+    for failure in mover?.takeBack() ?? [] { log.warning(failure.text) }
   }
 
   /// The process of the container, which is the caller's to wait for.
@@ -75,6 +130,11 @@ struct InitLaunch: ~Copyable {
     swap(&nothing, &initProcess)
     nothing.pid = pid
     return nothing
+  }
+
+  /// The hooks of the runtime have run.
+  func goOn() throws(RuntimeError) {
+    try order(.hooksRun)
   }
 
   /// Lets process 1 wait for `start`.
@@ -129,6 +189,7 @@ struct InitLaunch: ~Copyable {
   /// Ends whatever was started, and waits for the end. What fails is answered: it cannot be undone further.
   mutating func abort() -> SystemError? {
     do {
+      try helper?.abort()
       if initProcess.pid != 0 {
         try initProcess.descriptor.sendSignal(9)
         _ = try Processes.wait(initProcess.pid)
@@ -143,5 +204,25 @@ struct InitLaunch: ~Copyable {
     } catch {
       return error.errno == .noProcess ? nil : error
     }
+  }
+}
+
+/// Stage 1 on its way, with what the runtime keeps of it.
+private struct StartedStage: ~Copyable {
+  let memory: FileDescriptor
+  let socket: FileDescriptor
+  let process: SpawnedProcess
+
+  init(
+    _ executable: borrowing FileDescriptor, _ payload: [UInt8], _ others: [Int32]
+  ) throws(SystemError) {
+    let memory = try FileDescriptor.sealedMemory("apus-payload", payload)
+    let pair = try Socket.pair()
+    process = try Spawn.start(
+      executable, arguments: [InitPayload.argument0], environment: [],
+      descriptors: [pair.second.number, memory.number] + others)
+    // The end of the init stage is closed here, so that its death is an end of file.
+    socket = pair.takeFirst()
+    self.memory = memory
   }
 }

@@ -7,9 +7,10 @@ extension ContainerRuntime {
   /// The plan of a bundle, worked out and not carried out: nothing is made, nothing is started.
   public func plan(_ options: CreateOptions) throws(RuntimeError) -> [PlanLine] {
     let bundle = try Bundle.load(options.bundle)
-    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses")
+    let plan = try makePlan(
+      bundle, keyring: options.noNewKeyring ? nil : "_ses", noPivot: options.noPivot)
     // What `create` would refuse is refused here as well; none of it has a side effect.
-    try bundle.checkRoot(plan.rootPath)
+    try bundle.checkRoot(plan)
     _ = try CgroupSetup(
       plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.created.contains(.newUser),
       log: self.options.log)

@@ -1,4 +1,5 @@
 import Cgroups
+import ContainerPlan
 import Diagnostics
 import InitChannel
 import Linux
@@ -26,10 +27,15 @@ struct ContainerRecord {
   /// Whether the container has a pid namespace of its own, so that all of it ends with process 1.
   var hasPidNamespace: Bool
   var cgroup: CgroupRecord
+  /// The hooks of `start` and `delete`: config.json may have changed or gone by then.
+  var poststart: [HookPlan]
+  var poststop: [HookPlan]
+  /// process.execCPUAffinity: the CPUs of the processes of `exec` that name none themselves.
+  var execCPUAffinity: ExecCPUAffinity
 }
 
 extension ContainerRecord {
-  private static var magic: UInt32 { 0x3252_5041 }  // "APR2"
+  private static var magic: UInt32 { 0x3352_5041 }  // "APR3"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -47,6 +53,9 @@ extension ContainerRecord {
     writer.put(processInode)
     writer.put(hasPidNamespace)
     cgroup.encode(to: &writer)
+    for hooks in [poststart, poststop] { writer.put(list: hooks) { $1.encode(to: &$0) } }
+    writer.put(execCPUAffinity.initial ?? "")
+    writer.put(execCPUAffinity.final ?? "")
     return writer.bytes
   }
 
@@ -69,6 +78,10 @@ extension ContainerRecord {
     processInode = try reader.uint64()
     hasPidNamespace = try reader.bool()
     cgroup = try CgroupRecord(from: &reader)
+    poststart = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
+    poststop = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
+    let initial = try reader.string()
+    execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
     guard reader.isAtEnd else { throw .malformed }
   }
 }

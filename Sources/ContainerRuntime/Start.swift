@@ -46,9 +46,17 @@ extension ContainerRuntime {
       if error.errno != .noEntry { options.log.warning("cannot remove the start socket: \(error.text)") }
     }
     if let failure = try decodeStartAnswer(answer) {
+      // A failed hook ends the container for good (runtime.md, "Lifecycle"); any other failure leaves it to `delete`.
+      if failure.code == .hook { destroy(record, entry) }
       throw failure.during("unable to start container process")
     }
     try checkExecuted(record)
+    do {
+      try run(record.poststart, record, .running, pid: record.pid)
+    } catch {
+      destroy(record, entry)
+      throw error
+    }
     return proxy
   }
 

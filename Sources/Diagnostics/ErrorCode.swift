@@ -43,6 +43,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case hostname = 77
   case network = 78
   case workingDirectory = 79
+  case processAttribute = 80
   // The agent command
   case executableNotFound = 90
   case executableDenied = 91
@@ -97,6 +98,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .hostname: "E_HOSTNAME"
     case .network: "E_NETWORK"
     case .workingDirectory: "E_WORKING_DIRECTORY"
+    case .processAttribute: "E_PROCESS_ATTRIBUTE"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"
     case .executableDenied: "E_EXECUTABLE_DENIED"
     case .execFailed: "E_EXEC_FAILED"

@@ -44,3 +44,14 @@ public struct InitDescriptors: Sendable, Equatable {
     try Programs.closeRange(from: UInt32(3 + passed), upTo: UInt32(channel - 1))
   }
 }
+
+/// The descriptors that a mount helper is started with, by number.
+public enum HelperDescriptors {
+  /// The runtime's end of the channel.
+  public static var channel: Int32 { 3 }
+  public static var payload: Int32 { 4 }
+  /// Where requests come from.
+  public static var requests: Int32 { 5 }
+  /// The pidfd of stage 2.
+  public static var process: Int32 { 6 }
+}

@@ -3,7 +3,12 @@
 //   runtime                      stage 1                         stage 2
 //     │ spawn (socket, payload, …)  │
 //     ├────────────────────────────►│ not dumpable, reads the payload
-//     │                             │ joins the cgroups of v1
+//     │                             │ joins the cgroups of v1, and namespaces by path
+//     │    networkReady + socket    │ opened in the container's network namespace
+//     │◄────────────────────────────┤      only with network devices; from stage 2 where the namespace is new
+//     │ moves the devices           │
+//     │        devicesMoved         │
+//     ├────────────────────────────►│
 //     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
 //     │◄────────────────────────────┤      only with a new user namespace
 //     │ writes uid_map and gid_map  │
@@ -11,9 +16,19 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan, pivot; a terminal's
-//     │                             │ exit                          │ master goes to a socket of its own
-//     │                                                             │ privileges given up
+//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
+//     │                             │ exit                          │ (the master of a terminal goes to a socket
+//     │                                                             │ of its own)
+//     │                       helpWanted(kind, mount)               │
+//     │◄────────────────────────────────────────────────────────────┤      for a mount that takes rights over the host's files
+//     │ the mount helper is started │     helpGiven + descriptor    │
+//     ├──── mount helper ───────────┼──────────────────────────────►│      or helpRefused with the error
+//     │                          mountsMade                         │
+//     │◄────────────────────────────────────────────────────────────┤      only with hooks of `create`
+//     │ prestart and createRuntime  │                               │
+//     │                           hooksRun                          │
+//     ├────────────────────────────────────────────────────────────►│ createContainer hooks
+//     │                                                             │ masks, pivot, privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -22,9 +37,10 @@
 //     │
 //   start
 //     │ connect                        start                        │
-//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter, execve
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
+//     │ poststart hooks
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
@@ -40,8 +56,25 @@ public enum InitReport: Sendable {
   case cloned(pid: Int32)
   /// Something that the user should know and that stops nothing.
   case warning(String)
+  /// Everything is mounted, the host's tree is still there; the hooks of `create` are next.
+  case mountsMade
   case prepared
+  /// Stage 2 needs something for the mount with this index that it cannot get inside of a user namespace.
+  case helpWanted(MountHelp, mount: UInt32)
+  /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
+  case networkReady
   case failed(RuntimeError)
+}
+
+/// What the mount helper can give.
+public enum MountHelp: UInt8, Sendable {
+  /// A detached copy of the source of a bind mount (or of the root file system), id-mapped if the mount says so.
+  case tree = 1
+  /// A user namespace with the mappings of the mount.
+  case userNamespace = 2
+
+  /// The index of the mount that stands for the root file system.
+  public static var rootIndex: UInt32 { UInt32.max }
 }
 
 /// What the runtime tells the init stage.
@@ -49,6 +82,13 @@ public enum RuntimeOrder: UInt8, Sendable {
   case idsMapped = 1
   case committed = 2
   case start = 3
+  /// With a descriptor.
+  case helpGiven = 4
+  /// Followed by the error.
+  case helpRefused = 5
+  /// The answer to `mountsMade`: the runtime has run its hooks.
+  case hooksRun = 6
+  case devicesMoved = 20
 }
 
 /// The runtime's side of the channel.
@@ -75,6 +115,58 @@ public struct RuntimeChannel: ~Copyable {
 
   public func send(_ order: RuntimeOrder) throws(SystemError) {
     try socket.send([order.rawValue])
+  }
+
+  /// The number of the socket, for the mount helper, which answers in the place of the runtime.
+  public var number: Int32 { socket.number }
+}
+
+/// The mount helper's side of the channel: it only sends.
+public struct HelperChannel: ~Copyable {
+  private let socket: FileDescriptor
+
+  public init(_ socket: consuming FileDescriptor) {
+    self.socket = socket
+  }
+
+  public func give(_ descriptor: borrowing FileDescriptor) throws(SystemError) {
+    try socket.send([RuntimeOrder.helpGiven.rawValue], passing: descriptor.number)
+  }
+
+  public func refuse(_ error: RuntimeError) throws(SystemError) {
+    var writer = WireWriter()
+    writer.put(RuntimeOrder.helpRefused.rawValue)
+    error.cut(to: 4096).encode(to: &writer)
+    try socket.send(writer.bytes)
+  }
+}
+
+/// What the runtime tells the mount helper: what to do for which mount, and the first process of the container.
+public struct HelpRequest: Sendable, Equatable {
+  public var help: MountHelp
+  public var mount: UInt32
+  public var pid: Int32
+
+  public init(_ help: MountHelp, mount: UInt32, pid: Int32) {
+    self.help = help
+    self.mount = mount
+    self.pid = pid
+  }
+
+  public func encode() -> [UInt8] {
+    var writer = WireWriter()
+    writer.put(help.rawValue)
+    writer.put(mount)
+    writer.put(pid)
+    return writer.bytes
+  }
+
+  public init(decoding bytes: [UInt8]) throws(WireError) {
+    var reader = WireReader(bytes)
+    guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
+    self.help = help
+    mount = try reader.uint32()
+    pid = try reader.int32()
   }
 }
 
@@ -105,6 +197,37 @@ public struct InitReporter: ~Copyable {
   /// Sends by write(2) alone, the only way out that is left behind a seccomp filter.
   public func sendBehindFilter(_ report: InitReport) throws(SystemError) {
     try socket.write(encodeReport(report))
+  }
+
+  /// Asks the mount helper, and waits for what it gives.
+  public func ask(for help: MountHelp, _ mount: UInt32) throws(RuntimeError) -> FileDescriptor {
+    let packet: Packet
+    do {
+      try send(.helpWanted(help, mount: mount))
+      packet = try socket.receive()
+    } catch {
+      throw error.because(.initProtocol, "cannot ask the mount helper")
+    }
+    return try InitReporter.given(packet)
+  }
+
+  private static func given(_ received: consuming Packet) throws(RuntimeError) -> FileDescriptor {
+    var packet = received
+    let order = packet.bytes.first.flatMap { RuntimeOrder(rawValue: $0) }
+    if order == .helpRefused {
+      var reader = WireReader([UInt8](packet.bytes.dropFirst()))
+      let reason: RuntimeError
+      do {
+        reason = try RuntimeError(from: &reader)
+      } catch {
+        throw RuntimeError(.initProtocol, "the mount helper sent an error that cannot be read")
+      }
+      throw reason
+    }
+    guard order == .helpGiven, let descriptor = packet.takeDescriptor() else {
+      throw RuntimeError(.initProtocol, "the mount helper gave no descriptor")
+    }
+    return descriptor
   }
 
   /// Waits for an order; nil when the other side has closed.
@@ -141,9 +264,17 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
       error.cut(to: 4096).encode(to: &short)
       return short.bytes
     }
+  case .helpWanted(let help, let mount):
+    writer.put(UInt8(6))
+    writer.put(help.rawValue)
+    writer.put(mount)
+  case .networkReady:
+    writer.put(UInt8(20))
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
+  case .mountsMade:
+    writer.put(UInt8(7))
   }
   return writer.bytes
 }
@@ -172,8 +303,13 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 1: return .userNamespaceReady
     case 2: return .cloned(pid: try reader.int32())
     case 3: return .prepared
+    case 20: return .networkReady
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
+    case 6:
+      guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
+      return .helpWanted(help, mount: try reader.uint32())
+    case 7: return .mountsMade
     default: throw .malformed
     }
   } catch {

@@ -19,11 +19,12 @@ public struct InitPayload: Sendable, Equatable {
   public var hasConsoleSocket: Bool
   /// How many descriptors of the caller the agent command gets as 3, 4, ….
   public var passedDescriptors: UInt32
+  public var hooks: InitHooks
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
     cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
-    passedDescriptors: UInt32 = 0
+    passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks()
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -35,10 +36,15 @@ public struct InitPayload: Sendable, Equatable {
     self.hasCgroupDirectory = hasCgroupDirectory
     self.hasConsoleSocket = hasConsoleSocket
     self.passedDescriptors = passedDescriptors
+    self.hooks = hooks
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
   public static let argument0 = "apus-init"
+
+  /// argv[0] of a mount helper, which gets the runtime's end of the channel, the same payload, the socket that it takes
+  /// requests from, and the pidfd of stage 2.
+  public static let helperArgument0 = "apus-mount"
 
   /// The name of the waiting process 1. Whatever dies under it has never become the agent command.
   public static let processName = "apus:[init]"
@@ -80,6 +86,7 @@ extension InitPayload {
     writer.put(hasCgroupDirectory)
     writer.put(hasConsoleSocket)
     writer.put(passedDescriptors)
+    hooks.encode(to: &writer)
     return writer.bytes
   }
 
@@ -100,6 +107,7 @@ extension InitPayload {
     hasCgroupDirectory = try reader.bool()
     hasConsoleSocket = try reader.bool()
     passedDescriptors = try reader.uint32()
+    hooks = try InitHooks(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }
@@ -111,15 +119,12 @@ extension NamespacePlan {
       $0.put($1.kind.rawValue)
       $0.put($1.path)
       $0.put($1.index)
+      $0.put($1.changedBy)
     }
-    for map in [uidMap, gidMap] {
-      writer.put(list: map) {
-        $0.put($1.inside)
-        $0.put($1.outside)
-        $0.put($1.count)
-      }
-    }
+    writer.put(ranges: uidMap)
+    writer.put(ranges: gidMap)
     writer.put(timeOffsets)
+    writer.put(takesNetDevices)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -127,18 +132,14 @@ extension NamespacePlan {
     let joined = try reader.list { (reader) throws(WireError) in
       let kind = CloneFlags(rawValue: try reader.uint64())
       let path = try reader.string()
-      return JoinedNamespace(kind: kind, path: path, index: try reader.uint32())
+      let index = try reader.uint32()
+      return JoinedNamespace(kind: kind, path: path, index: index, changedBy: try reader.string())
     }
-    var maps: [[IDRange]] = []
-    for _ in 0..<2 {
-      maps.append(
-        try reader.list { (reader) throws(WireError) in
-          let inside = try reader.uint32()
-          let outside = try reader.uint32()
-          return IDRange(inside: inside, outside: outside, count: try reader.uint32())
-        })
-    }
-    self.init(created: created, joined: joined, uidMap: maps[0], gidMap: maps[1], timeOffsets: try reader.string())
+    let uidMap = try reader.ranges()
+    let gidMap = try reader.ranges()
+    self.init(
+      created: created, joined: joined, uidMap: uidMap, gidMap: gidMap, timeOffsets: try reader.string())
+    takesNetDevices = try reader.bool()
   }
 }
 
@@ -162,6 +163,7 @@ extension AgentPlan {
       $0.put($1.hard)
     }
     writer.put(looksUpHome)
+    attributes.encode(to: &writer)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -186,6 +188,7 @@ extension AgentPlan {
       capabilities: CapabilityPlan(
         bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]
       ),
-      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool())
+      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool(),
+      attributes: try ProcessAttributes(from: &reader))
   }
 }

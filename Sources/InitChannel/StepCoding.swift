@@ -32,9 +32,19 @@ extension InitStep {
     case .readonlyRoot: writer.put(UInt8(15))
     case .pivotRoot: writer.put(UInt8(16))
     case .changeRoot: writer.put(UInt8(17))
+    case .moveRoot: writer.put(UInt8(20))
     case .readonlyMount(let path): writer.put(tag: 19, path)
+    case .mountsMade: writer.put(UInt8(40))
+    case .hooks(let hooks):
+      writer.put(UInt8(41))
+      writer.put(list: hooks) { $1.encode(to: &$0) }
+    case .openProc: writer.put(UInt8(30))
+    case .sysctl(let step):
+      writer.put(tag: 31, step.path)
+      writer.put(step.value)
+      writer.put(step.field)
     case .console(let console):
-      writer.put(UInt8(30))
+      writer.put(UInt8(32))
       writer.put(UInt32(console.rows))
       writer.put(UInt32(console.columns))
       writer.put(console.isMounted)
@@ -66,9 +76,17 @@ extension InitStep {
     case 15: self = .readonlyRoot
     case 16: self = .pivotRoot
     case 17: self = .changeRoot
+    case 20: self = .moveRoot
     case 19: self = .readonlyMount(try reader.string())
+    case 40: self = .mountsMade
+    case 41: self = .hooks(try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) })
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
-    case 30:
+    case 30: self = .openProc
+    case 31:
+      let path = try reader.string()
+      let value = try reader.string()
+      self = .sysctl(SysctlStep(path: path, value: value, field: try reader.string()))
+    case 32:
       guard let rows = UInt16(exactly: try reader.uint32()), let columns = UInt16(exactly: try reader.uint32())
       else { throw .malformed }
       self = .console(ConsoleStep(rows: rows, columns: columns, isMounted: try reader.bool()))
@@ -109,17 +127,25 @@ extension MountStep {
       writer.put(UInt8(2))
       writer.put(type)
       writer.put(source)
-      writer.put(list: parameters) {
-        $0.put($1.key)
-        $0.put($1.value != nil)
-        $0.put($1.value ?? "")
-        $0.put($1.mayBeUnknown)
-      }
+      writer.put(list: parameters) { $1.encode(to: &$0) }
     case .cgroup: writer.put(UInt8(3))
+    case .remount(let attributesOnly, let parameters):
+      writer.put(UInt8(4))
+      writer.put(attributesOnly)
+      writer.put(list: parameters) { $1.encode(to: &$0) }
+    case .legacyFileSystem(let type, let source, let data):
+      writer.put(UInt8(5))
+      for text in [type, source, data] { writer.put(text) }
     }
-    for mask in [set, clear, setRecursively, clearRecursively] { writer.put(mask) }
+    for mask in [set, clear, clearByName, setRecursively, clearRecursively] { writer.put(mask) }
     writer.put(list: propagation) { $1.encode(to: &$0) }
-    writer.put(copiesUp)
+    writer.put(traits.rawValue)
+    writer.put(idMap != nil)
+    if let idMap {
+      writer.put(idMap.recursive)
+      writer.put(ranges: idMap.uids)
+      writer.put(ranges: idMap.gids)
+    }
   }
 
   fileprivate init(from reader: inout WireReader) throws(WireError) {
@@ -133,24 +159,69 @@ extension MountStep {
     case 2:
       let type = try reader.string()
       let device = try reader.string()
-      let parameters = try reader.list { (reader) throws(WireError) in
-        let key = try reader.string()
-        let hasValue = try reader.bool()
-        let value = try reader.string()
-        return MountParameter(
-          key: key, value: hasValue ? value : nil, mayBeUnknown: try reader.bool())
-      }
-      source = .fileSystem(type: type, source: device, parameters: parameters)
+      source = .fileSystem(type: type, source: device, parameters: try MountParameter.list(from: &reader))
     case 3: source = .cgroup
+    case 4:
+      let attributesOnly = try reader.bool()
+      source = .remount(
+        attributesOnly: attributesOnly, parameters: try MountParameter.list(from: &reader))
+    case 5:
+      let type = try reader.string()
+      let device = try reader.string()
+      source = .legacyFileSystem(type: type, source: device, data: try reader.string())
     default: throw .malformed
     }
     self.init(index: index, destination: destination, source: source)
     set = try reader.uint64()
     clear = try reader.uint64()
+    clearByName = try reader.uint64()
     setRecursively = try reader.uint64()
     clearRecursively = try reader.uint64()
     propagation = try reader.list { (reader) throws(WireError) in try PropagationChange(from: &reader) }
-    copiesUp = try reader.bool()
+    traits = MountTraits(rawValue: try reader.uint32())
+    if try reader.bool() {
+      let recursive = try reader.bool()
+      let uids = try reader.ranges()
+      idMap = MountIDMap(recursive: recursive, uids: uids, gids: try reader.ranges())
+    }
+  }
+}
+
+extension MountParameter {
+  fileprivate func encode(to writer: inout WireWriter) {
+    writer.put(key)
+    writer.put(value != nil)
+    writer.put(value ?? "")
+    writer.put(mayBeUnknown)
+  }
+
+  fileprivate static func list(from reader: inout WireReader) throws(WireError) -> [MountParameter] {
+    try reader.list { (reader) throws(WireError) in
+      let key = try reader.string()
+      let hasValue = try reader.bool()
+      let value = try reader.string()
+      return MountParameter(key: key, value: hasValue ? value : nil, mayBeUnknown: try reader.bool())
+    }
+  }
+}
+
+extension WireWriter {
+  mutating func put(ranges: [IDRange]) {
+    put(list: ranges) {
+      $0.put($1.inside)
+      $0.put($1.outside)
+      $0.put($1.count)
+    }
+  }
+}
+
+extension WireReader {
+  mutating func ranges() throws(WireError) -> [IDRange] {
+    try list { (reader) throws(WireError) in
+      let inside = try reader.uint32()
+      let outside = try reader.uint32()
+      return IDRange(inside: inside, outside: outside, count: try reader.uint32())
+    }
   }
 }
 

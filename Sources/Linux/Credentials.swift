@@ -28,9 +28,10 @@ public enum Credentials {
     try check("prctl", sys_prctl(38, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
   }
 
-  public static func setUmask(_ mask: UInt32) {
+  @discardableResult
+  public static func setUmask(_ mask: UInt32) -> UInt32 {
     // umask(2) cannot fail.
-    _ = sys_umask(mask)
+    UInt32(truncatingIfNeeded: sys_umask(mask))
   }
 
   /// setrlimit(2) for this process.
@@ -39,10 +40,16 @@ public enum Credentials {
     try check("prlimit64", limit.withUnsafeBufferPointer { sys_prlimit64(0, resource, $0.baseAddress, nil) })
   }
 
-  /// A new session keyring, keyctl(2) KEYCTL_JOIN_SESSION_KEYRING.
-  public static func joinSessionKeyring(_ name: String) throws(SystemError) {
+  /// The session keyring of this name, keyctl(2) KEYCTL_JOIN_SESSION_KEYRING; a new one where there is none. It gets
+  /// permission to be searched for, by the user, or with `searchableByOthers` by everybody, so that a process that comes to
+  /// the container later can join it too: without, the kernel would make that one a keyring of its own.
+  public static func joinSessionKeyring(_ name: String, searchableByOthers: Bool) throws(SystemError) {
     let result = name.withCString { sys_keyctl(1, UInt64(UInt(bitPattern: $0)), 0, 0, 0) }
-    try check("keyctl", result, name)
+    let keyring = UInt64(try check("keyctl", result, name))
+    // What the kernel gives a new one: everything for who possesses it, view, read and link for the user.
+    let usual: UInt64 = 0x3F13_0000
+    let search: UInt64 = searchableByOthers ? 0x8 : 0x8_0000
+    try check("keyctl", sys_keyctl(5 /* KEYCTL_SETPERM */, keyring, usual | search, 0, 0), name)
   }
 }
 

@@ -39,6 +39,9 @@ public struct FileStatus: Sendable {
     isMountRoot = status.attributes & 0x2000 != 0
   }
 
+  /// The device that holds the file as one number, to compare.
+  public var device: UInt64 { UInt64(deviceMajor) << 32 | UInt64(deviceMinor) }
+
   public var kind: UInt32 { mode & 0o170000 }
   public var isDirectory: Bool { kind == 0o040000 }
   public var isRegularFile: Bool { kind == 0o100000 }
@@ -73,9 +76,15 @@ extension FileDescriptor {
 
   /// The magic number of the file system, fstatfs(2).
   public func fileSystemType() throws(SystemError) -> UInt64 {
+    try fileSystem().type
+  }
+
+  /// The magic number of the file system and the ST_* flags of the mount that the file was opened through, fstatfs(2).
+  public func fileSystem() throws(SystemError) -> (type: UInt64, flags: UInt64) {
     var type: UInt64 = 0
-    try check("fstatfs", sys_fstatfs_type(number, &type))
-    return type
+    var flags: UInt64 = 0
+    try check("fstatfs", sys_fstatfs(number, &type, &flags))
+    return (type, flags)
   }
 
   public func makeDirectory(_ path: String, mode: UInt32) throws(SystemError) {

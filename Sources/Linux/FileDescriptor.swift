@@ -51,9 +51,10 @@ extension FileDescriptor {
   }
 
   /// Opens the file that this O_PATH descriptor stands for, by its name in procfs: a magic link, which leads to the
-  /// file itself on its own mount and not to a path. Only on the host's side, where /proc is the host's.
+  /// file itself on its own mount and not to a path. Only on the host's side, where /proc is the host's; the folder of the
+  /// link is verified, so that the name is none of anybody else.
   public func reopen(_ flags: OpenFlags) throws(SystemError) -> FileDescriptor {
-    try FileDescriptor.open("/proc/self/fd/\(number)", flags)
+    try ProcFileSystem.mounted().openOwnLink("fd", "\(number)", flags)
   }
 
   /// A second descriptor for the same open file.
@@ -142,13 +143,17 @@ extension FileDescriptor {
   /// Opens an existing file relative to this directory and writes `text` with one write(2), as the files of procfs
   /// and cgroupfs want it.
   public func writeFile(_ path: String, _ text: String) throws(SystemError) {
-    let file = try open(path, .writeOnly)
+    try open(path, .writeOnly).writeOnce(text, path)
+  }
+
+  /// One write(2) that has to take all of `text`; `name` is for the error.
+  func writeOnce(_ text: String, _ name: String) throws(SystemError) {
     var text = text
-    let number = file.number
+    let number = number
     let length = text.utf8.count
-    let written = try checkRetrying("write", path) {
+    let written = try checkRetrying("write", name) {
       text.withUTF8 { sys_write(number, $0.baseAddress, $0.count) }
     }
-    if written != length { throw SystemError("write", .inputOutput, path) }
+    if written != length { throw SystemError("write", .inputOutput, name) }
   }
 }

@@ -50,24 +50,58 @@ public enum Mounts {
     try check("mount_setattr", sys_mount_setattr(tree.number, "", flags, &attributes))
   }
 
+  /// Maps the ids of the detached mount `tree` by the user namespace behind `namespace` (MOUNT_ATTR_IDMAP).
+  public static func mapIDs(
+    _ tree: borrowing FileDescriptor, by namespace: borrowing FileDescriptor, recursive: Bool
+  ) throws(SystemError) {
+    var attributes = apus_mount_attr(
+      attr_set: 0x10_0000, attr_clr: 0, propagation: 0, userns_fd: UInt64(UInt32(bitPattern: namespace.number)))
+    let flags: UInt32 = 0x1000 | (recursive ? 0x8000 : 0)
+    try check("mount_setattr", sys_mount_setattr(tree.number, "", flags, &attributes), "MOUNT_ATTR_IDMAP")
+  }
+
+  /// mount(2) onto an open directory. For what fsconfig(2) cannot be told; the mount is visible at once.
+  public static func mountLegacy(
+    _ type: String, source: String, on target: borrowing FileDescriptor, flags: UInt64, data: String
+  ) throws(SystemError) {
+    // By way of the working directory: a path could lead elsewhere by now.
+    try check("fchdir", sys_fchdir(target.number))
+    try check("mount", sys_mount(source, ".", type, flags, data), type)
+    try check("chdir", sys_chdir("/"))
+  }
+
+  /// Takes the mount at a path of the host away, with all below it, for this mount namespace.
+  public static func detach(_ path: String) throws(SystemError) {
+    try check("umount2", sys_umount2(path, 2 | 8 /* MNT_DETACH | UMOUNT_NOFOLLOW */), path)
+  }
+
+  /// Moves the mount at `root` onto `/` and makes it the root directory by chroot(2).
+  public static func moveRoot(_ root: borrowing FileDescriptor) throws(SystemError) {
+    try check("fchdir", sys_fchdir(root.number))
+    try check("move_mount", sys_move_mount(root.number, "", -100, "/", 0x4 /* F_EMPTY_PATH */), "/")
+    try check("chroot", sys_chroot("."))
+    try check("chdir", sys_chdir("/"))
+  }
+
   /// Sets the propagation of every mount from `/` on.
   public static func setPropagationOfRoot(_ propagation: UInt64, recursive: Bool) throws(SystemError) {
-    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: propagation, userns_fd: 0)
-    let flags: UInt32 = recursive ? 0x8000 : 0
-    try check("mount_setattr", sys_mount_setattr(-100, "/", flags, &attributes), "/")
+    // mount(2) and not mount_setattr(2), which goes over all mounts of the host twice. MS_REC is 1 << 14.
+    try check("mount", sys_mount("", "/", "", propagation | (recursive ? 1 << 14 : 0), ""), "/")
   }
 
   /// Makes the mount at `root` the root of this mount namespace and lets go of the old one, pivot_root(2) with both
-  /// arguments `.`. The working directory is the new root afterwards.
-  public static func pivot(to root: borrowing FileDescriptor) throws(SystemError) {
+  /// arguments `.`. The working directory is the new root afterwards. `isIsolated` says that no mount of the old root has
+  /// peers any more.
+  public static func pivot(to root: borrowing FileDescriptor, isIsolated: Bool) throws(SystemError) {
     let old = try FileDescriptor.open("/", [.path, .directory])
     try check("fchdir", sys_fchdir(root.number))
     try check("pivot_root", sys_pivot_root(".", "."))
     // The old root now lies on top of the new one. What happens to it must not reach the host's mounts: they may be
     // shared with it.
     try check("fchdir", sys_fchdir(old.number))
-    var attributes = apus_mount_attr(attr_set: 0, attr_clr: 0, propagation: 1 << 19, userns_fd: 0)
-    try check("mount_setattr", sys_mount_setattr(-100, ".", 0x8000, &attributes), "old root")
+    if !isIsolated {
+      try check("mount", sys_mount("", ".", "", 1 << 19 | 1 << 14 /* MS_SLAVE | MS_REC */, ""), "old root")
+    }
     try check("umount2", sys_umount2(".", 2 /* MNT_DETACH */), "old root")
     try check("chdir", sys_chdir("/"))
   }
@@ -77,6 +111,17 @@ public enum Mounts {
     try check("fchdir", sys_fchdir(root.number))
     try check("chroot", sys_chroot("."))
     try check("chdir", sys_chdir("/"))
+  }
+}
+
+/// The ST_* flags of statfs(2) that stand for attributes of a mount.
+public enum MountState {
+  /// Whether the mount behind `tree` has each of the MOUNT_ATTR_* of `wanted` that statfs(2) shows: ro, nosuid, nodev and
+  /// noexec, which have the same numbers there.
+  public static func has(_ wanted: UInt64, _ tree: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let visible = wanted & 0xF
+    if visible == 0 { return true }
+    return try tree.fileSystem().flags & visible == visible
   }
 }
 
@@ -93,6 +138,18 @@ public enum Mounts {
 }
 
 extension FileSystemContext {
+  /// The file system behind a mount, to be configured anew, fspick(2).
+  public init(picking mount: borrowing FileDescriptor) throws(SystemError) {
+    type = ""
+    // FSPICK_CLOEXEC | FSPICK_EMPTY_PATH
+    descriptor = FileDescriptor(owning: Int32(try check("fspick", sys_fspick(mount.number, 1 | 8))))
+  }
+
+  /// Makes what was set take effect on a file system that is mounted already.
+  public func reconfigure() throws(SystemError) {
+    try check("fsconfig", sys_fsconfig(descriptor.number, 7 /* FSCONFIG_CMD_RECONFIGURE */, nil, nil, 0))
+  }
+
   /// Sets a parameter that has a value: `size=64k`.
   public func set(_ key: String, _ value: String) throws(SystemError) {
     let number = descriptor.number

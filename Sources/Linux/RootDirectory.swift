@@ -106,6 +106,38 @@ extension RootDirectory {
     return target.utf8.first == 0x2F ? target : "\(parentPath)/\(target)"
   }
 
+  /// Opens what is at `path` itself, also where it is a symbolic link, and makes a directory or an empty file where there
+  /// is nothing. Links on the way there are followed.
+  public func makeWithoutFollowing(
+    _ path: String, isDirectory: Bool, mode: UInt32, directoryMode: UInt32
+  ) throws(SystemError) -> FileDescriptor {
+    let (parentPath, name) = splitLast(path)
+    let parent = try openParent(parentPath, mode: directoryMode, links: RootDirectory.linkLimit)
+    do {
+      if isDirectory {
+        try parent.makeDirectory(name, mode: mode)
+      } else {
+        try parent.makeNode(name, mode: 0o100000 | mode)
+      }
+    } catch {
+      if error.errno != .exists { throw error }
+    }
+    // Without RESOLVE_NO_SYMLINKS, which refuses to open a link itself; O_NOFOLLOW does not follow it.
+    return try RootDirectory.resolve(parent.number, name, [.path, .noFollow], mode: 0, RootDirectory.inRoot)
+  }
+
+  /// Makes the symbolic link `path` with this target; one that is there already and leads to the same is left alone.
+  public func makeLink(_ path: String, to target: String, directoryMode: UInt32) throws(SystemError) {
+    let (parentPath, name) = splitLast(path)
+    let parent = try openParent(parentPath, mode: directoryMode, links: RootDirectory.linkLimit)
+    do {
+      try parent.makeSymbolicLink(name, to: target)
+    } catch {
+      guard error.errno == .exists, try parent.status(name).isSymbolicLink, try parent.readLink(name) == target
+      else { throw error }
+    }
+  }
+
   /// Opens the file at `path` with O_PATH and makes an empty one, and its directories, where there is none.
   public func makeFile(_ path: String, mode: UInt32, directoryMode: UInt32) throws(SystemError)
     -> FileDescriptor

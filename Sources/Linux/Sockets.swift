@@ -7,8 +7,11 @@ import LinuxABI
   public var bytes: [UInt8]
   public var descriptor: FileDescriptor?
 
-  /// The descriptor; what is left of the packet goes.
-  @inlinable public consuming func takeDescriptor() -> FileDescriptor? { descriptor }
+  /// The descriptor, which the caller closes from here on.
+  @inlinable public mutating func takeDescriptor() -> FileDescriptor? {
+    let taken = descriptor.take()
+    return taken
+  }
 }
 
 public enum Socket {
@@ -228,7 +231,7 @@ extension FileDescriptor {
   public static func make() throws(SystemError) -> Pipe {
     var ends: (Int32, Int32) = (-1, -1)
     let result = withUnsafeMutablePointer(to: &ends) { pointer in
-      pointer.withMemoryRebound(to: Int32.self, capacity: 2) { sys_pipe2($0, 0o2000000 /* O_CLOEXEC */) }
+      pointer.withMemoryRebound(to: Int32.self, capacity: 2) { sys_pipe2($0) }
     }
     try check("pipe2", result)
     return Pipe(read: FileDescriptor(owning: ends.0), write: FileDescriptor(owning: ends.1))

@@ -11,6 +11,9 @@ enum Apus {
     if apus_argument_count() > 0 && String(cString: apus_argument(0)) == InitStage.argument0 {
       InitStage.main()
     }
+    if apus_argument_count() > 0 && String(cString: apus_argument(0)) == MountHelper.argument0 {
+      MountHelper.main()
+    }
     Processes.exit(run())
   }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // ---- actions ------------------------------------------------------------------------------------------
@@ -223,9 +225,18 @@ static int changeOwner(const char *path) {
   return 0;
 }
 
+// A mount made in a mount namespace of a child's own, as a nested container makes its mounts.
+static int nestedMount(const char *path) {
+  pid_t child = fork();
+  if (child == 0) _exit(unshare(CLONE_NEWNS) || mount("nested", path, "tmpfs", 0, NULL) ? 1 : 0);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return outcome("nested", status ? -1 : 0);
+}
+
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite syscall device shm mount exchange change size notify");
+       "overwrite syscall device shm mount exchange change size notify nested fixtures probe identity tree fuse");
   return 2;
 }
 
@@ -257,5 +268,11 @@ int main(int count, char **words) {
   if (!strcmp(verb, "size")) return watchSize();
   if (!strcmp(verb, "notify")) return notify(count - 2, words + 2);
   if (!strcmp(verb, "change")) return changeOwner(first);
+  if (!strcmp(verb, "nested")) return nestedMount(first);
+  if (!strcmp(verb, "fixtures")) return makeFixtures(first);
+  if (!strcmp(verb, "probe")) return probe(count - 2, words + 2);
+  if (!strcmp(verb, "identity")) return identity();
+  if (!strcmp(verb, "fuse")) return serveFileSystem(first, second);
+  if (!strcmp(verb, "tree")) return tree(first);
   return help();
 }

@@ -30,6 +30,18 @@ void keyListing(const char *name, const char *path);
 /// Before anything else is opened: what the runtime passed on.
 void rememberDescriptors(void);
 int report(int count, char **names);
+/// One line of mountinfo, which is cut into its words.
+void mountObject(char *line);
+
+/// What a mount lets a process do, and the files that are needed to try it.
+int probe(int count, char **paths);
+int makeFixtures(const char *directory);
+int identity(void);
+int tree(const char *path);
+int serveFileSystem(const char *path, const char *options);
+
+/// Scheduling, priorities, memory policy, execution domain and session keyring; attributes.c.
+void sectionAttributes(void);
 
 // terminal.c
 void sectionTerminal(void);

@@ -208,7 +208,7 @@ static void sectionNamespaces(void) {
   jsonClose('}');
 }
 
-static void mountObject(char *line) {
+void mountObject(char *line) {
   char *words[64], *save = NULL;
   int count = 0;
   for (char *word = strtok_r(line, " ", &save); word && count < 64; word = strtok_r(NULL, " ", &save))
@@ -311,6 +311,7 @@ static const struct { const char *name; void (*write)(void); } sections[] = {
   {"command", sectionCommand}, {"host", sectionHost}, {"namespaces", sectionNamespaces},
   {"mounts", sectionMounts}, {"descriptors", sectionDescriptors}, {"interfaces", sectionInterfaces},
   {"devices", sectionDevices}, {"sysv", sectionSysv}, {"processes", sectionProcesses},
+  {"attributes", sectionAttributes},
   {"terminal", sectionTerminal},
 };
 

@@ -39,7 +39,7 @@ enum Layouts {
     root + sys + "30 25 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 
   static func layout(_ mounts: String, _ own: String) throws(RuntimeError) -> CgroupLayout {
-    try CgroupLayout(mountinfo: [UInt8](mounts.utf8), ownCgroups: [UInt8](own.utf8))
+    try CgroupLayout(mountinfo: [UInt8](mounts.utf8), own: OwnCgroup.entries([UInt8](own.utf8)))
   }
 
   static let v1 = CgroupLayout(

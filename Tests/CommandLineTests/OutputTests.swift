@@ -30,6 +30,14 @@ import Testing
     }
   }
 
+  @Test func namesOfMemoryPoliciesInFeaturesAreKnown() {
+    let policies = FeaturesCommand.document.linux?.memoryPolicy
+    #expect(policies?.modes?.count == 7)
+    for name in policies?.modes ?? [] { #expect(MemoryPolicyMode(name: name) != nil, "\(name)") }
+    #expect(policies?.flags == ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"])
+    for name in policies?.flags ?? [] { #expect(MemoryPolicyFlag(name: name) != nil, "\(name)") }
+  }
+
   @Test func tablesHaveNoNameTwice() {
     for flags in [GlobalOptions.flags] + CommandName.allCases.map({ $0.specification.flags }) {
       let names = flags.flatMap { [$0.name, $0.short] }.filter { !$0.isEmpty }

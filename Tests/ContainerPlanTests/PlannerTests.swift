@@ -126,7 +126,6 @@ private func failure(_ config: Config) -> RuntimeError? {
     (change { $0.mounts?[3].options?.append("size=1") }, "/mounts/3/options", "filesystem-specific"),
     (change { $0.mounts?[3].source = nil }, "/mounts/3/source", "needs a source"),
     (change { $0.mounts?[0].type = nil }, "/mounts/0/type", "needs a type"),
-    (change { $0.mounts?[0].destination = "/a/.." }, "/mounts/0/destination", "hide the root"),
     (change { $0.mounts?[0].destination = "/a\u{0}b" }, "/mounts/0/destination", "NUL"),
     (change { $0.process?.args = ["a\u{0}b"] }, "/process/args/0", "NUL"),
     (
@@ -153,20 +152,7 @@ private func failure(_ config: Config) -> RuntimeError? {
     let table: [(Config, String)] = [
       (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
-      (change { $0.process?.oomScoreAdj = 1 }, "/process/oomScoreAdj"),
-      (change { $0.process?.scheduler = Scheduler(policy: "SCHED_OTHER") }, "/process/scheduler"),
-      (change { $0.hooks = Hooks(prestart: [Hook(path: "/x")]) }, "/hooks/prestart"),
-      (change { $0.hooks = Hooks(poststop: [Hook(path: "/x")]) }, "/hooks/poststop"),
-      (change { $0.linux?.sysctl = [NamedValue("a", "b")] }, "/linux/sysctl"),
-      (change { $0.linux?.mountLabel = "x" }, "/linux/mountLabel"),
-      (change { $0.linux?.personality = Personality(domain: "LINUX32") }, "/linux/personality"),
       (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
-      (change { $0.linux?.namespaces?[4].path = "/proc/1/ns/mnt" }, "/linux/namespaces/4/path"),
-      (change { $0.mounts?[3].options?.append("idmap") }, "/mounts/3/options/3"),
-      (
-        change { $0.mounts?[3].uidMappings = [IDMapping(containerID: 0, hostID: 0, size: 1)] },
-        "/mounts/3/uidMappings"
-      ),
     ]
     for (config, field) in table {
       let error = failure(config)

@@ -9,7 +9,7 @@ import Testing
 private let everything = InitPayload(
   namespaces: NamespacePlan(
     created: [.newPID, .newMount, .newUser],
-    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2)],
+    joined: [JoinedNamespace(kind: .newNetwork, path: "/run/netns/x", index: 2, changedBy: "/x")],
     uidMap: [IDRange(inside: 0, outside: 1001, count: 65536)],
     gidMap: [IDRange(inside: 0, outside: 1001, count: 1), IDRange(inside: 1, outside: 5000, count: 9)],
     timeOffsets: "monotonic 5 0\n"),
@@ -21,7 +21,17 @@ private let everything = InitPayload(
         index: 3, destination: "proc", source: .bind(path: "/src", recursive: true), set: 1, clear: 2,
         setRecursively: 4, clearRecursively: 8,
         propagation: [.slaves, PropagationChange(kind: 1 << 20, recursive: false)],
-        copiesUp: true)),
+        traits: [.copiesUp, .destinationNoFollow],
+        idMap: MountIDMap(
+          recursive: true, uids: [IDRange(inside: 0, outside: 7, count: 8)],
+          gids: [IDRange(inside: 1, outside: 9, count: 3)]))),
+    .mount(
+      MountStep(
+        index: 6, destination: "tmp", source: .remount(attributesOnly: true, parameters: []), clear: 3,
+        clearByName: 1)),
+    .mount(
+      MountStep(
+        index: 7, destination: "ov", source: .legacyFileSystem(type: "overlay", source: "o", data: "a=b"))),
     .mount(
       MountStep(
         index: 4, destination: "dev/shm",
@@ -32,23 +42,51 @@ private let everything = InitPayload(
           ]))),
     .mount(MountStep(index: 5, destination: "sys/fs/cgroup", source: .cgroup)),
     .devices([DeviceNode(path: "dev/null", mode: 0o020666, major: 1, minor: 3, uid: 4, gid: 5)]),
-    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)),
+    .deviceLinks, .console(ConsoleStep(rows: 24, columns: 80, isMounted: true)), .mountsMade,
+    .hooks([
+      HookPlan(
+        kind: .createContainer, index: 2, path: "/hook", arguments: ["hook"], environment: ["B=2"], timeout: 9)
+    ]),
     .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
-    .changeRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
+    .openProc, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
   ],
   agent: AgentPlan(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
     additionalGids: [3, 4], umask: 0o22,
     capabilities: CapabilityPlan(bounding: 1, effective: 2, permitted: 3, inheritable: 4, ambient: 1 << 40),
-    noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true),
+    noNewPrivileges: true, limits: [LimitPlan(resource: 7, soft: 1024, hard: .max)], looksUpHome: true,
+    attributes: ProcessAttributes(
+      oomScoreAdjustment: -7,
+      scheduler: SchedulerPlan(
+        policy: 6, flags: 1 << 40, nice: -1, priority: 3, runtime: 1 << 50, deadline: 1 << 51, period: 1 << 52),
+      ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
-  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3)
+  hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3,
+  hooks: InitHooks(
+    startContainer: [HookPlan(kind: .startContainer, index: 0, path: "/start", arguments: ["/start"])],
+    creatingState: [1, 2], createdState: [3], environment: ["C=3"]))
 
 @Suite struct WireTests {
   @Test func everyFieldOfThePayloadComesBack() throws {
     #expect(try InitPayload(decoding: everything.encode()) == everything)
+  }
+
+  @Test func networkDevicesAreAnnouncedInThePayload() throws {
+    var payload = everything
+    payload.namespaces.takesNetDevices = true
+    #expect(try InitPayload(decoding: payload.encode()).namespaces.takesNetDevices)
+    if case .networkReady = try decodeReport(encodeReport(.networkReady)) {} else { Issue.record("another report") }
+  }
+
+  @Test func absentAttributesComeBackAbsent() throws {
+    var payload = everything
+    for attributes in [ProcessAttributes(), ProcessAttributes(memoryPolicy: MemoryPolicyPlan(mode: 4))] {
+      payload.agent?.attributes = attributes
+      #expect(try InitPayload(decoding: payload.encode()).agent?.attributes == attributes)
+    }
   }
 
   @Test func aPayloadCutAnywhereIsRefused() {
@@ -115,6 +153,7 @@ private let everything = InitPayload(
       Issue.record("another report")
     }
     if case .prepared = try decodeReport(encodeReport(.prepared)) {} else { Issue.record("another report") }
+    if case .mountsMade = try decodeReport(encodeReport(.mountsMade)) {} else { Issue.record("another report") }
     if case .userNamespaceReady = try decodeReport(encodeReport(.userNamespaceReady)) {
     } else {
       Issue.record("another report")

@@ -250,7 +250,7 @@ extension Integration {
       arguments: [
         ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/linux/personality", "{\"domain\":\"LINUX32\"}"),
         ("/linux/sysctl", "{\"net.ipv4.ip_forward\":\"1\"}"), ("/process/apparmorProfile", "\"x\""),
-        ("/process/selinuxLabel", "\"x\""), ("/hooks", "{\"poststop\":[{\"path\":\"/bin/true\"}]}"),
+        ("/process/selinuxLabel", "\"x\""),
       ])
     func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
       let container = try Container()

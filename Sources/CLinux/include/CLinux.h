@@ -52,6 +52,7 @@ struct apus_status {
   uint32_t special_minor;
   uint64_t mount_id;
   uint64_t attributes;
+  uint32_t mask;
 };
 
 struct apus_poll {
@@ -63,6 +64,20 @@ struct apus_poll {
 struct apus_timespec {
   int64_t seconds;
   int64_t nanoseconds;
+};
+
+// sched_setattr(2), all fields of SCHED_ATTR_SIZE_VER1
+struct apus_sched_attr {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime;
+  uint64_t deadline;
+  uint64_t period;
+  uint32_t util_min;
+  uint32_t util_max;
 };
 
 // ioctl_tty(2) TCGETS: the kernel's termios, which is not the one of the C library.
@@ -95,14 +110,19 @@ int64_t sys_openat(int directory, const char *path, int flags, uint32_t mode);
 int64_t sys_openat2(int directory, const char *path, const struct apus_open_how *how);
 int64_t sys_close(int fd);
 int64_t sys_close_range(uint32_t first, uint32_t last, uint32_t flags);
+int64_t sys_lseek(int fd, int64_t offset, int whence);
+// Both ends close-on-exec.
+int64_t sys_pipe2(int *pair);
 int64_t sys_read(int fd, void *buffer, size_t count);
 int64_t sys_pread(int fd, void *buffer, size_t count, int64_t offset);
 int64_t sys_write(int fd, const void *buffer, size_t count);
-int64_t sys_pipe2(int *ends, int flags);
 int64_t sys_dup3(int from, int to, int flags);
 int64_t sys_fcntl(int fd, int command, uint64_t argument);
 int64_t sys_statx(int directory, const char *path, int flags, struct apus_status *status);
-int64_t sys_fstatfs_type(int fd, uint64_t *type);
+int64_t sys_fstatfs(int fd, uint64_t *type, uint64_t *flags);
+// statx(2) for the inode and the mount's id that is never used again; the kernel has told it if `mask` says so.
+static const uint32_t APUS_STATX_MNT_ID_UNIQUE = 0x4000;
+int64_t sys_statx_unique(int directory, const char *path, int flags, struct apus_status *status);
 int64_t sys_readlinkat(int directory, const char *path, char *buffer, size_t size);
 int64_t sys_getdents64(int fd, void *buffer, size_t size);
 int64_t sys_mkdirat(int directory, const char *path, uint32_t mode);
@@ -130,11 +150,14 @@ int64_t sys_chroot(const char *path);
 int64_t sys_open_tree(int directory, const char *path, uint32_t flags);
 int64_t sys_move_mount(int from_directory, const char *from, int to_directory, const char *to, uint32_t flags);
 int64_t sys_fsopen(const char *type, uint32_t flags);
+int64_t sys_fspick(int fd, uint32_t flags);
 int64_t sys_fsconfig(int fd, uint32_t command, const char *key, const void *value, int aux);
 int64_t sys_fsmount(int fd, uint32_t flags, uint32_t attributes);
 int64_t sys_mount_setattr(int directory, const char *path, uint32_t flags, const struct apus_mount_attr *attr);
 int64_t sys_mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data);
 int64_t sys_umount2(const char *target, int flags);
+// statmount(2) of a mount of this namespace by its unique id, into a struct statmount and what follows it.
+int64_t sys_statmount(uint64_t mount, uint64_t mask, void *buffer, size_t size);
 int64_t sys_pivot_root(const char *new_root, const char *put_old);
 
 // Processes and namespaces
@@ -167,6 +190,9 @@ int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments);
 int64_t sys_bpf(int command, void *attributes, uint32_t size);
 int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 int64_t sys_personality(uint64_t persona);
+int64_t sys_sched_setattr(const struct apus_sched_attr *attributes);
+int64_t sys_ioprio_set(int which, int who, uint32_t priority);
+int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits);
 
 // Signals. A set is the kernel's 64-bit mask: signal N is bit N - 1.
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
@@ -204,5 +230,21 @@ char **apus_environment_all(void);
 // Returns the pid and stores a pidfd.
 int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
                    int count, int *pidfd);
+
+// A program that has nothing to do with this one: a hook.
+struct apus_program {
+  const char *path;
+  char *const *arguments;
+  char *const *environment;
+  // Its standard input, output and error.
+  int32_t standard[3];
+  // Its working directory, and its umask; -1 for those of the caller.
+  int32_t directory;
+  int32_t umask;
+};
+
+// spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
+// and none blocked. Otherwise as apus_spawn.
+int64_t apus_spawn_program(const struct apus_program *program, int *pidfd);
 
 #endif

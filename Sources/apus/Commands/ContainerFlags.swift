@@ -7,6 +7,7 @@ struct ContainerFlags: Equatable, Sendable {
   var bundle: String
   var pidFile: String?
   var noNewKeyring: Bool
+  var noPivot: Bool
   var consoleSocket: String?
   var pidfdSocket: String?
   var preservedDescriptors: UInt32 = 0
@@ -22,7 +23,7 @@ struct ContainerFlags: Equatable, Sendable {
       .consoleSocket, "console-socket", value: "SOCKET", "send the terminal of the process to this socket"),
     FlagSpecification(
       .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process to this socket"),
-    FlagSpecification(.noPivot, "no-pivot", "do not use pivot_root (not supported yet)"),
+    FlagSpecification(.noPivot, "no-pivot", "move the root instead of pivot_root, for a root on an initramfs"),
     FlagSpecification(
       .preserveFds, "preserve-fds", value: "N", "pass N more descriptors to the process, from 3 on"),
   ]
@@ -31,9 +32,9 @@ struct ContainerFlags: Equatable, Sendable {
     bundle = scanned.text(.bundle) ?? "."
     pidFile = scanned.text(.pidFile)
     noNewKeyring = scanned.isOn(.noNewKeyring)
+    noPivot = scanned.isOn(.noPivot)
     consoleSocket = scanned.text(.consoleSocket)
     pidfdSocket = scanned.text(.pidfdSocket)
-    if scanned.isOn(.noPivot) { throw ContainerFlags.unsupported("--no-pivot") }
     if let text = scanned.text(.preserveFds) {
       guard let count = UInt32(text), count <= PassedDescriptors.limit else {
         throw RuntimeError(
@@ -48,14 +49,11 @@ struct ContainerFlags: Equatable, Sendable {
     var options = CreateOptions(bundle: bundle)
     options.pidFile = pidFile
     options.noNewKeyring = noNewKeyring
+    options.noPivot = noPivot
     options.consoleSocket = consoleSocket
     options.pidfdSocket = pidfdSocket
     options.notifySocket = Environment.notifySocket
     try PassedDescriptors(preserved: preservedDescriptors, open: session.openDescriptors).add(to: &options)
     return options
-  }
-
-  private static func unsupported(_ flag: String) -> RuntimeError {
-    RuntimeError(.usage, "this flag is not supported yet", field: flag)
   }
 }

@@ -1,3 +1,4 @@
+import ContainerPlan
 import Diagnostics
 import LinuxABI
 import OCISpec
@@ -20,7 +21,7 @@ struct FeaturesCommand: Equatable, Sendable {
   /// Only what is carried out is announced: a name that is known and then refused stands nowhere here.
   static var document: Features {
     Features(
-      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current, hooks: [],
+      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current, hooks: HookKind.allCases.map { $0.name },
       mountOptions: mountOptions, linux: linux,
       annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompLibrary.version)])
   }
@@ -38,8 +39,10 @@ struct FeaturesCommand: Equatable, Sendable {
         knownFlags: SeccompFilterFlags.knownNames),
       apparmor: EnabledFeature(enabled: false), selinux: EnabledFeature(enabled: false),
       intelRdt: IntelRDTFeatures(enabled: false),
+      memoryPolicy: MemoryPolicyFeatures(
+        modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),
       mountExtensions: MountExtensionFeatures(idmap: EnabledFeature(enabled: false)),
-      netDevices: EnabledFeature(enabled: false))
+      netDevices: EnabledFeature(enabled: true))
   }
 
   static var mountOptions: [String] {

@@ -7,6 +7,7 @@ import JSON
 struct PlanCommand: Equatable, Sendable {
   var bundle: String
   var noNewKeyring: Bool
+  var noPivot: Bool
   var isJSON: Bool
 
   static var specification: CommandSpecification {
@@ -15,6 +16,7 @@ struct PlanCommand: Equatable, Sendable {
       flags: [
         ContainerFlags.bundleFlag,
         FlagSpecification(.noNewKeyring, "no-new-keyring", "as for `create`"),
+        FlagSpecification(.noPivot, "no-pivot", "as for `create`"),
         FlagSpecification(.format, "format", short: "f", value: "FORMAT", "`text` (default) or `json`"),
       ],
       description: """
@@ -26,6 +28,7 @@ struct PlanCommand: Equatable, Sendable {
   init(_ scanned: ScannedArguments) throws(RuntimeError) {
     bundle = scanned.text(.bundle) ?? "."
     noNewKeyring = scanned.isOn(.noNewKeyring)
+    noPivot = scanned.isOn(.noPivot)
     switch scanned.text(.format) {
     case nil, "text": isJSON = false
     case "json": isJSON = true
@@ -37,6 +40,7 @@ struct PlanCommand: Equatable, Sendable {
   func run(_ session: Session) throws(RuntimeError) {
     var options = CreateOptions(bundle: bundle)
     options.noNewKeyring = noNewKeyring
+    options.noPivot = noPivot
     let lines = try session.runtime().plan(options)
     if isJSON {
       try StandardStream.print(document: PlanCommand.json(lines))

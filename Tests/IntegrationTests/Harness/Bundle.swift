@@ -124,7 +124,7 @@ enum RootTemplate {
     "var",
   ]
   private static let applets = [
-    "cat", "echo", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep",
+    "cat", "echo", "env", "false", "grep", "hostname", "id", "ip", "ls", "mkdir", "mount", "ps", "sh", "sleep",
     "true",
   ]
 
@@ -136,6 +136,9 @@ enum RootTemplate {
     try Files.copy(environment["APUS_AGENT"] ?? "/tmp/agent", to: folder + "/agent")
     return folder
   }
+
+  /// The agent, to be run on the host.
+  static func agent() throws -> String { try programs.get() + "/agent" }
 
   /// Copies instead of links where the root is on another file system.
   static func place(at root: String, copying: Bool = false) throws {

@@ -77,3 +77,13 @@ extension Trait where Self == ConditionTrait {
     .enabled("needs another cgroup layout") { views.contains(CgroupView.current) }
   }
 }
+
+/// Like ``PeerDifference`` for one case of a test with many: `reasons` by the name of the runtime, `apus` for what it
+/// lacks. Should the case pass after all, the run fails and the reason goes.
+func allowing(
+  _ reasons: [String: String], in name: String, isIntermittent: Bool = false, _ body: () throws -> Void
+) throws {
+  guard let reason = reasons[Runtime.current.name] else { return try body() }
+  TestRun.count("differs", "\(name)\t\(reason)")
+  withKnownIssue("\(Runtime.current.name): \(reason)", isIntermittent: isIntermittent) { try body() }
+}

@@ -1,0 +1,104 @@
+package import Diagnostics
+import Linux
+import LinuxABI
+
+extension CgroupLayout {
+  /// The layout that this process sees.
+  ///
+  /// mountinfo holds every mount of the machine, which may have thousands: some for each container. So the directory that
+  /// everybody mounts cgroups at is looked at by itself, and mountinfo only where that does not tell everything.
+  package static func read() throws(RuntimeError) -> CgroupLayout {
+    let own: [UInt8]
+    do throws(SystemError) {
+      own = try FileDescriptor.open("/proc/self/cgroup", .readOnly).readAll(limit: 1 << 20)
+    } catch {
+      throw unreadable(error)
+    }
+    let entries = try OwnCgroup.entries(own)
+    if let layout = readUsualPlace(entries) { return layout }
+    return try readMountinfo(entries)
+  }
+
+  /// From the mounts wherever they are.
+  static func readMountinfo(_ own: [OwnCgroup]) throws(RuntimeError) -> CgroupLayout {
+    let mounts: [UInt8]
+    do throws(SystemError) {
+      mounts = try FileDescriptor.open("/proc/self/mountinfo", .readOnly).readAll(limit: 64 << 20)
+    } catch {
+      throw unreadable(error)
+    }
+    return try CgroupLayout(mountinfo: mounts, own: own)
+  }
+
+  /// From /sys/fs/cgroup alone: the v2 tree itself, or each hierarchy in the directory of its name. Nil where something
+  /// else is there too, and where the kernel tells too little about a single mount.
+  static func readUsualPlace(_ own: [OwnCgroup]) -> CgroupLayout? {
+    do throws(SystemError) {
+      let top = try FileDescriptor.open("/sys/fs/cgroup", [.path, .directory])
+      if try top.fileSystemType() == FileSystemMagic.cgroup2.rawValue {
+        guard let entry = own.first(where: { $0.controllers.isEmpty }), let root = try unifiedRoot(top) else {
+          return nil
+        }
+        return CgroupLayout(hierarchies: [], unified: entry.hierarchy("/sys/fs/cgroup", root: root))
+      }
+      return try readDirectories(top, own)
+    } catch {
+      // No such directory, a filter that refuses statmount, …: mountinfo says what is the matter, if anything.
+      return nil
+    }
+  }
+
+  /// The cgroup that is the root of the v2 mount `top`.
+  private static func unifiedRoot(_ top: borrowing FileDescriptor) throws(SystemError) -> String? {
+    if let mount = try top.mountStatus("") { return mount.root }
+    return try unifiedRootByInode(top)
+  }
+
+  /// The same on a kernel without statmount(2), where it can be known: the root of the whole tree has inode 1, and its
+  /// name is `/` outside of any cgroup namespace, which the first one with its fixed number stands for.
+  static func unifiedRootByInode(_ top: borrowing FileDescriptor) throws(SystemError) -> String? {
+    let namespace = try FileDescriptor.open("/proc/self/ns", [.path, .directory]).readLink("cgroup")
+    return try top.status().inode == 1 && namespace == "cgroup:[4026531835]" ? "/" : nil
+  }
+
+  /// The hierarchies in directories of `top`: `memory`, `cpu,cpuacct`, `systemd` of `name=systemd`, `unified`.
+  private static func readDirectories(
+    _ top: borrowing FileDescriptor, _ own: [OwnCgroup]
+  ) throws(SystemError) -> CgroupLayout? {
+    var layout = CgroupLayout(hierarchies: [], unified: nil)
+    var found: [String] = []
+    for entry in own {
+      let name = entry.directoryName
+      guard let mount = try mount(name, in: top) else { return nil }
+      if mount.magic == 0 { continue }
+      let isUnified = mount.magic == FileSystemMagic.cgroup2.rawValue
+      guard isUnified || mount.magic == FileSystemMagic.cgroup.rawValue,
+        entry.isShown(onV2: isUnified, options: [UInt8](mount.options.utf8)[...])
+      else { return nil }
+      let hierarchy = entry.hierarchy("/sys/fs/cgroup/\(name)", root: mount.root)
+      if hierarchy.version == .v2 { layout.unified = hierarchy } else { layout.hierarchies.append(hierarchy) }
+      found.append(name)
+    }
+    // What has no directory of its name may have another one.
+    if found.count < own.count {
+      for entry in try top.entries() where entry.isDirectory && !found.contains(entry.name) { return nil }
+    }
+    return found.isEmpty ? nil : layout
+  }
+
+  /// The mount at a name; of magic 0 where the name does not exist.
+  private static func mount(
+    _ name: String, in top: borrowing FileDescriptor
+  ) throws(SystemError) -> MountStatus? {
+    do {
+      return try top.mountStatus(name)
+    } catch {
+      if error.errno == .noEntry { return MountStatus(magic: 0, root: "", options: "") }
+      throw error
+    }
+  }
+
+  private static func unreadable(_ error: SystemError) -> RuntimeError {
+    error.because(.cgroup, "cannot find out how cgroups are mounted")
+  }
+}

@@ -1,0 +1,54 @@
+import ContainerPlan
+import Diagnostics
+import Linux
+
+/// Gives the process the attributes of the plan.
+enum AttributeExecutor {
+  /// Everything but the adjustment of the out-of-memory score, while the process is still privileged: real-time policies
+  /// and I/O priorities need it.
+  static func apply(_ attributes: ProcessAttributes) throws(RuntimeError) {
+    if let plan = attributes.scheduler {
+      try describe(.processAttribute, "cannot set the scheduling policy", field: "/process/scheduler") {
+        () throws(SystemError) in
+        try Scheduling.set(
+          policy: plan.policy, flags: plan.flags, nice: plan.nice, priority: plan.priority,
+          runtime: plan.runtime, deadline: plan.deadline, period: plan.period)
+      }
+    }
+    if let priority = attributes.ioPriority {
+      try describe(.processAttribute, "cannot set the I/O priority", field: "/process/ioPriority") {
+        () throws(SystemError) in
+        try Scheduling.setIOPriority(priority)
+      }
+    }
+    if let policy = attributes.memoryPolicy {
+      try describe(.processAttribute, "cannot set the memory policy", field: "/linux/memoryPolicy") {
+        () throws(SystemError) in
+        try Scheduling.setMemoryPolicy(mode: policy.mode, nodes: policy.nodes)
+      }
+    }
+    if let persona = attributes.personality {
+      try describe(.processAttribute, "cannot set the execution domain", field: "/linux/personality") {
+        () throws(SystemError) in
+        try Scheduling.setPersonality(persona)
+      }
+    }
+  }
+
+  /// On the host's side, before a user namespace is entered: to lower the value needs CAP_SYS_RESOURCE of the host. Child
+  /// processes inherit it.
+  static func adjustOOMScore(
+    _ attributes: ProcessAttributes, _ proc: borrowing ProcFileSystem
+  ) throws(RuntimeError) {
+    guard let value = attributes.oomScoreAdjustment else { return }
+    do {
+      try proc.writeOwn("oom_score_adj", "\(value)")
+    } catch {
+      let hint =
+        error.errno == .accessDenied ? "a value below the caller's own needs CAP_SYS_RESOURCE" : ""
+      throw error.because(
+        .processAttribute, "cannot set the out-of-memory adjustment to \(value)", field: "/process/oomScoreAdj",
+        hint: hint)
+    }
+  }
+}

@@ -1,0 +1,218 @@
+import ContainerPlan
+import Diagnostics
+import InitChannel
+import Linux
+import LinuxABI
+
+/// A process beside the runtime that opens for stage 2 what the root of a user namespace may not reach: a source below a
+/// directory of mode 0700, or an id-mapped mount of a file system of the host. It keeps the runtime's rights over files,
+/// and goes into the container's mount namespace before it opens anything: a mount that is copied there keeps the flags
+/// that the kernel has locked, which a copy from the host's namespace would not.
+public enum MountHelper {
+  public static var argument0: String { InitPayload.helperArgument0 }
+
+  public static func main() -> Never {
+    do {
+      try Processes.becomeNotDumpable()
+      try Programs.closeRange(from: 3, onExec: true)
+    } catch {
+      Processes.exit(1)
+    }
+    let payloadFile = FileDescriptor(owning: HelperDescriptors.payload)
+    guard payloadFile.isSealed(), let payload = InitStage.read(payloadFile) else { InitStage.refuse() }
+    let channel = HelperChannel(FileDescriptor(owning: HelperDescriptors.channel))
+    let requests = FileDescriptor(owning: HelperDescriptors.requests)
+    let process = FileDescriptor(owning: HelperDescriptors.process)
+    var helper = Helper(payload: payload)
+    while true {
+      do throws(SystemError) {
+        let packet = try requests.receive()
+        // The runtime has closed its end: it needs no more, or is gone.
+        if packet.bytes.isEmpty { Processes.exit(0) }
+        let request: HelpRequest
+        do throws(WireError) {
+          request = try HelpRequest(decoding: packet.bytes)
+        } catch {
+          Processes.exit(1)
+        }
+        do throws(RuntimeError) {
+          let given = try helper.open(request, process)
+          try describe(.initProtocol, "cannot hand the mount over") { () throws(SystemError) in
+            try channel.give(given)
+          }
+        } catch {
+          try channel.refuse(error)
+        }
+        // Only now does the runtime go on listening to stage 2; it would see the end of this process otherwise.
+        try requests.send([0])
+      } catch {
+        Processes.exit(1)
+      }
+    }
+  }
+}
+
+private struct Helper {
+  let payload: InitPayload
+  private var isInContainer = false
+
+  init(payload: InitPayload) {
+    self.payload = payload
+  }
+
+  mutating func open(
+    _ request: HelpRequest, _ process: borrowing FileDescriptor
+  ) throws(RuntimeError) -> FileDescriptor {
+    if request.mount == MountHelp.rootIndex { return try openRoot(process) }
+    guard let mount = findMount(request.mount) else {
+      throw RuntimeError(.initProtocol, "there is no mount \(request.mount) to help with")
+    }
+    switch request.help {
+    case .userNamespace:
+      guard let idMap = mount.idMap else {
+        throw RuntimeError(.initProtocol, "mount \(request.mount) is not id-mapped")
+      }
+      return try userNamespace(idMap, request)
+    case .tree:
+      return try openSource(mount, request, process)
+    }
+  }
+
+  private func findMount(_ index: UInt32) -> MountStep? {
+    for step in payload.steps {
+      if case .mount(let mount) = step, mount.index == index { return mount }
+    }
+    return nil
+  }
+
+  private mutating func openRoot(_ process: borrowing FileDescriptor) throws(RuntimeError) -> FileDescriptor {
+    try enter(process)
+    for step in payload.steps {
+      guard case .openRoot(let path, _) = step else { continue }
+      return try describe(.rootfsInvalid, "cannot open the root file system", field: "/root/path") {
+        () throws(SystemError) in
+        try Mounts.clone(try FileDescriptor.open(path, [.path, .directory, .noFollow]), recursive: true)
+      }
+    }
+    throw RuntimeError(.initProtocol, "the plan has no root file system")
+  }
+
+  private mutating func openSource(
+    _ mount: MountStep, _ request: HelpRequest, _ process: borrowing FileDescriptor
+  ) throws(RuntimeError) -> FileDescriptor {
+    guard case .bind(let path, let recursive) = mount.source else {
+      throw RuntimeError(.initProtocol, "mount \(mount.index) has no source to open")
+    }
+    guard let idMap = mount.idMap else { return try clone(mount, path, recursive, process) }
+    // Before the container's mount namespace is entered: /proc is surely the runtime's.
+    let namespace = try userNamespace(idMap, request)
+    let tree = try clone(mount, path, recursive, process)
+    do {
+      try Mounts.mapIDs(tree, by: namespace, recursive: idMap.recursive)
+    } catch {
+      throw error.cannotMapIDs(field: "/mounts/\(mount.index)/options")
+    }
+    return tree
+  }
+
+  private mutating func clone(
+    _ mount: MountStep, _ path: String, _ recursive: Bool, _ process: borrowing FileDescriptor
+  ) throws(RuntimeError) -> FileDescriptor {
+    try enter(process)
+    let flags: OpenFlags = mount.traits.contains(.sourceNoFollow) ? [.path, .noFollow] : .path
+    return try describe(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source") {
+      () throws(SystemError) in
+      try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
+    }
+  }
+
+  private mutating func enter(_ process: borrowing FileDescriptor) throws(RuntimeError) {
+    if isInContainer { return }
+    try describe(.namespace, "cannot join the mount namespace of the container") { () throws(SystemError) in
+      try Namespaces.join(process, .newMount)
+    }
+    isInContainer = true
+  }
+
+  // MARK: User namespaces
+
+  private func userNamespace(
+    _ idMap: MountIDMap, _ request: HelpRequest
+  ) throws(RuntimeError) -> FileDescriptor {
+    if idMap.uids.isEmpty {
+      return try describe(.namespace, "cannot open the user namespace of the container") {
+        () throws(SystemError) in
+        try FileDescriptor.open("/proc/\(request.pid)/ns/user", .readOnly)
+      }
+    }
+    return try make(idMap, "/mounts/\(request.mount)")
+  }
+
+  /// A user namespace lives as long as somebody holds it: a child that does nothing, until this process has opened it.
+  private func make(_ idMap: MountIDMap, _ field: String) throws(RuntimeError) -> FileDescriptor {
+    let pair = try describe(.namespace, "cannot make a socket pair") { () throws(SystemError) in
+      try Socket.pair()
+    }
+    let result = try describe(.namespace, "cannot make the user namespace of the mappings") {
+      () throws(SystemError) in
+      try Clone.fork(.newUser, cgroup: -1, exitSignal: 17)
+    }
+    switch consume result {
+    case .child:
+      Helper.waitForEnd(pair)
+    case .parent(let child):
+      return try opened(child, idMap, field)
+    }
+  }
+
+  /// Ends with the helper: only the helper has the other end.
+  private static func waitForEnd(_ pair: consuming SocketPair) -> Never {
+    let own = pair.takeFirst()
+    do {
+      _ = try own.receive()
+    } catch {
+      Processes.exit(1)
+    }
+    Processes.exit(0)
+  }
+
+  private func opened(
+    _ child: borrowing SpawnedProcess, _ idMap: MountIDMap, _ field: String
+  ) throws(RuntimeError) -> FileDescriptor {
+    let namespace: FileDescriptor
+    do {
+      namespace = try mapped(child.pid, idMap, field)
+    } catch {
+      try end(child)
+      throw error
+    }
+    try end(child)
+    return namespace
+  }
+
+  private func mapped(_ pid: Int32, _ idMap: MountIDMap, _ field: String) throws(RuntimeError) -> FileDescriptor {
+    let maps = [(idMap.uids, "uid_map", "uidMappings"), (idMap.gids, "gid_map", "gidMappings")]
+    for (ranges, file, property) in maps {
+      var text = ""
+      for range in ranges { text += "\(range.inside) \(range.outside) \(range.count)\n" }
+      do {
+        try FileDescriptor.open("/proc/\(pid)", [.path, .directory]).writeFile(file, text)
+      } catch {
+        let hint =
+          error.errno == .invalid ? "ranges must not overlap or be empty, and at most 340 are allowed" : ""
+        throw error.because(
+          .idMapping, "cannot write the id map of the mount", field: "\(field)/\(property)", hint: hint)
+      }
+    }
+    return try describe(.namespace, "cannot open the user namespace of the mappings") { () throws(SystemError) in
+      try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
+    }
+  }
+
+  private func end(_ child: borrowing SpawnedProcess) throws(RuntimeError) {
+    try describe(.namespace, "cannot end the holder of the user namespace") { () throws(SystemError) in
+      try child.descriptor.sendSignal(9)
+      _ = try Processes.wait(child.pid)
+    }
+  }
+}

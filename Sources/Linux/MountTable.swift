@@ -1,0 +1,50 @@
+public import Diagnostics
+import LinuxABI
+
+/// One line of /proc/self/mountinfo (proc(5)), as far as it is needed.
+public struct MountTableEntry: Sendable, Equatable {
+  /// The directory of the file system that is the root of the mount.
+  public var root: String
+  public var path: String
+  public var type: String
+}
+
+/// The mounts of this mount namespace, in the order in which they were made.
+public enum MountTable {
+  public static func read() throws(SystemError) -> [MountTableEntry] {
+    parse(try FileDescriptor.open("/proc/self/mountinfo", .readOnly).readAll(limit: 64 << 20))
+  }
+
+  package static func parse(_ bytes: [UInt8]) -> [MountTableEntry] {
+    var entries: [MountTableEntry] = []
+    for line in bytes.split(separator: 0x0A) {
+      let words = line.split(separator: 0x20)
+      // Optional fields end at a lone dash; the type follows.
+      guard words.count > 8, let dash = words.dropFirst(6).firstIndex(where: { $0.elementsEqual([0x2D]) }),
+        dash + 1 < words.count
+      else { continue }
+      entries.append(
+        MountTableEntry(root: unescape(words[3]), path: unescape(words[4]), type: unescape(words[dash + 1])))
+    }
+    return entries
+  }
+
+  /// Space, tab, newline and backslash stand as three octal digits behind a backslash.
+  private static func unescape(_ word: ArraySlice<UInt8>) -> String {
+    var text: [UInt8] = []
+    var index = word.startIndex
+    while index < word.endIndex {
+      if word[index] == 0x5C && index + 3 < word.endIndex {
+        let digits = word[(index + 1)...(index + 3)].map { $0 &- 0x30 }
+        if digits.allSatisfy({ $0 < 8 }) {
+          text.append(digits[0] &* 64 &+ digits[1] &* 8 &+ digits[2])
+          index += 4
+          continue
+        }
+      }
+      text.append(word[index])
+      index += 1
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

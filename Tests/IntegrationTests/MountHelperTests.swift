@@ -1,0 +1,87 @@
+import Foundation
+import IntegrationSupport
+import Testing
+
+extension Integration {
+  /// What the root of a user namespace cannot reach, and the runtime opens for it.
+  @Suite struct MountHelperTests {
+    /// A folder of the host below one that only its root may search.
+    private func hidden() throws -> String {
+      let path = try Workspace.active().directory + "/private"
+      mkdir(path, 0o700)
+      mkdir(path + "/source", 0o755)
+      try Files.write("of the host", to: path + "/source/file")
+      return path
+    }
+
+    @Test func sourceBelowAPrivateFolderIsBound() throws {
+      let source = try hidden() + "/source"
+      let container = try Container()
+      try container.bundle.mapUsers()
+      container.bundle.addMount("/tmp", type: "bind", source: source, options: ["rbind"])
+      container.bundle.addMount("/var", type: "bind", source: source, options: ["bind", "ro", "nosuid"])
+      #expect(try container.shell("cat /tmp/file /var/file").stdout == "of the hostof the host")
+    }
+
+    @Test(.apusOnly("the peers want to search the way to the root file system"))
+    func rootFileSystemBelowAPrivateFolder() throws {
+      let container = try Container()
+      try container.bundle.mapUsers()
+      let path = try hidden() + "/rootfs"
+      guard rename(container.bundle.rootfs, path) == 0 else { throw HarnessError(errno: errno, "rename") }
+      container.bundle.config["root"]["path"] = .string(path)
+      let report = try container.report("mounts", "user")
+      #expect(report["uids"].ints == [0, 0, 0])
+      let root = try #require(report["mounts"].elements.first)
+      #expect(root["destination"].string == "/")
+      #expect(root.words("options").contains("ro"))
+      #expect(report["mounts"].elements.filter { $0["destination"].string == "/" }.count == 1)
+    }
+
+    @Test func missingSourceBelowAPrivateFolderIsNamed() throws {
+      let source = try hidden() + "/nothing"
+      let container = try Container()
+      try container.bundle.mapUsers()
+      container.bundle.addMount("/tmp", type: "bind", source: source, options: ["rbind"])
+      expectError(try container.run(), detail: "/mounts/7/source")
+      try expectNothingLeft()
+    }
+
+    /// A copy that the helper had made in the host's mount namespace would come without the locks.
+    @Test(.apusOnly("the peers cannot open the source at all"))
+    func flagsOfTheHostStayLockedOnASourceThatTheHelperOpened() throws {
+      let source = try hidden() + "/source"
+      guard support_mount(source, source, "", UInt(MS_BIND), "") == 0 else {
+        throw HarnessError(errno: errno, "mount")
+      }
+      defer { _ = support_unmount(source) }
+      guard support_mount("", source, "", UInt(MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID), "") == 0 else {
+        throw HarnessError(errno: errno, "remount")
+      }
+      let strict = try Container()
+      try strict.bundle.mapUsers()
+      strict.bundle.addMount("/tmp", type: "bind", source: source, options: ["bind", "nodev"])
+      let mounts = try strict.report("mounts")["mounts"].elements
+      let mount = try #require(mounts.first { $0["destination"].string == "/tmp" })
+      #expect(Set(mount.words("options")).isSuperset(of: ["ro", "nosuid", "nodev"]))
+      let lax = try Container()
+      try lax.bundle.mapUsers()
+      lax.bundle.addMount("/tmp", type: "bind", source: source, options: ["bind", "rw"])
+      expectError(try lax.run(), detail: "/mounts/7/options")
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "makes a mount on / that is not the root"))
+    func mountOnTheRootTakesItsPlace() throws {
+      let container = try Container()
+      let other = try Workspace.active().directory + "/other"
+      try RootTemplate.place(at: other)
+      try Files.write("other", to: other + "/etc/which")
+      let mounts = container.bundle.config["mounts"].elements
+      container.bundle.config["mounts"] = [
+        ["destination": "/", "type": "bind", "source": .string(other), "options": ["rbind"]]
+      ]
+      for mount in mounts { container.bundle.config["mounts"].append(mount) }
+      #expect(try container.shell("cat /etc/which; ls -d /proc/1").stdout == "other/proc/1\n")
+    }
+  }
+}
