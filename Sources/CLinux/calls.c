@@ -364,7 +364,8 @@ static socklen_t unix_address(struct sockaddr_un *address, const char *path, siz
   address->sun_family = AF_UNIX;
   if (length >= sizeof address->sun_path) return 0;
   memcpy(address->sun_path, path, length);
-  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+  // unix(7): a path counts its NUL; an abstract name begins with one, and every byte of it counts.
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != 0));
 }
 
 int64_t sys_unix_listen(int socket, const char *path, size_t length) {
@@ -373,6 +374,13 @@ int64_t sys_unix_listen(int socket, const char *path, size_t length) {
   if (size == 0) return -(int64_t)ENAMETOOLONG;
   long result = syscall(SYS_bind, socket, &address, size);
   return result < 0 ? kernel(result) : kernel(syscall(SYS_listen, socket, 8));
+}
+
+int64_t sys_unix_bind(int socket, const char *path, size_t length) {
+  struct sockaddr_un address;
+  socklen_t size = unix_address(&address, path, length);
+  if (size == 0) return -(int64_t)ENAMETOOLONG;
+  return kernel(syscall(SYS_bind, socket, &address, size));
 }
 
 int64_t sys_unix_connect(int socket, const char *path, size_t length) {

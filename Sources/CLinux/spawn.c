@@ -11,7 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { first_descriptor = 3, most_descriptors = 32, stack_size = 32 * 1024 };
+// 1024 that are passed on, and those of the init stage.
+enum { first_descriptor = 3, most_descriptors = 1100, stack_size = 32 * 1024 };
 
 struct request {
   int executable;

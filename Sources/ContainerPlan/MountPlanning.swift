@@ -19,7 +19,19 @@ extension Planner {
       }
       steps.append(try planMount(mount, index, namespaces))
     }
+    if let folder = input.notifyFolder { steps.append(notifyMount(folder, index: steps.count)) }
     return steps
+  }
+
+  /// Where runc has it too.
+  static var notifyDestination: String { "run/notify" }
+
+  private func notifyMount(_ folder: String, index: Int) -> MountStep {
+    let flags: MountAttributes = [.readOnly, .noSetUserID, .noDevices, .noExecute]
+    return MountStep(
+      index: UInt32(index), destination: Planner.notifyDestination,
+      source: .bind(path: folder, recursive: false), set: flags.rawValue,
+      propagation: [PropagationChange(kind: 1 << 18, recursive: false)])
   }
 
   private func planMount(

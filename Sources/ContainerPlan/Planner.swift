@@ -12,15 +12,19 @@ public struct PlanInput: Sendable {
   public var keyring: String?
   /// `--no-pivot`.
   public var noPivot: Bool
+  /// The folder of the host in which the container's socket for sd_notify(3) will be; nil for none.
+  public var notifyFolder: String?
   public var facts: HostFacts
 
   public init(
-    config: Config, bundle: String, keyring: String?, noPivot: Bool = false, facts: HostFacts
+    config: Config, bundle: String, keyring: String?, noPivot: Bool = false, notifyFolder: String? = nil,
+    facts: HostFacts
   ) {
     self.config = config
     self.bundle = bundle
     self.keyring = keyring
     self.noPivot = noPivot
+    self.notifyFolder = notifyFolder
     self.facts = facts
   }
 }

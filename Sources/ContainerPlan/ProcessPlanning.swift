@@ -14,7 +14,14 @@ extension Planner {
         .configInvalid, "Cwd must be an absolute path: `\(process.cwd)`", field: "/process/cwd")
     }
     try checkMapped(process.user, namespaces)
-    let environment = try planEnvironment(process.env ?? [])
+    var environment = try planEnvironment(process.env ?? [])
+    if input.notifyFolder != nil {
+      if namespaces.created.contains(.newMount) {
+        environment.set("NOTIFY_SOCKET", "/\(Planner.notifyDestination)/notify.sock")
+      } else {
+        warnings.append("NOTIFY_SOCKET is not passed on: that takes a mount namespace of the container's own")
+      }
+    }
     let hasHome = environment.contains { $0.utf8.starts(with: "HOME=".utf8) }
     return AgentPlan(
       arguments: arguments, environment: environment, workingDirectory: process.cwd,
@@ -117,5 +124,14 @@ extension Planner {
       plans.append(LimitPlan(resource: number, soft: limit.soft, hard: limit.hard))
     }
     return plans
+  }
+}
+
+extension [String] {
+  /// Sets a variable of an environment; what was there of this name goes.
+  public mutating func set(_ name: String, _ value: String) {
+    let start = "\(name)="
+    removeAll { $0.utf8.starts(with: start.utf8) }
+    append(start + value)
   }
 }

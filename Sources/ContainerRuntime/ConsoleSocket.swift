@@ -8,7 +8,7 @@ enum TerminalUse {
   /// Whoever listens on `--console-socket`: this program does not stay.
   case passed
   /// This program, which copies between it and the terminal of its caller.
-  case copied
+  case copied(ForegroundTerminal)
 }
 
 /// The sockets of others that `create` speaks to. They are connected before anything has a side effect: a manager that
@@ -16,8 +16,9 @@ enum TerminalUse {
 struct CallerSockets: ~Copyable {
   /// What the init stage sends the master of the terminal to; number -1 without a terminal.
   var console = FileDescriptor(owning: -1)
-  /// The other end of it where this program is the one that gets the master; number -1 otherwise.
-  var ownConsole = FileDescriptor(owning: -1)
+
+  /// What gets the pidfd of the container's first process; number -1 for nobody.
+  var pidfd = FileDescriptor(owning: -1)
 
   /// How long one who listens may take to accept, in milliseconds.
   private static var timeout: Int64 { 10_000 }
@@ -34,11 +35,21 @@ struct CallerSockets: ~Copyable {
         field: "--console-socket")
     case (true, .passed, let path?):
       console = try CallerSockets.connect(path, flag: "--console-socket")
-    case (true, .copied, nil):
-      throw RuntimeError(
-        .configUnsupported, "a terminal in the foreground is not supported yet", field: "/process/terminal")
+    case (true, .copied(let terminal), nil):
+      console = try terminal.prepare()
     case (false, _, nil):
       break
+    }
+    if let path = options.pidfdSocket { pidfd = try CallerSockets.connect(path, flag: "--pidfd-socket") }
+  }
+
+  /// Sends the pidfd, with the text that runc sends.
+  func send(pidfd process: borrowing FileDescriptor) throws(RuntimeError) {
+    if pidfd.number < 0 { return }
+    do {
+      try pidfd.send([UInt8]("standard".utf8), passing: process.number)
+    } catch {
+      throw error.because(.terminal, "cannot send the pidfd", field: "--pidfd-socket")
     }
   }
 

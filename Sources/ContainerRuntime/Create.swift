@@ -20,6 +20,21 @@ public struct CreateOptions: Sendable {
   public var noPivot = false
   /// The stream socket that gets the master of the terminal, with SCM_RIGHTS of unix(7); nil for none.
   public var consoleSocket: String?
+  /// The stream socket that gets a pidfd of the container's first process in the same way; nil for none.
+  public var pidfdSocket: String?
+  /// How many descriptors of this program, from 3 on and all open, the agent command gets under the same numbers; at
+  /// most ``passedLimit``.
+  public var passedDescriptors: UInt32 = 0
+  /// EINVAL of the start of the init stage beyond it.
+  public static var passedLimit: UInt32 { 1024 }
+  /// How many of them, the first ones, are sockets that a manager listens on, sd_listen_fds(3): LISTEN_FDS of the agent
+  /// command says so, and LISTEN_PID that they are for process 1.
+  public var listeningDescriptors: UInt32 = 0
+  /// LISTEN_FDNAMES of the agent command; nil for none.
+  public var listeningNames: String?
+  /// The socket of a manager that waits for sd_notify(3): the container gets one of its own, and ``ContainerRuntime/start(_:notifySocket:)``
+  /// passes on what comes; nil for none.
+  public var notifySocket: String?
 
   public init(bundle: String) {
     self.bundle = bundle
@@ -39,7 +54,10 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> SpawnedProcess {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
-    let plan = try makePlan(bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot)
+    var plan = try makePlan(
+      bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot,
+      notifyFolder: options.notifySocket == nil ? nil : "\(store.root)/\(id)/\(StateStore.Name.notify)")
+    plan.agent?.environment.announce(options)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
@@ -59,8 +77,7 @@ extension ContainerRuntime {
       execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
-      record: record,
-      pidFile: options.pidFile)
+      record: record, options: options)
     do {
       return try creation.run(entry)
     } catch {
@@ -75,10 +92,13 @@ extension ContainerRuntime {
     return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }
 
-  func makePlan(_ bundle: Bundle, keyring: String?, noPivot: Bool) throws(RuntimeError) -> ContainerPlan {
+  func makePlan(
+    _ bundle: Bundle, keyring: String?, noPivot: Bool, notifyFolder: String? = nil
+  ) throws(RuntimeError) -> ContainerPlan {
     try Planner.plan(
       PlanInput(
         config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
+        notifyFolder: notifyFolder,
         facts: HostFacts(
           effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
   }
@@ -104,13 +124,13 @@ private struct Creation: ~Copyable {
   var resctrl: ResctrlGroup?
   let sockets: CallerSockets
   private var record: ContainerRecord
-  let pidFile: String?
+  let options: CreateOptions
   private var pidFileWritten = false
   private var hooksBegan = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, pidFile: String?
+    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, options: CreateOptions
   ) {
     self.runtime = runtime
     self.plan = plan
@@ -119,12 +139,13 @@ private struct Creation: ~Copyable {
     self.resctrl = resctrl
     self.sockets = sockets
     self.record = record
-    self.pidFile = pidFile
+    self.options = options
   }
 
   mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
+    if options.notifySocket != nil { try entry.makeNotifyFolder() }
     try cgroup.make()
     record.cgroup = cgroup.record
     runtime.options.log.debug(
@@ -178,10 +199,11 @@ private struct Creation: ~Copyable {
       throw error.because(.stateUnreadable, "cannot read the start time of process \(record.pid)")
     }
     try entry.write(record)
-    if let pidFile {
+    if let pidFile = options.pidFile {
       try PidFile.write(record.pid, to: pidFile)
       pidFileWritten = true
     }
+    try sockets.send(pidfd: launch.initProcess.descriptor)
     try launch.commit()
     return launch.takeProcess()
   }
@@ -191,17 +213,18 @@ private struct Creation: ~Copyable {
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
       filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
       hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal,
-      hooks: runtime.initHooks(plan.hooks, record))
+      passedDescriptors: options.passedDescriptors, hooks: runtime.initHooks(plan.hooks, record))
   }
 
   /// In the order of ``InitDescriptors``.
   private func otherDescriptors() -> [Int32] {
     (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
+      + (0..<options.passedDescriptors).map { Int32(3 + $0) }
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
   mutating func undo(_ entry: borrowing StateStore.Entry) {
-    if pidFileWritten, let pidFile, let failure = PidFile.remove(pidFile) {
+    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile) {
       runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
     }
     do throws(RuntimeError) {
@@ -217,5 +240,15 @@ private struct Creation: ~Copyable {
     }
     // What the first hooks did, these undo; before them there is nothing (runtime.md, "Lifecycle").
     if hooksBegan { runtime.runPoststop(record) }
+  }
+}
+
+extension [String] {
+  /// The variables of sd_listen_fds(3), as runc sets them.
+  fileprivate mutating func announce(_ options: CreateOptions) {
+    if options.listeningDescriptors == 0 { return }
+    set("LISTEN_FDS", "\(options.listeningDescriptors)")
+    set("LISTEN_PID", "1")
+    if let names = options.listeningNames { set("LISTEN_FDNAMES", names) }
   }
 }

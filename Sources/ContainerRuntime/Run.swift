@@ -9,15 +9,19 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> Int32 {
     if detach {
       _ = try createContainer(id, options, .passed)
-      try startOrDelete(id, options)
+      try deletingOnFailure(id, options) { () throws(RuntimeError) in
+        try start(id, notifySocket: options.notifySocket)
+      }
       return 0
     }
     return try runInForeground(id, options, keep: keep, subreaper: subreaper)
   }
 
-  private func startOrDelete(_ id: String, _ created: CreateOptions) throws(RuntimeError) {
+  private func deletingOnFailure(
+    _ id: String, _ created: CreateOptions, _ body: () throws(RuntimeError) -> Void
+  ) throws(RuntimeError) {
     do {
-      try start(id)
+      try body()
     } catch {
       // A container whose command never ran is of no use to anybody; the first error is the one to tell.
       do throws(RuntimeError) {
@@ -35,29 +39,34 @@ extension ContainerRuntime {
   private func runInForeground(
     _ id: String, _ createOptions: CreateOptions, keep: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
-    let watched = Signals.every & ~ContainerRuntime.faults
     let old: UInt64
     do {
       if subreaper { try Processes.becomeSubreaper() }
       // From now on signals wait in the descriptor: none is lost between create and the loop.
-      old = try Signals.setMask(watched)
+      old = try Signals.setMask(Foreground.watched)
     } catch {
       throw error.because(.signalling, "cannot block signals")
     }
     defer { do { try Signals.setMask(old) } catch {} }
-    let signals: FileDescriptor
+    let terminal = ForegroundTerminal()
+    var foreground: Foreground
     do {
-      signals = try Signals.descriptor(watched)
+      foreground = Foreground(
+        signals: try Signals.descriptor(Foreground.watched), terminal: terminal, reapsOthers: subreaper)
     } catch {
       throw error.because(.signalling, "cannot watch for signals")
     }
-    let process = try createContainer(id, createOptions, .copied)
-    try startOrDelete(id, createOptions)
+    let process = try createContainer(id, createOptions, .copied(terminal))
     let status: ExitStatus
     do {
-      status = try wait(process, signals, reapsOthers: subreaper)
+      try deletingOnFailure(id, createOptions) { () throws(RuntimeError) in
+        try terminal.begin()
+        foreground.notify = try begin(id, createOptions.notifySocket)
+      }
+      status = try foreground.wait(process, id, self.options.log)
     } catch {
-      throw error.because(.signalling, "cannot wait for the container `\(id)`")
+      terminal.restore()
+      throw error
     }
     if !keep {
       do throws(RuntimeError) {
@@ -68,37 +77,5 @@ extension ContainerRuntime {
       }
     }
     return status.shellStatus
-  }
-
-  /// SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: faults of this program itself are never held back.
-  private static var faults: UInt64 {
-    var mask: UInt64 = 0
-    for signal in [4, 5, 6, 7, 8, 11, 31] { mask |= 1 << UInt64(signal - 1) }
-    return mask
-  }
-
-  private func wait(
-    _ process: borrowing SpawnedProcess, _ signals: borrowing FileDescriptor, reapsOthers: Bool
-  ) throws(SystemError) -> ExitStatus {
-    while true {
-      let ready = try Poll.wait([
-        (signals.number, Poll.readable), (process.descriptor.number, Poll.readable),
-      ])
-      // Orphans of a container without a pid namespace come to this process, which must not collect their zombies.
-      while reapsOthers, let ended = try Processes.reapAny() {
-        if ended.pid == process.pid { return ended.status }
-      }
-      if ready[1] != 0 { return try Processes.wait(process.pid) }
-      if ready[0] == 0 { continue }
-      let signal = try Signals.next(signals)
-      // SIGCHLD is ours; SIGPIPE is about our own output.
-      if signal == 17 || signal == 13 { continue }
-      do {
-        try process.descriptor.sendSignal(signal)
-      } catch {
-        // It has just ended: the next round sees it.
-        if error.errno != .noProcess { throw error }
-      }
-    }
   }
 }

@@ -4,8 +4,14 @@ import Linux
 
 extension ContainerRuntime {
   /// Lets the agent command run (runtime.md, "Start"). Returns when execve(2) has succeeded, and throws its error
-  /// otherwise.
-  public func start(_ id: String) throws(RuntimeError) {
+  /// otherwise. With the socket of a manager that waits for sd_notify(3), and a container that was created with one, it
+  /// returns only when the container is ready or has ended.
+  public func start(_ id: String, notifySocket: String? = nil) throws(RuntimeError) {
+    try begin(id, notifySocket)?.wait(options.log)
+  }
+
+  /// The same without waiting for the container to be ready; what has to be waited for is answered.
+  func begin(_ id: String, _ notifySocket: String?) throws(RuntimeError) -> NotifyProxy? {
     try checkExistingID(id)
     let entry = try store.open(id, locking: true)
     guard let record = try entry.read() else {
@@ -17,6 +23,7 @@ extension ContainerRuntime {
     if try record.cgroup.isFrozen {
       throw RuntimeError(.wrongStatus, "cannot start a container that is paused: `\(id)`")
     }
+    let proxy = try makeProxy(entry, record, notifySocket)
     let connection: FileDescriptor
     do {
       connection = try Socket.connect(in: entry.directory, StateStore.Name.startSocket)
@@ -50,6 +57,15 @@ extension ContainerRuntime {
       destroy(record, entry)
       throw error
     }
+    return proxy
+  }
+
+  private func makeProxy(
+    _ entry: borrowing StateStore.Entry, _ record: ContainerRecord, _ notifySocket: String?
+  ) throws(RuntimeError) -> NotifyProxy? {
+    guard let notifySocket, let folder = try entry.notifyFolder() else { return nil }
+    return try NotifyProxy(
+      folder: folder, manager: notifySocket, process: try openProcess(record), pid: record.pid)
   }
 
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a

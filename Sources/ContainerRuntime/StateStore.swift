@@ -18,6 +18,8 @@ struct StateStore {
     static var newRecord: String { "record.new" }
     /// Listens while the container waits for `start`.
     static var startSocket: String { "start" }
+    /// The folder that the container has mounted where its caller waits for sd_notify(3).
+    static var notify: String { "notify" }
   }
 
   /// Takes an id that nobody has. The folder is the reservation: mkdir(2) succeeds for one caller only.
@@ -97,10 +99,32 @@ struct StateStore {
         if error.errno != .noEntry && first == nil { first = error }
       }
     }
+    if let failure = removeNotifyFolder(entry), first == nil { first = failure }
     do {
       return remove(entry.id, from: try FileDescriptor.open(root, [.path, .directory])) ?? first
     } catch {
       return first ?? error
+    }
+  }
+
+  private func removeNotifyFolder(_ entry: borrowing Entry) -> SystemError? {
+    do {
+      let folder = try entry.directory.open(Name.notify, [.path, .directory, .noFollow])
+      _ = remove(NotifyProxy.socketName, unlinkingFrom: folder)
+      try entry.directory.removeDirectory(Name.notify)
+      return nil
+    } catch {
+      return error.errno == .noEntry ? nil : error
+    }
+  }
+
+  private func remove(_ name: String, unlinkingFrom folder: borrowing FileDescriptor) -> SystemError? {
+    do {
+      try folder.unlink(name)
+      return nil
+    } catch {
+      // Not there before `start`; any other reason shows when the folder goes.
+      return error
     }
   }
 
@@ -115,6 +139,27 @@ struct StateStore {
 }
 
 extension StateStore.Entry {
+  /// Makes the folder for the container's socket of sd_notify(3).
+  func makeNotifyFolder() throws(RuntimeError) {
+    do {
+      try directory.makeDirectory(StateStore.Name.notify, mode: 0o755)
+      // The umask of the caller may have taken away what the user of the process needs.
+      try directory.changeMode(StateStore.Name.notify, 0o755)
+    } catch {
+      throw error.because(.stateUnwritable, "cannot make a folder in the state directory", field: "--root")
+    }
+  }
+
+  /// The same folder; nil where `create` made none.
+  func notifyFolder() throws(RuntimeError) -> FileDescriptor? {
+    do {
+      return try directory.open(StateStore.Name.notify, [.path, .directory, .noFollow])
+    } catch {
+      if error.errno == .noEntry { return nil }
+      throw error.because(.stateUnreadable, "cannot open the state of `\(id)`")
+    }
+  }
+
   /// Replaces the record: whoever reads sees the old one or the new one, never a part.
   func write(_ record: ContainerRecord) throws(RuntimeError) {
     do {

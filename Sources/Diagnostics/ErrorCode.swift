@@ -56,6 +56,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case hook = 103
   case terminal = 104
   case output = 105
+  case notify = 106
 
   /// `E_CONFIG_SYNTAX`: the name as the log and the documentation give it.
   public var name: String {
@@ -109,6 +110,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .hook: "E_HOOK"
     case .terminal: "E_TERMINAL"
     case .output: "E_OUTPUT"
+    case .notify: "E_NOTIFY"
     }
   }
 }

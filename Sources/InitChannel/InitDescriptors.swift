@@ -1,5 +1,5 @@
 public import Diagnostics
-public import Linux
+import Linux
 
 /// The descriptors that the init stage is started with, by number: its own ones from 3 on, then those that the caller of
 /// the runtime wants to pass to the agent command. The numbers from 3 on belong to these, so the own ones make room first.
@@ -11,9 +11,6 @@ public struct InitDescriptors: Sendable, Equatable {
 
   /// Where the payload is, before anything of it is known.
   public static var payload: Int32 { 4 }
-
-  /// What can be passed on at most.
-  public static var passedLimit: UInt32 { 1024 }
 
   public init(_ payload: InitPayload) {
     hasConsoleSocket = payload.hasConsoleSocket
@@ -31,8 +28,9 @@ public struct InitDescriptors: Sendable, Equatable {
   /// Copies the own descriptors to numbers above those of all that were given. Until it has succeeded the old ones hold.
   public mutating func makeRoom(_ passed: UInt32) throws(SystemError) {
     let above = end + Int32(passed)
-    for offset in 0..<(end - channel) {
-      try Programs.copyDescriptor(channel + offset, toAtLeast: above + offset)
+    // The payload has been read and closed.
+    for offset in 0..<(end - channel) where channel + offset != InitDescriptors.payload {
+      try Programs.replaceDescriptor(above + offset, by: channel + offset, closesOnExec: true)
     }
     channel = above
   }
@@ -41,7 +39,7 @@ public struct InitDescriptors: Sendable, Equatable {
   public func placePassed(_ passed: UInt32) throws(SystemError) {
     let first = channel - Int32(passed)
     for offset in 0..<Int32(passed) {
-      try Programs.replaceDescriptor(3 + offset, by: first + offset)
+      try Programs.replaceDescriptor(3 + offset, by: first + offset, closesOnExec: false)
     }
     try Programs.closeRange(from: UInt32(3 + passed), upTo: UInt32(channel - 1))
   }

@@ -17,7 +17,8 @@
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
 //     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
-//     │                             │ exit                          │
+//     │                             │ exit                          │ (the master of a terminal goes to a socket
+//     │                                                             │ of its own)
 //     │                       helpWanted(kind, mount)               │
 //     │◄────────────────────────────────────────────────────────────┤      for a mount that takes rights over the host's files
 //     │ the mount helper is started │     helpGiven + descriptor    │

@@ -134,21 +134,6 @@ extension ChildProgram {
   }
 }
 
-/// Both ends of a pipe(2).
-private struct Pipe: ~Copyable {
-  var read: FileDescriptor
-  var write: FileDescriptor
-
-  static func make() throws(SystemError) -> Pipe {
-    var numbers: (Int32, Int32) = (-1, -1)
-    let result = withUnsafeMutablePointer(to: &numbers) { pointer in
-      pointer.withMemoryRebound(to: Int32.self, capacity: 2) { sys_pipe2($0) }
-    }
-    try check("pipe2", result)
-    return Pipe(read: FileDescriptor(owning: numbers.0), write: FileDescriptor(owning: numbers.1))
-  }
-}
-
 extension Environment {
   /// Every variable of this process as `NAME=value`. One that is no UTF-8 is left out: it could only be handed on as
   /// another one.

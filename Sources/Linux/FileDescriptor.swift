@@ -58,8 +58,17 @@ extension FileDescriptor {
   }
 
   /// A second descriptor for the same open file.
-  public func duplicate() throws(SystemError) -> FileDescriptor {
+  public func duplicate() throws(SystemError) -> FileDescriptor { try FileDescriptor.duplicate(of: number) }
+
+  /// The same for one that is not ours.
+  public static func duplicate(of number: Int32) throws(SystemError) -> FileDescriptor {
     FileDescriptor(owning: Int32(try check("fcntl", sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, 3))))
+  }
+
+  /// O_NONBLOCK, which holds for everybody who has this open file.
+  public func setNonBlocking() throws(SystemError) {
+    let flags = try check("fcntl", sys_fcntl(number, 3 /* F_GETFL */, 0))
+    try check("fcntl", sys_fcntl(number, 4 /* F_SETFL */, UInt64(flags | 0o4000)))
   }
 
   /// Puts this open file in the place of `number`, dup3(2); the new one is not close-on-exec, as a standard stream.
@@ -69,8 +78,12 @@ extension FileDescriptor {
 
   /// One read(2); an empty array at the end of the file.
   public func read(upTo limit: Int) throws(SystemError) -> [UInt8] {
+    try FileDescriptor.readOnce(number, upTo: limit)
+  }
+
+  /// The same for a descriptor that is not ours.
+  public static func readOnce(_ number: Int32, upTo limit: Int) throws(SystemError) -> [UInt8] {
     var failure: Int64 = 0
-    let number = number
     let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
       var result: Int64
       repeat {
@@ -94,6 +107,14 @@ extension FileDescriptor {
       if bytes.count > limit { throw SystemError("read", .fileTooLarge) }
       chunkSize = min(chunkSize * 2, limit + 1)
     }
+  }
+
+  /// One write(2) to a descriptor that is not ours, or does not wait; how many bytes it took.
+  public static func writeOnce(_ number: Int32, _ bytes: ArraySlice<UInt8>) throws(SystemError) -> Int {
+    let written = try checkRetrying("write") {
+      bytes.withUnsafeBufferPointer { sys_write(number, $0.baseAddress, $0.count) }
+    }
+    return Int(written)
   }
 
   /// Writes all of it, however many calls it takes.

@@ -30,15 +30,12 @@ public enum Programs {
     try check("close_range", sys_close_range(first, last, 0))
   }
 
-  /// F_DUPFD_CLOEXEC of fcntl(2): a copy under the lowest free number that is at least `lowest`.
-  public static func copyDescriptor(_ number: Int32, toAtLeast lowest: Int32) throws(SystemError) {
-    let result = sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, UInt64(lowest))
-    try check("fcntl", result, "descriptor \(number)")
-  }
-
-  /// dup3(2): `number` is another name of what `source` names, and outlives execve(2).
-  public static func replaceDescriptor(_ number: Int32, by source: Int32) throws(SystemError) {
-    try check("dup3", sys_dup3(source, number, 0), "descriptor \(source)")
+  /// dup3(2): `number` becomes another name of what `source` names.
+  public static func replaceDescriptor(
+    _ number: Int32, by source: Int32, closesOnExec: Bool
+  ) throws(SystemError) {
+    let flags: Int32 = closesOnExec ? 0o2000000 : 0
+    try check("dup3", sys_dup3(source, number, flags), "descriptor \(source)")
   }
 
   public static func changeDirectory(_ path: String) throws(SystemError) {

@@ -69,19 +69,62 @@ public enum Socket {
     // The path may be longer than a socket address holds: the way over the descriptor is always short.
     let file = try FileDescriptor.open(path, .path)
     guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
-    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 1, 0))))
-    var limit = apus_timespec(seconds: timeout / 1000, nanoseconds: timeout % 1000 * 1000)
+    let socket = try unix(1 /* SOCK_STREAM */, sendTimeout: timeout)
+    try connect(socket, "/proc/self/fd/\(file.number)", path)
+    return socket
+  }
+
+  /// A datagram socket that sends to the one at `path`, one of the host, or to an abstract name that has `@` for its first
+  /// byte, as systemd writes them. A send waits for at most `timeout` milliseconds: EAGAIN then.
+  public static func connectDatagram(_ path: String, timeout: Int64) throws(SystemError) -> FileDescriptor {
+    let socket = try unix(2 /* SOCK_DGRAM */, sendTimeout: timeout)
+    if path.utf8.first == 0x40 {
+      try connect(socket, "\0" + String(decoding: path.utf8.dropFirst(), as: UTF8.self), path)
+    } else {
+      let file = try FileDescriptor.open(path, .path)
+      guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
+      try connect(socket, "/proc/self/fd/\(file.number)", path)
+    }
+    return socket
+  }
+
+  /// A datagram socket at `name` in `directory`, in the place of one that was left there.
+  public static func bindDatagram(
+    in directory: borrowing FileDescriptor, _ name: String
+  ) throws(SystemError) -> FileDescriptor {
+    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 2, 0))))
+    do {
+      try directory.unlink(name)
+    } catch {
+      if error.errno != .noEntry { throw error }
+    }
+    var path = pathname(directory, name)
+    let result = path.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { sys_unix_bind(socket.number, $0.baseAddress, $0.count) }
+    }
+    try check("bind", result, name)
+    return socket
+  }
+
+  private static func unix(_ type: Int32, sendTimeout: Int64) throws(SystemError) -> FileDescriptor {
+    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, type, 0))))
     // struct timeval: seconds and microseconds. SO_SNDTIMEO holds for connect(2) and sendmsg(2).
+    var limit = apus_timespec(seconds: sendTimeout / 1000, nanoseconds: sendTimeout % 1000 * 1000)
     try check(
       "setsockopt", sys_setsockopt(socket.number, 1 /* SOL_SOCKET */, 21, &limit, 16), "SO_SNDTIMEO")
+    return socket
+  }
+
+  private static func connect(
+    _ socket: borrowing FileDescriptor, _ address: String, _ subject: String
+  ) throws(SystemError) {
+    var address = address
     let number = socket.number
-    var name = "/proc/self/fd/\(file.number)"
-    try checkRetrying("connect", path) {
-      name.withUTF8 { bytes in
+    try checkRetrying("connect", subject) {
+      address.withUTF8 { bytes in
         bytes.withMemoryRebound(to: CChar.self) { sys_unix_connect(number, $0.baseAddress, $0.count) }
       }
     }
-    return socket
   }
 
   /// Whether somebody listens at `name` in `directory`. Never waits: a full queue is an answer too.
@@ -122,6 +165,9 @@ public enum Socket {
 
   /// The first end; the second is closed.
   @inlinable public consuming func takeFirst() -> FileDescriptor { first }
+
+  /// The second end; the first is closed.
+  @inlinable public consuming func takeSecond() -> FileDescriptor { second }
 }
 
 extension FileDescriptor {
@@ -137,6 +183,22 @@ extension FileDescriptor {
     try checkRetrying("sendmsg") {
       bytes.withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, descriptor) }
     }
+  }
+
+  /// Receives one datagram. What is longer is cut, and descriptors that come along are closed: the sender is not trusted.
+  public func receiveDatagram(limit: Int) throws(SystemError) -> [UInt8] {
+    var passed: Int32 = -1
+    var result: Int64 = 0
+    let number = number
+    let bytes = [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+      repeat {
+        result = sys_receive_packet(number, buffer.baseAddress, limit, &passed)
+      } while result == -4
+      count = min(limit, max(0, Int(result)))
+    }
+    if passed >= 0 { _ = FileDescriptor(owning: passed) }
+    try check("recvmsg", result)
+    return bytes
   }
 
   /// Receives one packet; empty bytes when the other side has closed.
@@ -155,5 +217,23 @@ extension FileDescriptor {
     try check("recvmsg", result)
     if result > Int64(limit) { throw SystemError("recvmsg", Errno(90)) }
     return Packet(bytes: bytes, descriptor: descriptor)
+  }
+}
+
+/// Both ends of a pipe(2).
+@frozen public struct Pipe: ~Copyable {
+  public var read: FileDescriptor
+  public var write: FileDescriptor
+
+  /// The end to read from; the other one is closed.
+  @inlinable public consuming func takeReader() -> FileDescriptor { read }
+
+  public static func make() throws(SystemError) -> Pipe {
+    var ends: (Int32, Int32) = (-1, -1)
+    let result = withUnsafeMutablePointer(to: &ends) { pointer in
+      pointer.withMemoryRebound(to: Int32.self, capacity: 2) { sys_pipe2($0) }
+    }
+    try check("pipe2", result)
+    return Pipe(read: FileDescriptor(owning: ends.0), write: FileDescriptor(owning: ends.1))
   }
 }

@@ -11,4 +11,12 @@ public enum StandardDescriptors {
       try check("openat", sys_openat(-100, "/dev/null", flags, 0), "/dev/null")
     }
   }
+
+  /// How many descriptors from 3 on are open without a gap: what the caller left open, where this process has opened none
+  /// itself.
+  public static func countOfOthers() -> UInt32 {
+    var count: UInt32 = 0
+    while sys_fcntl(Int32(3 + count), 1 /* F_GETFD */, 0) >= 0 { count += 1 }
+    return count
+  }
 }

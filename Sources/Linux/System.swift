@@ -41,6 +41,7 @@ public enum Environment {
 public enum Poll {
   public static let readable: Int16 = 1  // POLLIN
   public static let priority: Int16 = 2  // POLLPRI
+  public static let writable: Int16 = 4  // POLLOUT
   public static let hangUp: Int16 = 0x10  // POLLHUP
 
   /// Waits until one of the descriptors has one of the events; what each has, in the same order.

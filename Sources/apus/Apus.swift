@@ -49,6 +49,8 @@ enum Apus {
   }
 
   private static func run(_ command: Command, _ options: GlobalOptions) -> Int32 {
+    // The log file would be one of them.
+    let openDescriptors = StandardDescriptors.countOfOthers()
     let log: Logger
     do {
       log = try Logger(options)
@@ -57,7 +59,7 @@ enum Apus {
       return 1
     }
     do throws(RuntimeError) {
-      return try command.run(Session(options: options, log: log))
+      return try command.run(Session(options: options, log: log, openDescriptors: openDescriptors))
     } catch {
       log.report(error)
       return 1

@@ -6,6 +6,8 @@ import Linux
 struct Session {
   let options: GlobalOptions
   let log: Logger
+  /// How many descriptors from 3 on the caller left open.
+  let openDescriptors: UInt32
 
   /// The library, with what the global flags say.
   func runtime() throws(RuntimeError) -> ContainerRuntime {

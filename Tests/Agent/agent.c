@@ -271,7 +271,8 @@ static int nestedMount(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite hold syscall device shm mount exchange change size nested fixtures probe identity tree fuse");
+       "overwrite hold syscall device shm mount exchange change size notify nested fixtures probe identity "
+       "tree fuse");
   return 2;
 }
 
@@ -302,6 +303,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "mount")) return outcome("mount", mount("tmpfs", first, "tmpfs", 0, NULL));
   if (!strcmp(verb, "exchange")) return exchange(count - 2, words + 2);
   if (!strcmp(verb, "size")) return watchSize();
+  if (!strcmp(verb, "notify")) return notify(count - 2, words + 2);
   if (!strcmp(verb, "change")) return changeOwner(first);
   if (!strcmp(verb, "nested")) return nestedMount(first);
   if (!strcmp(verb, "fixtures")) return makeFixtures(first);

@@ -47,4 +47,7 @@ void sectionAttributes(void);
 void sectionTerminal(void);
 int watchSize(void);
 
+// notify.c
+int notify(int count, char **texts);
+
 #endif

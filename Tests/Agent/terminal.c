@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,27 +63,25 @@ void sectionTerminal(void) {
   jsonClose('}');
 }
 
-static volatile sig_atomic_t changed;
-
-static void onChange(int number) {
-  (void)number;
-  changed = 1;
-}
+static void onChange(int number) { (void)number; }
 
 // Says the size at the beginning and after each SIGWINCH; ends with a line on standard input.
 int watchSize(void) {
   struct sigaction action = {.sa_handler = onChange};
+  sigset_t blocked, none;
   sigaction(SIGWINCH, &action, NULL);
-  for (;;) {
+  sigemptyset(&none);
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGWINCH);
+  // Let in only while waiting: none comes between looking and waiting.
+  sigprocmask(SIG_SETMASK, &blocked, NULL);
+  struct pollfd input = {.fd = 0, .events = POLLIN};
+  do {
     struct winsize size = {0};
     ioctl(0, TIOCGWINSZ, &size);
     printf("size %d %d\n", size.ws_row, size.ws_col);
     fflush(stdout);
-    char line[256];
-    changed = 0;
-    ssize_t count = read(0, line, sizeof line);
-    if (count >= 0 || errno != EINTR) break;
-  }
+  } while (ppoll(&input, 1, NULL, &none) < 0 && errno == EINTR);
   printf("done\n");
   return 0;
 }

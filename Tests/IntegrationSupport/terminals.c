@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,9 +16,12 @@ int support_unix_socket(const char *path, int type, int backlog) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
   strcpy(address.sun_path, path);
+  socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+  if (*path == '@') *address.sun_path = 0;
+  else length++;
   int handle = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (handle < 0) return -1;
-  if (bind(handle, (struct sockaddr *)&address, sizeof address) ||
+  if (bind(handle, (struct sockaddr *)&address, length) ||
       (type == SOCK_STREAM && listen(handle, backlog))) {
     int error = errno;
     close(handle);

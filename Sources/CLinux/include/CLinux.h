@@ -203,6 +203,7 @@ int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
 // Sockets and waiting
 int64_t sys_socketpair(int type, int *pair);
 int64_t sys_unix_listen(int socket, const char *path, size_t length);
+int64_t sys_unix_bind(int socket, const char *path, size_t length);
 int64_t sys_unix_connect(int socket, const char *path, size_t length);
 int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_accept4(int socket, int flags);

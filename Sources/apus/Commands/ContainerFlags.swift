@@ -1,5 +1,6 @@
 import ContainerRuntime
 import Diagnostics
+import Linux
 
 /// The flags that `create` and `run` share.
 struct ContainerFlags: Equatable, Sendable {
@@ -8,6 +9,8 @@ struct ContainerFlags: Equatable, Sendable {
   var noNewKeyring: Bool
   var noPivot: Bool
   var consoleSocket: String?
+  var pidfdSocket: String?
+  var preservedDescriptors: UInt32 = 0
 
   static let bundleFlag = FlagSpecification(
     .bundle, "bundle", short: "b", value: "DIR", "the bundle (default: the working directory)")
@@ -19,10 +22,10 @@ struct ContainerFlags: Equatable, Sendable {
     FlagSpecification(
       .consoleSocket, "console-socket", value: "SOCKET", "send the terminal of the process to this socket"),
     FlagSpecification(
-      .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process there (not supported yet)"),
+      .pidfdSocket, "pidfd-socket", value: "SOCKET", "send a pidfd of the process to this socket"),
     FlagSpecification(.noPivot, "no-pivot", "move the root instead of pivot_root, for a root on an initramfs"),
     FlagSpecification(
-      .preserveFds, "preserve-fds", value: "N", "hand on N more descriptors (not supported yet, except 0)"),
+      .preserveFds, "preserve-fds", value: "N", "pass N more descriptors to the process, from 3 on"),
   ]
 
   init(_ scanned: ScannedArguments) throws(RuntimeError) {
@@ -31,26 +34,26 @@ struct ContainerFlags: Equatable, Sendable {
     noNewKeyring = scanned.isOn(.noNewKeyring)
     noPivot = scanned.isOn(.noPivot)
     consoleSocket = scanned.text(.consoleSocket)
-    if scanned.text(.pidfdSocket) != nil { throw ContainerFlags.unsupported("--pidfd-socket") }
+    pidfdSocket = scanned.text(.pidfdSocket)
     if let text = scanned.text(.preserveFds) {
-      guard let count = Int32(text), count >= 0 else {
+      guard let count = UInt32(text), count <= PassedDescriptors.limit else {
         throw RuntimeError(
-          .usage, "invalid value `\(text)`, expected a number of descriptors", field: "--preserve-fds")
+          .usage, "invalid value `\(text)`, expected a number of descriptors, at most \(PassedDescriptors.limit)",
+          field: "--preserve-fds")
       }
-      if count > 0 { throw ContainerFlags.unsupported("--preserve-fds") }
+      preservedDescriptors = count
     }
   }
 
-  var options: CreateOptions {
+  func options(_ session: Session) throws(RuntimeError) -> CreateOptions {
     var options = CreateOptions(bundle: bundle)
     options.pidFile = pidFile
     options.noNewKeyring = noNewKeyring
     options.noPivot = noPivot
     options.consoleSocket = consoleSocket
+    options.pidfdSocket = pidfdSocket
+    options.notifySocket = Environment.notifySocket
+    try PassedDescriptors(preserved: preservedDescriptors, open: session.openDescriptors).add(to: &options)
     return options
-  }
-
-  private static func unsupported(_ flag: String) -> RuntimeError {
-    RuntimeError(.usage, "this flag is not supported yet", field: flag)
   }
 }

@@ -27,6 +27,6 @@ struct CreateCommand: Equatable, Sendable {
   }
 
   func run(_ session: Session) throws(RuntimeError) {
-    try session.runtime().create(id, container.options)
+    try session.runtime().create(id, try container.options(session))
   }
 }

@@ -34,6 +34,6 @@ struct RunCommand: Equatable, Sendable {
 
   func run(_ session: Session) throws(RuntimeError) -> Int32 {
     try session.runtime().run(
-      id, container.options, detach: detach, keep: keep, subreaper: !noSubreaper)
+      id, try container.options(session), detach: detach, keep: keep, subreaper: !noSubreaper)
   }
 }

@@ -1,5 +1,6 @@
 import ContainerRuntime
 import Diagnostics
+import Linux
 
 /// `start`: the agent command of a created container begins.
 struct StartCommand: Equatable, Sendable {
@@ -19,6 +20,6 @@ struct StartCommand: Equatable, Sendable {
   }
 
   func run(_ session: Session) throws(RuntimeError) {
-    try session.runtime().start(id)
+    try session.runtime().start(id, notifySocket: Environment.notifySocket)
   }
 }

@@ -119,6 +119,8 @@ final class Subprocess {
     var input: String?
     /// Standard input itself, instead of a text.
     var stdin: Int32?
+    /// A terminal as standard input, output and error.
+    var terminal: Int32?
     var directory: String?
     var environment: [String: String]?
     /// Passed on as descriptors 3, 4, … of the child; everything else is closed.
@@ -138,7 +140,9 @@ final class Subprocess {
     // Never the host's /dev/null: some runtimes give their standard streams to the user of the container.
     let input = try Subprocess.file(holding: options.input ?? "")
     defer { close(input) }
-    let descriptors = [options.stdin ?? input, output.write, errors.write] + options.descriptors
+    let streams =
+      options.terminal.map { [$0, $0, $0] } ?? [options.stdin ?? input, output.write, errors.write]
+    let descriptors = streams + options.descriptors
     var words = self.arguments.map { strdup($0) } + [nil]
     let environment = options.environment ?? ProcessInfo.processInfo.environment
     var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
@@ -160,6 +164,12 @@ final class Subprocess {
   }
 
   func signal(_ number: Int32) { Glibc.kill(process, number) }
+
+  /// Whether the process has not ended within this time.
+  func isStillRunning(after seconds: Double) -> Bool {
+    var entry = pollfd(fd: handle, events: Int16(POLLIN), revents: 0)
+    return poll(&entry, 1, Deadline(seconds).milliseconds) == 0
+  }
 
   /// Waits for the process, not for others that hold its output open. A process that takes too long is killed.
   func wait(timeout: Double = Limits.call) throws -> Outcome {

@@ -83,6 +83,23 @@ final class Terminal {
   }
 }
 
+/// A terminal for a runtime in the foreground: the test is the one who sits before it.
+final class CallersTerminal {
+  let screen: Terminal
+  let slave: Int32
+
+  init(rows: Int = 24, columns: Int = 80) throws {
+    var slave: Int32 = -1
+    let master = support_open_terminal(&slave)
+    guard master >= 0 else { throw HarnessError(errno: errno, "open a terminal") }
+    self.slave = slave
+    screen = Terminal(descriptor: master)
+    screen.size = [rows, columns]
+  }
+
+  deinit { close(slave) }
+}
+
 /// A socket that a runtime connects to and sends a descriptor.
 final class DescriptorSocket {
   let path: String
