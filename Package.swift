@@ -93,7 +93,7 @@ let package = Package(
     tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
-    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Golden"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures", "Golden"]),
     tests("JSON", ["Diagnostics"]),
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
