@@ -126,18 +126,22 @@ extension MountExecutor {
     let target = try directoryTarget(mount, in: root)
     if type == "proc" || type == "sysfs" { try refuseRedirected(mount, type, target, in: root) }
     try refuseHidingProc(mount, target, target)
-    try describe(.mount, "cannot mount a `\(type)`", field: pointer(mount, "options")) { () throws(SystemError) in
+    let before = try describe(.mount, "cannot mount a `\(type)`", field: pointer(mount, "options")) {
+      () throws(SystemError) in
+      let before = try MountTable.read().map { $0.id }
       try Mounts.mountLegacy(
         type, source: source.isEmpty ? type : source, on: target, flags: mountFlags(mount.set), data: data)
+      return before
     }
     let tree = try describe(.mount, "cannot open the new mount", field: pointer(mount, "destination")) {
       () throws(SystemError) -> FileDescriptor in
-      let below = try target.status()
       let tree = try root.open(mount.destination, [.path, .directory])
       let status = try tree.status()
-      guard status.isMountRoot && status.device != below.device else {
+      // A link that takes the place of the destination now can lead to any mount but one that was not there before.
+      guard status.isMountRoot && !before.contains(status.mountID) else {
         throw SystemError("openat2", .busy, mount.destination)
       }
+      try places.add(mount.destination, tree)
       return tree
     }
     if mount.traits.contains(.copiesUp) { try CopyUp.copy(from: target, to: tree, mount) }

@@ -239,7 +239,26 @@ extension Integration {
         let second = try containerWithDisk(device, options: ["ro", "iversion", "silent", "sync"])
         let again = try second.shell("cat /disk/file; grep ' /disk ' /proc/self/mountinfo")
         #expect(again.stdout.hasPrefix("kept\n"), "\(again)")
-        #expect(again.stdout.contains("ro,sync"), "\(again)")
+        #expect(again.stdout.contains("ro,relatime"), "\(again)")
+      }
+    }
+
+    /// The file system itself has to be read-only too: the kernel refuses to mount a write-protected disk otherwise, and
+    /// would note the mount on one that is not.
+    @Test(
+      .notYet("`ro` is an attribute of the mount only"), .peerDiffers("crun", "1.8.1", "makes it read-only last"))
+    func readOnlyDiskStaysAsItIs() throws {
+      try withLoopDevice { device in
+        let image = try Workspace.active().directory + "/image"
+        let before = try Subprocess("/usr/bin/sha256sum", [image]).wait().stdout
+        let container = try containerWithDisk(device, options: ["ro"])
+        #expect(try container.shell("ls /disk").stdout == "lost+found\n")
+        #expect(try Subprocess("/usr/bin/sha256sum", [image]).wait().stdout == before)
+      }
+      try withLoopDevice(["--read-only"]) { device in
+        let container = try containerWithDisk(device, options: ["ro"])
+        let outcome = try container.shell("ls /disk")
+        #expect(outcome.stdout == "lost+found\n", "\(outcome)")
       }
     }
 
@@ -270,14 +289,17 @@ extension Integration {
       return container
     }
 
-    private func withLoopDevice(_ body: (String) throws -> Void) throws {
+    private func withLoopDevice(_ flags: [String] = [], _ body: (String) throws -> Void) throws {
       let image = try Workspace.active().directory + "/image"
+      unlink(image)
       FileManager.default.createFile(atPath: image, contents: nil)
       truncate(image, 2 << 20)
       let environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]
       try Subprocess("/sbin/mkfs.ext4", ["-q", "-O", "^has_journal", image], .init(environment: environment)).wait()
         .expectSuccess()
-      let outcome = try Subprocess("/sbin/losetup", ["--find", "--show", image], .init(environment: environment)).wait()
+      let outcome = try Subprocess(
+        "/sbin/losetup", ["--find", "--show"] + flags + [image], .init(environment: environment)
+      ).wait()
       outcome.expectSuccess()
       let device = outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
       defer { _ = try? Subprocess("/sbin/losetup", ["--detach", device], .init(environment: environment)).wait() }
