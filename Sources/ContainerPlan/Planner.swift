@@ -61,9 +61,6 @@ public struct Planner {
     try refuseNul()
     var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
-    for (name, field) in [(config.hostname, "/hostname"), (config.domainname, "/domainname")] {
-      if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
-    }
     let sysctls = try planSysctls(&namespaces)
     let netDevices = try planNetDevices(&namespaces)
     let mounts = try planMounts(namespaces)

@@ -123,10 +123,6 @@ extension Integration {
           expectError(try container.run(), detail: "at `/linux/sysctl/\(name)`")
         }
       }
-      let named = try Container()
-      named.bundle.removeNamespace("uts")
-      named.bundle.config["linux"]["namespaces"].append(["type": "uts", "path": "/proc/self/ns/uts"])
-      try expectHostUnchanged { expectError(try named.run(), detail: "at `/hostname`") }
       try expectNothingLeft()
     }
 
