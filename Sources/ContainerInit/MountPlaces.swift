@@ -15,8 +15,9 @@ struct MountPlaces {
 
     func lies(below other: String) -> Bool {
       let (path, folder) = (destination.utf8, other.utf8)
-      return other == "." || path.count > folder.count && path.starts(with: folder)
-        && path[path.index(path.startIndex, offsetBy: folder.count)] == 0x2F
+      return other == "."
+        || path.count > folder.count && path.starts(with: folder)
+          && path[path.index(path.startIndex, offsetBy: folder.count)] == 0x2F
     }
   }
 
