@@ -57,6 +57,8 @@ final class Workspace: @unchecked Sendable {
     }
     Cgroups.removeAll()
     try? FileManager.default.removeItem(atPath: directory)
+    // They hold this workspace, and the ends of their pipes.
+    containers = []
   }
 
   private func cleanByForce() {
