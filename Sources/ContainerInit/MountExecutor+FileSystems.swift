@@ -53,6 +53,7 @@ extension MountExecutor {
     do {
       context = try FileSystemContext(type)
     } catch {
+      if error.errno == .notPermitted && mayBindTheHosts(type) { return nil }
       let hint = error.errno == .noDevice ? "the kernel does not know this file system" : ""
       throw error.because(.mount, "cannot mount a `\(type)`", field: pointer(mount, "type"), hint: hint)
     }
@@ -65,13 +66,18 @@ extension MountExecutor {
       guard error.errno == .notPermitted else {
         throw explain(error, context, mount, "cannot mount a `\(type)`")
       }
-      if type == "sysfs" || type == "proc" && sharesProcesses && hasUserNamespace { return nil }
+      if mayBindTheHosts(type) { return nil }
       var failure = explain(error, context, mount, "cannot mount a `\(type)`")
       if type == "proc" && failure.hint.isEmpty {
         failure.hint = "in a user namespace the kernel wants a /proc outside of which no part is covered"
       }
       throw failure
     }
+  }
+
+  /// Only in a user namespace does the kernel refuse these two.
+  private func mayBindTheHosts(_ type: String) -> Bool {
+    hasUserNamespace && (type == "sysfs" || type == "proc" && sharesProcesses)
   }
 
   /// With what the kernel has written about it into the log of the context.

@@ -256,7 +256,9 @@ struct RootFileSystem: ~Copyable {
       let context = try FileSystemContext("tmpfs")
       try context.set("nr_blocks", "1")
       try context.set("nr_inodes", "1")
-      let tree = try context.mount(attributes: MountAttribute.readonly)
+      let tree = try context.mount(
+        attributes: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noDevices
+          | MountAttribute.noExecution)
       try RootFileSystem.cover(path, target, with: tree, in: root)
       return tree
     }

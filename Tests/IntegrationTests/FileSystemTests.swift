@@ -46,7 +46,6 @@ extension Integration {
     /// The kernel gives no sysfs to a user namespace that does not own the network namespace: the host's is bound, and is
     /// as strict as the options say, with everything below.
     @Test(
-      .notYet("fsopen(2) already refuses the sysfs, and nothing falls back"),
       .peerDiffers("runc", "1.1.5", "refuses it"), .peerDiffers("crun", "1.8.1", "loses the flags of the options"))
     func sysfsOfTheHostIsBoundWhereTheUserNamespaceMayHaveNone() throws {
       let container = try Container()
@@ -246,7 +245,7 @@ extension Integration {
     /// The file system itself has to be read-only too: the kernel refuses to mount a write-protected disk otherwise, and
     /// would note the mount on one that is not.
     @Test(
-      .notYet("`ro` is an attribute of the mount only"), .peerDiffers("crun", "1.8.1", "makes it read-only last"))
+      .peerDiffers("crun", "1.8.1", "makes it read-only last"))
     func readOnlyDiskStaysAsItIs() throws {
       try withLoopDevice { device in
         let image = try Workspace.active().directory + "/image"

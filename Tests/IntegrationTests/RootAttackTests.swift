@@ -161,8 +161,7 @@ extension Integration {
 
     /// One that the caller passes on by `--preserve-fds` is there when the working directory is entered.
     @Test(
-      .attack("CVE-2024-21626"), .notYet("--preserve-fds"),
-      .peerDiffers("crun", "1.8.1", "CVE-2024-21626: starts in the folder of the host"))
+      .attack("CVE-2024-21626"), .peerDiffers("crun", "1.8.1", "CVE-2024-21626: starts in the folder of the host"))
     func workingDirectoryThroughAPassedDescriptorIsRefused() throws {
       let canary = try Canary()
       let folder = open(canary.path + "/folder", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
