@@ -13,7 +13,7 @@ struct MountExecutor: ~Copyable {
   /// The file systems that were made here, by device number: the only ones that `remount` may change.
   var made: [UInt64] = []
   /// What was attached, for the steps that come back to it.
-  var places = MountPlaces()
+  var places: MountPlaces
   /// The directory `/proc` of the root before anything was mounted on it; nil where there is none, or not looked for yet.
   private var procDirectory: (device: UInt64, inode: UInt64)?
   private var hasLookedForProc = false
@@ -24,6 +24,7 @@ struct MountExecutor: ~Copyable {
     hasUserNamespace = payload.namespaces.hasUserNamespace
     sharesProcesses = !payload.namespaces.created.contains(.newPID) && !payload.namespaces.joins(.newPID)
     cgroups = payload.cgroupMounts
+    places = MountPlaces(payload.steps)
   }
 
   mutating func execute(
@@ -200,7 +201,10 @@ struct MountExecutor: ~Copyable {
     do {
       try Mounts.attach(tree, to: target)
       try places.add(mount.destination, tree)
-      if mount.destination == "." { newRoot = try tree.duplicate() }
+      if mount.destination == "." {
+        newRoot = try tree.duplicate()
+        hasLookedForProc = false
+      }
     } catch {
       throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))
     }
@@ -250,7 +254,10 @@ extension MountExecutor {
       if isInProc && !status.isMountRoot {
         return MountExecutor.allowedInProc.contains(mount.destination) ? nil : "it is inside /proc"
       }
-      let isProc = procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
+      // By its name as well: an image may have no /proc before it is made as a mount point.
+      let isProc =
+        mount.destination == "proc"
+        || procDirectory.map { $0.device == status.device && $0.inode == status.inode } ?? false
       guard isInProc || isProc else { return nil }
       // The whole of a procfs, not a part of one.
       if try tree.fileSystemType() == FileSystemMagic.proc.rawValue,

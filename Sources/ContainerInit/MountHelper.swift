@@ -54,13 +54,23 @@ public enum MountHelper {
 
 private struct Helper: ~Copyable {
   let payload: InitPayload
-  /// The mount namespace of the runtime.
+  /// The mount namespace of the runtime, its root directory, and its /proc.
   private let home: FileDescriptor
+  private let homeRoot: FileDescriptor
+  private let proc: ProcFileSystem
+  /// The root directory of the container's mount namespace as it was first entered; number -1 until then. Later another
+  /// root may lie on it, the image's: nothing of the host must be looked for there.
+  private var containerRoot = FileDescriptor(owning: -1)
   private var isInContainer = false
 
   init(payload: InitPayload) throws(SystemError) {
+    let proc = try ProcFileSystem.mounted()
+    let home = try proc.openOwnLink("ns", "mnt", .readOnly)
+    let homeRoot = try FileDescriptor.open("/", [.path, .directory])
     self.payload = payload
-    home = try ProcFileSystem.mounted().openOwnLink("ns", "mnt", .readOnly)
+    self.proc = proc
+    self.home = home
+    self.homeRoot = homeRoot
   }
 
   mutating func open(
@@ -157,6 +167,7 @@ private struct Helper: ~Copyable {
     if !isInContainer { return }
     try describe(.namespace, "cannot go back to the mount namespace of the runtime") { () throws(SystemError) in
       try Namespaces.join(home, .newMount)
+      try Mounts.changeRoot(to: homeRoot)
     }
     isInContainer = false
   }
@@ -165,6 +176,13 @@ private struct Helper: ~Copyable {
     if isInContainer { return }
     try describe(.namespace, "cannot join the mount namespace of the container") { () throws(SystemError) in
       try Namespaces.join(process, .newMount)
+      if containerRoot.number >= 0 { try Mounts.changeRoot(to: containerRoot) }
+    }
+    if containerRoot.number < 0 {
+      containerRoot = try describe(.namespace, "cannot open the root directory of the container's namespace") {
+        () throws(SystemError) in
+        try FileDescriptor.open("/", [.path, .directory])
+      }
     }
     isInContainer = true
   }
@@ -177,7 +195,7 @@ private struct Helper: ~Copyable {
     if idMap.uids.isEmpty {
       return try describe(.namespace, "cannot open the user namespace of the container") {
         () throws(SystemError) in
-        try FileDescriptor.open("/proc/\(request.pid)/ns/user", .readOnly)
+        try proc.open("\(request.pid)/ns", [.path, .directory]).open("user", .readOnly)
       }
     }
     return try make(idMap, "/mounts/\(request.mount)")
@@ -231,7 +249,7 @@ private struct Helper: ~Copyable {
       var text = ""
       for range in ranges { text += "\(range.inside) \(range.outside) \(range.count)\n" }
       do {
-        try FileDescriptor.open("/proc/\(pid)", [.path, .directory]).writeFile(file, text)
+        try proc.write("\(pid)/\(file)", text)
       } catch {
         let hint =
           error.errno == .invalid ? "ranges must not overlap or be empty, and at most 340 are allowed" : ""
@@ -240,7 +258,7 @@ private struct Helper: ~Copyable {
       }
     }
     return try describe(.namespace, "cannot open the user namespace of the mappings") { () throws(SystemError) in
-      try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
+      try proc.open("\(pid)/ns", [.path, .directory]).open("user", .readOnly)
     }
   }
 

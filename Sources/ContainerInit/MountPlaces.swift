@@ -1,3 +1,4 @@
+import ContainerPlan
 import Diagnostics
 import Linux
 import LinuxABI
@@ -5,7 +6,7 @@ import LinuxABI
 /// The mounts that were made so far, by their ids. Between the making of a mount and a later step that is about it, a link
 /// or another directory can take the name of its mount point; what is found under the name then must be that very mount,
 /// or the step would change another one, or find nothing to change (CVE-2026-115521). Only those are kept that a later step
-/// may come back to: /dev, procfs and sysfs. There may be thousands of others.
+/// may come back to: those made read-only last, procfs and sysfs. There may be thousands of others.
 struct MountPlaces {
   private struct Place {
     var destination: String
@@ -22,13 +23,22 @@ struct MountPlaces {
   }
 
   private var places: [Place] = []
+  /// The destinations that a later step makes read-only.
+  private let awaited: [String]
+
+  init(_ steps: [InitStep]) {
+    awaited = steps.compactMap { step in
+      if case .readonlyMount(let path) = step { return path }
+      return nil
+    }
+  }
 
   mutating func add(_ destination: String, _ tree: borrowing FileDescriptor) throws(SystemError) {
     let type = FileSystemMagic(rawValue: try tree.fileSystemType())
     let isKernelView = type == .proc || type == .sysfs
     // What lies there or below is out of sight from now on.
     places.removeAll { $0.destination == destination || $0.lies(below: destination) }
-    guard isKernelView || destination == "dev" else { return }
+    guard isKernelView || awaited.contains(destination) else { return }
     places.append(
       Place(destination: destination, mountID: try tree.status().mountID, isKernelView: isKernelView))
   }

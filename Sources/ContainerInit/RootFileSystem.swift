@@ -15,6 +15,7 @@ struct RootFileSystem: ~Copyable {
   /// Number -1 until then.
   private var mask: FileDescriptor
   private var mounts: MountExecutor
+  private var isSwitched = false
 
   init(payload: InitPayload, consoleSocket: Int32) {
     self.payload = payload
@@ -35,7 +36,8 @@ struct RootFileSystem: ~Copyable {
 
   /// Takes the root and everything that was mounted on it away again. What cannot be undone is told with the error.
   mutating func undo(_ error: RuntimeError) -> RuntimeError {
-    if root.descriptor.number < 0 { return error }
+    // Behind the switch it is the root of the namespace, and there is no other one to go back to.
+    if root.descriptor.number < 0 || isSwitched { return error }
     do {
       try Mounts.detach(root.descriptor)
       return error
@@ -91,10 +93,12 @@ struct RootFileSystem: ~Copyable {
         try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
       }
     case .pivotRoot:
+      isSwitched = true
       try describe(.rootSwitch, "cannot switch to the root file system") { () throws(SystemError) in
         try Mounts.pivot(to: root.descriptor, isIsolated: hasIsolatedMounts)
       }
     case .moveRoot:
+      isSwitched = true
       try moveRoot()
     case .changeRoot:
       try describe(.rootSwitch, "cannot change the root directory") { () throws(SystemError) in
@@ -155,6 +159,12 @@ struct RootFileSystem: ~Copyable {
   /// `--no-pivot`. The old root stays in the mount namespace, below the new one, and a process that may call chroot(2)
   /// could come to it; the host's proc and sysfs at least must not be there then.
   private func moveRoot() throws(RuntimeError) {
+    if !hasIsolatedMounts {
+      // What is taken away here must stay where it is on the host.
+      try describe(.rootSwitch, "cannot cut the mounts off from the host's") { () throws(SystemError) in
+        try Mounts.setPropagationOfRoot(1 << 19 /* MS_SLAVE */, recursive: true)
+      }
+    }
     let paths = try describe(.rootSwitch, "cannot read the mounts of the host") {
       () throws(SystemError) -> [String] in
       let rootPath = try root.descriptor.hostPath()

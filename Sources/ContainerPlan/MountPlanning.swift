@@ -112,8 +112,8 @@ extension Planner {
       }
       let source = mount.source ?? ""
       // A disk that cannot be written, or that somebody else writes to, must not be opened for writing either; mount(2) has
-      // one flag for both.
-      if options.own.set.contains(.readOnly) && source.utf8.first == 0x2F {
+      // one flag for both. File systems of the kernel's own have nothing behind them, and some are shared.
+      if options.own.set.contains(.readOnly) && !Planner.virtualTypes.contains(type) {
         parameters.append(MountParameter(key: "ro", value: nil))
       }
       if source.utf8.count > MountParameter.lengthLimit || parameters.contains(where: { $0.isTooLong }) {
@@ -122,6 +122,11 @@ extension Planner {
       return .fileSystem(type: type, source: source, parameters: parameters)
     }
   }
+
+  private static let virtualTypes = [
+    "binfmt_misc", "bpf", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "mqueue",
+    "overlay", "proc", "pstore", "ramfs", "securityfs", "selinuxfs", "sysfs", "tmpfs", "tracefs",
+  ]
 
   /// The data of mount(2). What a file system need not know cannot be tried there, and is left out.
   private func legacyData(_ parameters: [MountParameter]) -> String {
@@ -204,11 +209,18 @@ extension Planner {
 }
 
 extension MountStep {
-  var isReadonlyFileSystem: Bool {
+  var becomesReadonlyLast: Bool {
     switch source {
-    case .fileSystem, .legacyFileSystem: MountAttributes(rawValue: set).contains(.readOnly)
+    case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
+      MountAttributes(rawValue: set).contains(.readOnly) && (type == "tmpfs" || destination == "dev")
     default: false
     }
+  }
+
+  /// Whether what was mounted at `other` before is out of sight behind this mount.
+  func covers(_ other: String) -> Bool {
+    if case .remount = source { return false }
+    return destination == "." || destination == other || other.utf8.starts(with: "\(destination)/".utf8)
   }
 
   /// A mount that begins with the attributes of another one.

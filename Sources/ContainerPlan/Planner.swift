@@ -119,10 +119,13 @@ public struct Planner {
     let isShared = propagation?.isShared ?? false
     if !isShared { steps.append(.propagation(.slaves)) }
     steps.append(.openRoot(path: rootPath, privateParent: isShared))
-    // Devices are made in /dev below, so it can become read-only only behind them.
-    let readonlyDev = mounts.contains { $0.destination == "dev" && $0.isReadonlyFileSystem }
-    for mount in mounts {
-      steps.append(.mount(mount.destination == "dev" && readonlyDev ? mount.writable : mount))
+    // Mount points, devices and files of hooks are made in /dev and in other tmpfs below, so they become read-only last, as
+    // in runc. What a later mount covers cannot be found any more, and becomes so at once.
+    var readonlyLast: [String] = []
+    for (index, mount) in mounts.enumerated() {
+      let isLate = mount.becomesReadonlyLast && !mounts[(index + 1)...].contains { $0.covers(mount.destination) }
+      if isLate { readonlyLast.append(mount.destination) }
+      steps.append(.mount(isLate ? mount.writable : mount))
     }
     if devices.isSetUp {
       steps.append(.devices(devices.nodes))
@@ -131,7 +134,7 @@ public struct Planner {
     steps += hooks
     // Makes /dev/console where there is none, so before /dev and the root become read-only.
     if let console = try planConsole(isMounted: true) { steps.append(.console(console)) }
-    if readonlyDev { steps.append(.readonlyMount("dev")) }
+    for path in readonlyLast { steps.append(.readonlyMount(path)) }
     if let cwd = config.process?.cwd { steps.append(.workingDirectory(relative(cwd))) }
     // Read-only paths before masks: a masked path below a read-only one would be covered by the copy.
     if let paths = linux.readonlyPaths, !paths.isEmpty {

@@ -70,6 +70,55 @@ extension Integration {
       expectError(try lax.run(), detail: "/mounts/7/options")
     }
 
+    /// After a source that only the host's side can copy, and with a root that the helper has put on `/`.
+    @Test(.apusOnly("the peers want to search the way to the root file system"))
+    func sourcesOfEachKindInOneContainer() throws {
+      let container = try Container()
+      try container.bundle.mapUsers()
+      let hidden = try hidden()
+      let path = hidden + "/rootfs"
+      guard rename(container.bundle.rootfs, path) == 0 else { throw HarnessError(errno: errno, "rename") }
+      container.bundle.config["root"]["path"] = .string(path)
+      let below = hidden + "/source/below"
+      mkdir(below, 0o755)
+      guard support_mount("tmpfs", below, "tmpfs", 0, "") == 0 else { throw HarnessError(errno: errno, "mount") }
+      defer { _ = support_unmount(below) }
+      container.bundle.addMount("/tmp", type: "bind", source: hidden + "/source", options: ["bind"])
+      container.bundle.addMount("/var", type: "bind", source: hidden + "/source", options: ["rbind"])
+      container.bundle.addMount("/home", type: "bind", source: hidden + "/source", options: ["rbind", "idmap"])
+      #expect(
+        try container.shell("cat /tmp/file /var/file /home/file").stdout
+          == "of the hostof the hostof the host")
+    }
+
+    @Test func mountBelowAReadOnlyTmpfs() throws {
+      let container = try Container()
+      container.bundle.addMount("/tmp", type: "tmpfs", source: "tmpfs", options: ["ro"])
+      container.bundle.addMount("/tmp/a/b", type: "tmpfs", source: "tmpfs")
+      let outcome = try container.shell("echo x > /tmp/a/b/file && echo x > /tmp/file || echo refused")
+      #expect(outcome.stdout == "refused\n", "\(outcome)")
+    }
+
+    @Test func readOnlyTmpfsThatIsCoveredAgain() throws {
+      let container = try Container()
+      container.bundle.addMount("/tmp", type: "tmpfs", source: "tmpfs", options: ["ro"])
+      container.bundle.addMount("/tmp", type: "tmpfs", source: "tmpfs")
+      #expect(try container.shell("echo x > /tmp/file && echo written").stdout == "written\n")
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "binds anything on /proc"))
+    func volumeOnTheProcOfAnImageWithoutOneIsRefused() throws {
+      let container = try Container()
+      rmdir(container.bundle.rootfs + "/proc")
+      container.bundle.config["root"]["readonly"] = false
+      container.bundle.config["mounts"] = []
+      container.bundle.config["linux"]["maskedPaths"] = nil
+      container.bundle.config["linux"]["readonlyPaths"] = nil
+      container.bundle.addMount("/proc", type: "bind", source: try hidden() + "/source", options: ["bind"])
+      expectError(try container.run(), detail: "/mounts/0/destination")
+      try expectNothingLeft()
+    }
+
     @Test(.peerDiffers("crun", "1.8.1", "makes a mount on / that is not the root"))
     func mountOnTheRootTakesItsPlace() throws {
       let container = try Container()

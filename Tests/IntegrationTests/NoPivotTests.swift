@@ -52,6 +52,26 @@ extension Integration {
       }
     }
 
+    /// With a root of its own file system on a shared mount tree, everything that is taken away or moved could reach the host.
+    @Test(.apusOnly("the peers lose the host's /proc"))
+    func sharedPropagationDoesNotReachTheHost() throws {
+      let container = try Container(args: ["/bin/true"])
+      let rootfs = container.bundle.rootfs
+      let aside = container.bundle.path + "/aside"
+      guard rename(rootfs, aside) == 0, mkdir(rootfs, 0o755) == 0,
+        support_mount(aside, rootfs, "", UInt(MS_BIND), "") == 0
+      else { throw HarnessError(errno: errno, "mount") }
+      defer { _ = support_unmount(rootfs) }
+      // The harness has a mount namespace of its own, whose mounts are private again at the end.
+      #expect(support_mount("", "/", "", UInt(MS_REC | MS_SHARED), "") == 0)
+      defer { #expect(support_mount("", "/", "", UInt(MS_REC | MS_PRIVATE), "") == 0) }
+      let before = try Files.read("/proc/self/mountinfo")
+      container.bundle.config["linux"]["rootfsPropagation"] = "rshared"
+      let outcome = try container.run("--no-pivot")
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try Files.read("/proc/self/mountinfo") == before)
+    }
+
     @Test func readOnlyRootMasksAndDevicesAreThereToo() throws {
       let container = try Container(
         args: [
