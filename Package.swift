@@ -69,13 +69,14 @@ let package = Package(
     module("InitChannel", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI"]),
     module("Cgroups", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI", "OCISpec"], isSmall: true),
     module("Seccomp", ["CSeccomp", "Diagnostics", "Linux", "LinuxABI", "OCISpec"], isSmall: true),
-    module("ContainerInit", ["ContainerPlan", "Diagnostics", "InitChannel", "Linux", "LinuxABI"]),
+    module(
+      "ContainerInit", ["ContainerPlan", "Diagnostics", "InitChannel", "Linux", "LinuxABI"], isSmall: true),
     module(
       "ContainerRuntime",
       [
         "Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
         "OCISpec", "Seccomp",
-      ]),
+      ], isSmall: true),
     .target(name: "CStart", cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")]),
     .executableTarget(
       name: "apus",
@@ -93,7 +94,7 @@ let package = Package(
     tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
-    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Golden"]),
+    tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures", "Golden"]),
     tests("JSON", ["Diagnostics"]),
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],

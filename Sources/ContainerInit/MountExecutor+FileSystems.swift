@@ -53,6 +53,7 @@ extension MountExecutor {
     do {
       context = try FileSystemContext(type)
     } catch {
+      if error.errno == .notPermitted && mayBindTheHosts(type) { return nil }
       let hint = error.errno == .noDevice ? "the kernel does not know this file system" : ""
       throw error.because(.mount, "cannot mount a `\(type)`", field: pointer(mount, "type"), hint: hint)
     }
@@ -65,13 +66,18 @@ extension MountExecutor {
       guard error.errno == .notPermitted else {
         throw explain(error, context, mount, "cannot mount a `\(type)`")
       }
-      if type == "sysfs" || type == "proc" && sharesProcesses && hasUserNamespace { return nil }
+      if mayBindTheHosts(type) { return nil }
       var failure = explain(error, context, mount, "cannot mount a `\(type)`")
       if type == "proc" && failure.hint.isEmpty {
         failure.hint = "in a user namespace the kernel wants a /proc outside of which no part is covered"
       }
       throw failure
     }
+  }
+
+  /// Only in a user namespace does the kernel refuse these two.
+  private func mayBindTheHosts(_ type: String) -> Bool {
+    hasUserNamespace && (type == "sysfs" || type == "proc" && sharesProcesses)
   }
 
   /// With what the kernel has written about it into the log of the context.
@@ -126,18 +132,22 @@ extension MountExecutor {
     let target = try directoryTarget(mount, in: root)
     if type == "proc" || type == "sysfs" { try refuseRedirected(mount, type, target, in: root) }
     try refuseHidingProc(mount, target, target)
-    try describe(.mount, "cannot mount a `\(type)`", field: pointer(mount, "options")) { () throws(SystemError) in
+    let before = try describe(.mount, "cannot mount a `\(type)`", field: pointer(mount, "options")) {
+      () throws(SystemError) in
+      let before = try MountTable.read().map { $0.id }
       try Mounts.mountLegacy(
         type, source: source.isEmpty ? type : source, on: target, flags: mountFlags(mount.set), data: data)
+      return before
     }
     let tree = try describe(.mount, "cannot open the new mount", field: pointer(mount, "destination")) {
       () throws(SystemError) -> FileDescriptor in
-      let below = try target.status()
       let tree = try root.open(mount.destination, [.path, .directory])
       let status = try tree.status()
-      guard status.isMountRoot && status.device != below.device else {
+      // A link that takes the place of the destination now can lead to any mount but one that was not there before.
+      guard status.isMountRoot && !before.contains(status.mountID) else {
         throw SystemError("openat2", .busy, mount.destination)
       }
+      try places.add(mount.destination, tree)
       return tree
     }
     if mount.traits.contains(.copiesUp) { try CopyUp.copy(from: target, to: tree, mount) }

@@ -12,6 +12,8 @@ struct MountExecutor: ~Copyable {
   let cgroups: [CgroupMountSource]
   /// The file systems that were made here, by device number: the only ones that `remount` may change.
   var made: [UInt64] = []
+  /// What was attached, for the steps that come back to it.
+  var places = MountPlaces()
   /// The directory `/proc` of the root before anything was mounted on it; nil where there is none, or not looked for yet.
   private var procDirectory: (device: UInt64, inode: UInt64)?
   private var hasLookedForProc = false
@@ -197,6 +199,7 @@ struct MountExecutor: ~Copyable {
     try refuseHidingProc(mount, tree, target)
     do {
       try Mounts.attach(tree, to: target)
+      try places.add(mount.destination, tree)
       if mount.destination == "." { newRoot = try tree.duplicate() }
     } catch {
       throw error.because(.mount, "cannot attach the mount", field: pointer(mount, "destination"))

@@ -23,9 +23,9 @@ public enum MountHelper {
     let channel = HelperChannel(FileDescriptor(owning: HelperDescriptors.channel))
     let requests = FileDescriptor(owning: HelperDescriptors.requests)
     let process = FileDescriptor(owning: HelperDescriptors.process)
-    var helper = Helper(payload: payload)
-    while true {
-      do throws(SystemError) {
+    do throws(SystemError) {
+      var helper = try Helper(payload: payload)
+      while true {
         let packet = try requests.receive()
         // The runtime has closed its end: it needs no more, or is gone.
         if packet.bytes.isEmpty { Processes.exit(0) }
@@ -45,19 +45,22 @@ public enum MountHelper {
         }
         // Only now does the runtime go on listening to stage 2; it would see the end of this process otherwise.
         try requests.send([0])
-      } catch {
-        Processes.exit(1)
       }
+    } catch {
+      Processes.exit(1)
     }
   }
 }
 
-private struct Helper {
+private struct Helper: ~Copyable {
   let payload: InitPayload
+  /// The mount namespace of the runtime.
+  private let home: FileDescriptor
   private var isInContainer = false
 
-  init(payload: InitPayload) {
+  init(payload: InitPayload) throws(SystemError) {
     self.payload = payload
+    home = try ProcFileSystem.mounted().openOwnLink("ns", "mnt", .readOnly)
   }
 
   mutating func open(
@@ -120,10 +123,42 @@ private struct Helper {
   ) throws(RuntimeError) -> FileDescriptor {
     try enter(process)
     let flags: OpenFlags = mount.traits.contains(.sourceNoFollow) ? [.path, .noFollow] : .path
-    return try describe(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source") {
-      () throws(SystemError) in
-      try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
+    do {
+      return try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
+    } catch {
+      if error.errno == .invalid && !recursive { return try cloneOutside(mount, path, flags) }
+      throw error.because(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source")
     }
+  }
+
+  /// A mount without those below it. In the container's mount namespace they are locked to it, so that nobody can look
+  /// under them; the author of the configuration may. The copy comes without the lock of a read-only mount, which the root
+  /// of the container could make writable: that is refused.
+  private mutating func cloneOutside(
+    _ mount: MountStep, _ path: String, _ flags: OpenFlags
+  ) throws(RuntimeError) -> FileDescriptor {
+    try leave()
+    let field = "/mounts/\(mount.index)/source"
+    let tree = try describe(.mount, "cannot bind `\(path)`", field: field) { () throws(SystemError) in
+      try Mounts.clone(try FileDescriptor.open(path, flags), recursive: false)
+    }
+    let isReadonly = try describe(.mount, "cannot look at `\(path)`", field: field) { () throws(SystemError) in
+      try MountState.has(MountAttribute.readonly, tree)
+    }
+    if isReadonly {
+      throw RuntimeError(
+        .mount, "cannot bind the read-only mount `\(path)` without those below it", field: field,
+        hint: "use `rbind`: in a user namespace the mounts below are locked to it")
+    }
+    return tree
+  }
+
+  private mutating func leave() throws(RuntimeError) {
+    if !isInContainer { return }
+    try describe(.namespace, "cannot go back to the mount namespace of the runtime") { () throws(SystemError) in
+      try Namespaces.join(home, .newMount)
+    }
+    isInContainer = false
   }
 
   private mutating func enter(_ process: borrowing FileDescriptor) throws(RuntimeError) {

@@ -18,7 +18,11 @@ enum MountSources {
     do {
       tree = try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
     } catch {
-      if error.errno == .accessDenied && hasUserNamespace { return try reporter.ask(for: .tree, mount.index) }
+      // EINVAL: mounts below are locked to it there, and a copy without them is made on the host's side only.
+      let isLocked = error.errno == .invalid && !recursive
+      if (error.errno == .accessDenied || isLocked) && hasUserNamespace {
+        return try reporter.ask(for: .tree, mount.index)
+      }
       throw error.because(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source")
     }
     if let idMap = mount.idMap { try mapIDs(mount, idMap, tree, reporter) }

@@ -33,6 +33,19 @@ struct RootFileSystem: ~Copyable {
     mask = FileDescriptor(owning: -1)
   }
 
+  /// Takes the root and everything that was mounted on it away again. What cannot be undone is told with the error.
+  mutating func undo(_ error: RuntimeError) -> RuntimeError {
+    if root.descriptor.number < 0 { return error }
+    do {
+      try Mounts.detach(root.descriptor)
+      return error
+    } catch let failure {
+      var both = error
+      both.hint = "the mounts in the joined namespace could not be undone: \(failure.text)"
+      return both
+    }
+  }
+
   mutating func execute(
     _ step: InitStep, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
@@ -74,7 +87,7 @@ struct RootFileSystem: ~Copyable {
       }
     case .readonlyMount(let path):
       try describe(.mask, "cannot make `/\(path)` read-only", field: "/mounts") { () throws(SystemError) in
-        let tree = try root.open(path, [.path, .directory])
+        let tree = try mounts.places.open(path, in: root)
         try Mounts.change(tree, MountChange(set: MountAttribute.readonly), recursive: false)
       }
     case .pivotRoot:
@@ -214,7 +227,7 @@ struct RootFileSystem: ~Copyable {
   }
 
   private mutating func maskOne(_ path: String, field: String) throws(RuntimeError) {
-    guard let target = try openIfThere(path, field: field, in: root) else { return }
+    guard let target = try mounts.places.openCovered(path, field: field, in: root) else { return }
     let isDirectory = try describe(.mask, "cannot look at it", field: field) { () throws(SystemError) in
       try target.status().isDirectory
     }
@@ -243,7 +256,9 @@ struct RootFileSystem: ~Copyable {
       let context = try FileSystemContext("tmpfs")
       try context.set("nr_blocks", "1")
       try context.set("nr_inodes", "1")
-      let tree = try context.mount(attributes: MountAttribute.readonly)
+      let tree = try context.mount(
+        attributes: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noDevices
+          | MountAttribute.noExecution)
       try RootFileSystem.cover(path, target, with: tree, in: root)
       return tree
     }
@@ -274,22 +289,10 @@ struct RootFileSystem: ~Copyable {
     }
   }
 
-  /// Only ENOENT means that there is nothing to cover; any other answer could be the work of an attacker.
-  private func openIfThere(
-    _ path: String, field: String, in root: borrowing RootDirectory
-  ) throws(RuntimeError) -> FileDescriptor? {
-    do {
-      return try root.open(path, .path)
-    } catch {
-      if error.errno == .noEntry { return nil }
-      throw error.because(.mask, "cannot find it in the root file system", field: field)
-    }
-  }
-
   private func makeReadonly(
     _ path: String, field: String, in root: borrowing RootDirectory
   ) throws(RuntimeError) {
-    guard let target = try openIfThere(path, field: field, in: root) else { return }
+    guard let target = try mounts.places.openCovered(path, field: field, in: root) else { return }
     try describe(.mask, "cannot make it read-only", field: field) { () throws(SystemError) in
       let tree = try Mounts.clone(target, recursive: true)
       let change = MountChange(set: MountAttribute.readonly, propagation: MountAttribute.isolated)

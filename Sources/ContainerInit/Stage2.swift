@@ -21,7 +21,7 @@ struct Stage2 {
   mutating func run(
     _ reporter: borrowing InitReporter, _ startSocket: borrowing FileDescriptor
   ) -> RuntimeError {
-    do {
+    do throws(RuntimeError) {
       // What the set-up makes has the modes that the plan says.
       callerUmask = Credentials.setUmask(0)
       Signals.resetActions()
@@ -34,8 +34,14 @@ struct Stage2 {
       if payload.namespaces.hasMountNamespace { try StandardStreams.shieldNull() }
       var rootFileSystem = RootFileSystem(payload: payload, consoleSocket: descriptors.consoleSocket)
       var proc = ProcFileSystem()
-      for step in payload.steps {
-        try execute(step, &rootFileSystem, &proc, reporter)
+      do throws(RuntimeError) {
+        for step in payload.steps {
+          try execute(step, &rootFileSystem, &proc, reporter)
+        }
+      } catch {
+        // A mount namespace of our own ends with this process; one that was joined is somebody else's.
+        if payload.namespaces.joins(.newMount) { throw rootFileSystem.undo(error) }
+        throw error
       }
       rootFileSystem.close()
       // It can write what the container must not.

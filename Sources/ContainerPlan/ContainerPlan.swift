@@ -9,6 +9,7 @@ public struct ContainerPlan: Sendable {
   /// The seccomp profile, compiled by the runtime before anything is started; nil for none.
   public var seccomp: Seccomp?
   public var netDevices: [NetDevicePlan]
+  public var intelRdt: IntelRdtPlan?
   /// The absolute path of the root file system.
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.

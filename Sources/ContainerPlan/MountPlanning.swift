@@ -111,6 +111,11 @@ extension Planner {
         parameters.append(MountParameter(key: "context", value: label))
       }
       let source = mount.source ?? ""
+      // A disk that cannot be written, or that somebody else writes to, must not be opened for writing either; mount(2) has
+      // one flag for both.
+      if options.own.set.contains(.readOnly) && source.utf8.first == 0x2F {
+        parameters.append(MountParameter(key: "ro", value: nil))
+      }
       if source.utf8.count > MountParameter.lengthLimit || parameters.contains(where: { $0.isTooLong }) {
         return .legacyFileSystem(type: type, source: source, data: legacyData(parameters))
       }

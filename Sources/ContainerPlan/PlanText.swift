@@ -28,6 +28,12 @@ extension ContainerPlan {
     if !namespaces.timeOffsets.isEmpty {
       add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))
     }
+    if let rdt = intelRdt {
+      let name = rdt.closID.map { $0.isEmpty ? "the default class" : $0 } ?? "a class of its own"
+      add(.runtime, "use class of service", name)
+      for line in rdt.schemas + rdt.schemata { add(.runtime, "write schemata", line) }
+      if rdt.isMonitored { add(.runtime, "make monitoring group") }
+    }
     for device in netDevices { add(.runtime, "move network device", "\(device.name) as \(device.newName)") }
     for step in steps {
       step.describe(add)

@@ -61,9 +61,6 @@ public struct Planner {
     try refuseNul()
     var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
-    for (name, field) in [(config.hostname, "/hostname"), (config.domainname, "/domainname")] {
-      if let name, !name.isEmpty { try namespaces.mayChange(.uts, for: field) { "a name of the host" } }
-    }
     let sysctls = try planSysctls(&namespaces)
     let netDevices = try planNetDevices(&namespaces)
     let mounts = try planMounts(namespaces)
@@ -82,6 +79,7 @@ public struct Planner {
       path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
+      intelRdt: try planIntelRdt(),
       rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
   }

@@ -20,13 +20,6 @@ enum Unsupported {
         (!(process.selinuxLabel ?? "").isEmpty, "/process/selinuxLabel"),
       ]
     }
-    if let linux = config.linux {
-      list += [
-        (linux.intelRdt != nil, "/linux/intelRdt")
-      ]
-    }
     return list
   }
-
-  private static func isFilled<T>(_ values: [T]?) -> Bool { !(values?.isEmpty ?? true) }
 }

@@ -39,7 +39,6 @@ struct CgroupSetup {
   mutating func make() throws(RuntimeError) {
     let manager = try CgroupManager.create(path, layout: layout, writes: writes)
     self.manager = manager
-    try manager.setDevices(permissions)
     try manager.apply(writes, phase: .beforeJoin)
     let entrance = try manager.openForJoining()
     self.entrance = entrance
@@ -52,8 +51,11 @@ struct CgroupSetup {
     }
   }
 
-  /// The limit of the number of tasks, when all processes that set the container up have been started.
+  /// The limit of the number of tasks, when all processes that set the container up have been started, and the devices: a
+  /// file system of the configuration is mounted from its block device inside of the cgroup. No code of the container's
+  /// has run yet.
   func applyLast() throws(RuntimeError) {
+    try manager?.setDevices(permissions)
     try manager?.apply(writes, phase: .last)
   }
 

@@ -64,6 +64,8 @@ extension ContainerRuntime {
     let cgroup = try CgroupSetup(
       plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
     )
+    var resctrl: ResctrlGroup?
+    if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
     let sockets = try CallerSockets(plan, options, terminal)
     let entry = try store.reserve(id)
@@ -74,8 +76,8 @@ extension ContainerRuntime {
       poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
       execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
-      runtime: self, plan: plan, filter: filter, cgroup: cgroup, sockets: sockets, record: record,
-      options: options)
+      runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
+      record: record, options: options)
     do {
       return try creation.run(entry)
     } catch {
@@ -119,6 +121,7 @@ private struct Creation: ~Copyable {
   let plan: ContainerPlan
   let filter: SeccompProgram?
   var cgroup: CgroupSetup
+  var resctrl: ResctrlGroup?
   let sockets: CallerSockets
   private var record: ContainerRecord
   let options: CreateOptions
@@ -127,12 +130,13 @@ private struct Creation: ~Copyable {
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    sockets: consuming CallerSockets, record: ContainerRecord, options: CreateOptions
+    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, options: CreateOptions
   ) {
     self.runtime = runtime
     self.plan = plan
     self.filter = filter
     self.cgroup = cgroup
+    self.resctrl = resctrl
     self.sockets = sockets
     self.record = record
     self.options = options
@@ -146,6 +150,11 @@ private struct Creation: ~Copyable {
     record.cgroup = cgroup.record
     runtime.options.log.debug(
       "cgroup made: \(cgroup.record.directories.map { $0.path }.joined(separator: " "))")
+    if resctrl != nil {
+      try resctrl?.make()
+      record.resctrl = resctrl?.removedWithContainer ?? []
+      try entry.write(record)
+    }
     let executable = try SelfExecutable.open(runtime.options.initExecutable)
     let startSocket: FileDescriptor
     do {
@@ -180,6 +189,7 @@ private struct Creation: ~Copyable {
     }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
     if !hooksBegan { try cgroup.applyLast() }
+    try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
@@ -216,6 +226,11 @@ private struct Creation: ~Copyable {
   mutating func undo(_ entry: borrowing StateStore.Entry) {
     if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile) {
       runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
+    }
+    do throws(RuntimeError) {
+      try resctrl?.undo()
+    } catch {
+      runtime.options.log.warning(error.text)
     }
     if let failure = cgroup.remove() {
       runtime.options.log.warning("cannot remove the cgroup: \(failure.text)")

@@ -1,3 +1,4 @@
+import Cgroups
 public import Diagnostics
 import InitChannel
 import Linux
@@ -75,6 +76,7 @@ extension ContainerRuntime {
     }
     if status != .stopped { try killProcess(record) }
     try record.cgroup.end(kills: record.pid != 0)
+    try ResctrlGroup.remove(record.resctrl)
   }
 
   /// Ends process 1 and waits for its end by event. With a pid namespace the kernel ends all others before it.

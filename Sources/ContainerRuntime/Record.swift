@@ -32,10 +32,12 @@ struct ContainerRecord {
   var poststop: [HookPlan]
   /// process.execCPUAffinity: the CPUs of the processes of `exec` that name none themselves.
   var execCPUAffinity: ExecCPUAffinity
+  /// The directories of resctrl that go with the container, the innermost first.
+  var resctrl: [String] = []
 }
 
 extension ContainerRecord {
-  private static var magic: UInt32 { 0x3352_5041 }  // "APR3"
+  private static var magic: UInt32 { 0x3452_5041 }  // "APR4"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -56,6 +58,7 @@ extension ContainerRecord {
     for hooks in [poststart, poststop] { writer.put(list: hooks) { $1.encode(to: &$0) } }
     writer.put(execCPUAffinity.initial ?? "")
     writer.put(execCPUAffinity.final ?? "")
+    writer.put(resctrl)
     return writer.bytes
   }
 
@@ -82,6 +85,7 @@ extension ContainerRecord {
     poststop = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
     let initial = try reader.string()
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
+    resctrl = try reader.strings()
     guard reader.isAtEnd else { throw .malformed }
   }
 }

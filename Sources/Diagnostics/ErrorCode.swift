@@ -44,6 +44,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case network = 78
   case workingDirectory = 79
   case processAttribute = 80
+  case intelRdt = 81
   // The agent command
   case executableNotFound = 90
   case executableDenied = 91
@@ -99,6 +100,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .network: "E_NETWORK"
     case .workingDirectory: "E_WORKING_DIRECTORY"
     case .processAttribute: "E_PROCESS_ATTRIBUTE"
+    case .intelRdt: "E_INTEL_RDT"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"
     case .executableDenied: "E_EXECUTABLE_DENIED"
     case .execFailed: "E_EXEC_FAILED"

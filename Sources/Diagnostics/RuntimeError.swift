@@ -1,29 +1,72 @@
 /// An error as the user sees it. The same value crosses the socket from the init stage to the runtime, so nothing of
 /// it is flattened into text before it is printed.
 public struct RuntimeError: Error, Equatable, Sendable {
-  public var code: ErrorCode
-  /// What happened, in lower case, values in back-quotes, no full stop.
-  public var message: String
-  /// The context phrases, outermost first: what was being done.
-  public var trail: [String]
-  /// Where the cause stands: a JSON pointer (`/mounts/3/options/1`) or a flag (`--bundle`); empty if nowhere.
-  public var field: String
-  /// The system call that failed, where one did.
-  public var cause: SystemError?
-  /// What the user can do about it; empty if the message says it.
-  public var hint: String
+  /// Behind a reference: an error travels through hundreds of functions, and each would copy and destroy six texts.
+  private var storage: Storage
+
+  private struct Content: Equatable, Sendable {
+    var code: ErrorCode
+    var message: String
+    var trail: [String]
+    var field: String
+    var cause: SystemError?
+    var hint: String
+  }
+
+  private final class Storage: Sendable {
+    let content: Content
+
+    init(_ content: Content) {
+      self.content = content
+    }
+  }
 
   // Errors are rare and their places many: a call each, not a copy each.
   @inline(never)
   public init(
     _ code: ErrorCode, _ message: String, field: String = "", cause: SystemError? = nil, hint: String = ""
   ) {
-    self.code = code
-    self.message = message
-    self.trail = []
-    self.field = field
-    self.cause = cause
-    self.hint = hint
+    storage = Storage(
+      Content(code: code, message: message, trail: [], field: field, cause: cause, hint: hint))
+  }
+
+  private func with(_ change: (inout Content) -> Void) -> Storage {
+    var content = storage.content
+    change(&content)
+    return Storage(content)
+  }
+
+  public var code: ErrorCode {
+    get { storage.content.code }
+    set { storage = with { $0.code = newValue } }
+  }
+
+  /// What happened, in lower case, values in back-quotes, no full stop.
+  public var message: String { storage.content.message }
+
+  /// The context phrases, outermost first: what was being done.
+  public var trail: [String] {
+    get { storage.content.trail }
+    set { storage = with { $0.trail = newValue } }
+  }
+
+  /// Where the cause stands: a JSON pointer (`/mounts/3/options/1`) or a flag (`--bundle`); empty if nowhere.
+  public var field: String {
+    get { storage.content.field }
+    set { storage = with { $0.field = newValue } }
+  }
+
+  /// The system call that failed, where one did.
+  public var cause: SystemError? { storage.content.cause }
+
+  /// What the user can do about it; empty if the message says it.
+  public var hint: String {
+    get { storage.content.hint }
+    set { storage = with { $0.hint = newValue } }
+  }
+
+  public static func == (left: RuntimeError, right: RuntimeError) -> Bool {
+    left.storage.content == right.storage.content
   }
 
   /// The same error, with what was being done in front of it.

@@ -282,10 +282,9 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
 extension RuntimeError {
   /// The same error with at most so many bytes in each of its texts, and without its trail.
   fileprivate func cut(to limit: Int) -> RuntimeError {
-    var short = RuntimeError(
-      code, message.cut(to: limit), field: field.cut(to: limit), cause: cause, hint: hint.cut(to: limit))
-    short.cause?.subject = cause?.subject.cut(to: limit) ?? ""
-    return short
+    RuntimeError(
+      code, message.cut(to: limit), field: field.cut(to: limit),
+      cause: cause.map { SystemError($0.call, $0.errno, $0.subject.cut(to: limit)) }, hint: hint.cut(to: limit))
   }
 }
 

@@ -15,6 +15,13 @@ extension JSONReader {
   /// An integer of the width asked for. `1.0` and `1e3` are refused, as the other runtimes' parser does: an integer
   /// is written as one. So is `-0` where the type has no sign.
   package mutating func integer<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(RuntimeError) -> T {
+    let bits = try integerBits(
+      T.isSigned ? Int64(truncatingIfNeeded: T.min) : 0, UInt64(truncatingIfNeeded: T.max))
+    return T(truncatingIfNeeded: bits)
+  }
+
+  /// An integer from `least` to `most`, as the bits of its two's complement. Not generic: the code is there once.
+  private mutating func integerBits(_ least: Int64, _ most: UInt64) throws(RuntimeError) -> UInt64 {
     skipSpace()
     guard current == 0x2D || current >= 0x30 && current <= 0x39 else {
       throw failure("expected an integer, found \(foundValue)")
@@ -23,17 +30,14 @@ extension JSONReader {
     guard number.isInteger else {
       throw failure("expected an integer, found \(text(of: number))", at: number.start)
     }
-    if !number.isTooLarge && (T.isSigned || !number.isNegative) {
+    if !number.isTooLarge {
       if !number.isNegative {
-        if let value = T(exactly: number.magnitude) { return value }
-      } else if number.magnitude <= UInt64(bitPattern: Int64.min),
-        let value = T(exactly: Int64(truncatingIfNeeded: 0 &- number.magnitude))
-      {
-        return value
+        if number.magnitude <= most { return number.magnitude }
+      } else if least < 0 && number.magnitude <= least.magnitude {
+        return 0 &- number.magnitude
       }
     }
-    throw failure(
-      "expected an integer from \(T.min) to \(T.max), found \(text(of: number))", at: number.start)
+    throw failure("expected an integer from \(least) to \(most), found \(text(of: number))", at: number.start)
   }
 
   package mutating func boolean() throws(RuntimeError) -> Bool {

@@ -3,6 +3,8 @@ import LinuxABI
 
 /// One line of /proc/self/mountinfo (proc(5)), as far as it is needed.
 public struct MountTableEntry: Sendable, Equatable {
+  /// The id, as statx(2) gives it for a file of the mount.
+  public var id: UInt64
   /// The directory of the file system that is the root of the mount.
   public var root: String
   public var path: String
@@ -24,9 +26,14 @@ public enum MountTable {
         dash + 1 < words.count
       else { continue }
       entries.append(
-        MountTableEntry(root: unescape(words[3]), path: unescape(words[4]), type: unescape(words[dash + 1])))
+        MountTableEntry(
+          id: number(words[0]), root: unescape(words[3]), path: unescape(words[4]), type: unescape(words[dash + 1])))
     }
     return entries
+  }
+
+  private static func number(_ word: ArraySlice<UInt8>) -> UInt64 {
+    word.reduce(0) { $0 &* 10 &+ UInt64($1 &- 0x30) }
   }
 
   /// Space, tab, newline and backslash stand as three octal digits behind a backslash.

@@ -70,6 +70,12 @@ public enum Mounts {
     try check("chdir", sys_chdir("/"))
   }
 
+  /// Takes a mount away with all below it, by the descriptor of its root.
+  public static func detach(_ root: borrowing FileDescriptor) throws(SystemError) {
+    try check("fchdir", sys_fchdir(root.number))
+    try check("umount2", sys_umount2(".", 2 /* MNT_DETACH */))
+  }
+
   /// Takes the mount at a path of the host away, with all below it, for this mount namespace.
   public static func detach(_ path: String) throws(SystemError) {
     try check("umount2", sys_umount2(path, 2 | 8 /* MNT_DETACH | UMOUNT_NOFOLLOW */), path)

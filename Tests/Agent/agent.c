@@ -174,6 +174,26 @@ static int overwriteExecutable(const char *pid) {
   return 0;
 }
 
+// The second half of CVE-2019-5736: what a waiting init runs from is held open, and written to as soon as no process
+// runs from it any more.
+static int holdExecutable(const char *pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/exe", pid);
+  int handle = open(path, O_RDONLY | O_CLOEXEC), file = -1;
+  if (handle < 0) return outcome("open", handle);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", handle);
+  say("holding\n");
+  for (int attempt = 0; attempt < 2000 && file < 0; attempt++) {
+    file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0 && errno != ETXTBSY) break;
+    usleep(1000);
+  }
+  outcome("open write", file);
+  if (file >= 0) outcome("write", write(file, "overwritten", 11));
+  say("done\n");
+  return 0;
+}
+
 static int trySyscall(const char *name) {
   if (!strcmp(name, "getcwd")) {
     char path[4096];
@@ -208,13 +228,28 @@ static int printFile(const char *path) {
   return 0;
 }
 
-// A directory and a link change places as long as somebody reads our output: what a shared volume may do to a
-// runtime that looks a path up twice.
-static int exchange(const char *left, const char *right) {
+static volatile sig_atomic_t isOver;
+
+static void end(int number) {
+  (void)number;
+  isOver = 1;
+}
+
+// Two names after the other change places until SIGTERM comes: what a shared volume may do to a runtime that looks a
+// path up twice. A name that is not there just now is there in a moment.
+static int exchange(int count, char **names) {
+  struct sigaction action = {.sa_handler = end};
+  sigaction(SIGTERM, &action, NULL);
+  long done = 0;
   say("ready\n");
-  for (;;)
-    if (syscall(SYS_renameat2, AT_FDCWD, left, AT_FDCWD, right, 2 /* RENAME_EXCHANGE */) && errno != ENOENT)
-      return outcome("exchange", -1), 1;
+  while (!isOver) {
+    for (int index = 0; index + 1 < count; index += 2) {
+      if (!syscall(SYS_renameat2, AT_FDCWD, names[index], AT_FDCWD, names[index + 1], 2 /* RENAME_EXCHANGE */)) done++;
+      else if (errno != ENOENT) return outcome("exchange", -1), 1;
+    }
+  }
+  say("exchanged %ld\n", done);
+  return 0;
 }
 
 // What root may do to the inode behind a standard stream or a masked file.
@@ -236,7 +271,8 @@ static int nestedMount(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite syscall device shm mount exchange change size notify nested fixtures probe identity tree fuse");
+       "overwrite hold syscall device shm mount exchange change size notify nested fixtures probe identity "
+       "tree fuse");
   return 2;
 }
 
@@ -260,11 +296,12 @@ int main(int count, char **words) {
   if (!strcmp(verb, "stat")) return statObject(first), jsonLine(), 0;
   if (!strcmp(verb, "remount")) return tryRemount(first);
   if (!strcmp(verb, "overwrite")) return overwriteExecutable(first);
+  if (!strcmp(verb, "hold")) return holdExecutable(first);
   if (!strcmp(verb, "syscall")) return trySyscall(first);
   if (!strcmp(verb, "device")) return tryDevice(first, second, count > 4 ? words[4] : "");
   if (!strcmp(verb, "shm")) return sharedMemory();
   if (!strcmp(verb, "mount")) return outcome("mount", mount("tmpfs", first, "tmpfs", 0, NULL));
-  if (!strcmp(verb, "exchange")) return exchange(first, second);
+  if (!strcmp(verb, "exchange")) return exchange(count - 2, words + 2);
   if (!strcmp(verb, "size")) return watchSize();
   if (!strcmp(verb, "notify")) return notify(count - 2, words + 2);
   if (!strcmp(verb, "change")) return changeOwner(first);

@@ -30,6 +30,12 @@ import Testing
     }
   }
 
+  @Test func networkDevicesAndResctrlAreAnnounced() {
+    let linux = FeaturesCommand.document.linux
+    #expect(linux?.netDevices?.enabled == true)
+    #expect(linux?.intelRdt == IntelRDTFeatures(enabled: true, schemata: true, monitoring: true))
+  }
+
   @Test func namesOfMemoryPoliciesInFeaturesAreKnown() {
     let policies = FeaturesCommand.document.linux?.memoryPolicy
     #expect(policies?.modes?.count == 7)

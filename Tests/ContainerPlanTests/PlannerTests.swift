@@ -152,7 +152,6 @@ private func failure(_ config: Config) -> RuntimeError? {
     let table: [(Config, String)] = [
       (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
-      (change { $0.linux?.intelRdt = IntelRDT() }, "/linux/intelRdt"),
     ]
     for (config, field) in table {
       let error = failure(config)

@@ -99,11 +99,6 @@ extension ContainerPlan {
       config.linux?.namespaces?[2].path = "/proc/1/ns/ipc"
     }
     #expect(made.namespaces.joined.map(\.changedBy) == ["/linux/sysctl/net.core.somaxconn", ""])
-    let named = try plan(nil) { config in
-      config.hostname = "x"
-      config.linux?.namespaces?[3].path = "/run/uts"
-    }
-    #expect(named.namespaces.joined.map(\.changedBy) == ["/hostname"])
   }
 
   @Test(arguments: [

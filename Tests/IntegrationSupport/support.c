@@ -5,11 +5,15 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int support_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
@@ -41,6 +45,27 @@ int support_memory_file(const void *bytes, unsigned long length) {
     return -1;
   }
   return file;
+}
+
+int support_set_attribute(const char *path, const char *name, const char *value) {
+  return lsetxattr(path, name, value, strlen(value), 0);
+}
+
+int support_describe(const char *path, char *text, unsigned long size) {
+  struct stat status;
+  char names[1024], value[256];
+  if (lstat(path, &status)) return -errno;
+  unsigned long length = (unsigned long)snprintf(
+    text, size, "inode %lu, mode %o, owner %u:%u, links %lu, size %ld, device %lx, modified %ld.%09ld, changed %ld.%09ld",
+    status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink, status.st_size, status.st_rdev,
+    status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+  ssize_t count = llistxattr(path, names, sizeof names);
+  for (char *name = names; count > 0 && name < names + count && length < size; name += strlen(name) + 1) {
+    ssize_t bytes = lgetxattr(path, name, value, sizeof value);
+    length += (unsigned long)snprintf(
+      text + length, size - length, ", %s=%.*s", name, bytes < 0 ? 0 : (int)bytes, value);
+  }
+  return 0;
 }
 
 int support_spawn(

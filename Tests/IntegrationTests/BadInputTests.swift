@@ -247,11 +247,7 @@ extension Integration {
 
     @Test(
       .apusOnly("peers pass over what they do not know"),
-      arguments: [
-        ("/linux/intelRdt", "{\"closID\":\"x\"}"), ("/linux/personality", "{\"domain\":\"LINUX32\"}"),
-        ("/linux/sysctl", "{\"net.ipv4.ip_forward\":\"1\"}"), ("/process/apparmorProfile", "\"x\""),
-        ("/process/selinuxLabel", "\"x\""),
-      ])
+      arguments: [("/process/apparmorProfile", "\"x\""), ("/process/selinuxLabel", "\"x\"")])
     func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
       let container = try Container()
       let names = pointer.split(separator: "/").map(String.init)

@@ -124,7 +124,6 @@ extension Integration {
     /// The mounts below are locked there, and a copy without them would show what they cover: it has to be made on the
     /// side of the host.
     @Test(
-      .notYet("binds inside of the user namespace, where the mounts below are locked"),
       .peerDiffers("runc", "1.1.5", "binds inside of the user namespace, where the mounts below are locked"))
     func bindInAUserNamespaceLeavesOutTheMountsBelow() throws {
       try HostMounts.withTree { source in

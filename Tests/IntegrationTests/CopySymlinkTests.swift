@@ -16,7 +16,7 @@ extension Integration {
     // MARK: copy-symlink
 
     @Test(
-      .peerDiffers("runc", "1.1.5", unknown),
+      .peerDiffers("runc", "1.1.5", unknown), .peerDiffers("crun", "1.8.1", unknown),
       arguments: ["no/such/file", "/no/such/file", "file", "..", "/etc/hostname"])
     func linkIsMadeAgainAndNotFollowed(target: String) throws {
       let source = try link(to: target)

@@ -130,7 +130,8 @@ extension Integration {
 
     @Test func threeHundredDevices() throws {
       let container = try Container()
-      container.bundle.config["linux"]["devices"] = .array((0..<300).map { device("/dev/many\($0)", "b", 7, $0) })
+      container.bundle.config["linux"]["devices"] = .array(
+        (0..<300).map { (number: Int) in device("/dev/many\(number)", "b", 7, number) })
       let outcome = try container.shell("ls /dev | grep -c many; busybox stat -c %t:%T /dev/many299")
       #expect(outcome.stdout == "300\n7:12b\n", "\(outcome)")
     }

@@ -245,6 +245,24 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    @Test(.apusOnly("the peers know nothing of a container before its hooks have run"))
+    func createThatIsKilledInAHookIsUndoneByDelete() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      hooks.add("createRuntime", "echo $$ > child; log began; exec sleep 100")
+      hooks.add("poststop", "kill $child; log \"$status\"")
+      let create = try container.spawn("create")
+      let deadline = Deadline(Limits.call)
+      while try hooks.log.isEmpty, deadline.milliseconds > 0 { usleep(10_000) }
+      #expect(try container.status() == "creating")
+      create.signal(SIGKILL)
+      _ = try create.wait()
+      #expect(try container.status() == "stopped")
+      try container.delete()
+      try hooks.expect(["began", "stopped"])
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("the peers take any"))
     func timeoutThatIsNoTimeIsRefused() throws {
       for timeout in [0, -1] {
@@ -264,7 +282,7 @@ extension Integration {
       try expectNothingLeft()
     }
 
-    @Test func hookMaySetTheLimitsOfTheContainer() throws {
+    @Test(.views(.hybrid, .v1)) func hookMaySetTheLimitsOfTheContainer() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.config["linux"]["resources"]["pids"] = ["limit": 64]
       let hooks = try HookFolder(container)

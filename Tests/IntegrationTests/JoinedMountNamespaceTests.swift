@@ -83,9 +83,7 @@ extension Integration {
     }
 
     /// A mistake in the middle of the list leaves nothing in a namespace that others use.
-    @Test(
-      .apusOnly("peers leave the mounts that were made"),
-      .notYet("the mounts of a failed `create` stay in a namespace that others use"))
+    @Test(.apusOnly("peers leave the mounts that were made"))
     func failedCreateLeavesNothingInTheJoinedNamespace() throws {
       let holder = try holder()
       defer { end(holder) }

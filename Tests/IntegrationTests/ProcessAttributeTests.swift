@@ -172,6 +172,18 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// No machine of the tests has resctrl; what is written there is tested against a folder (ResctrlTests).
+    @Test(.apusOnly("the peers here take a container without a schema"))
+    func intelRdtNeedsResctrl() throws {
+      if Files.exists("/sys/fs/resctrl/schemata") { return }
+      for rdt in [[:], ["closID": "gold"], ["enableMonitoring": true], ["l3CacheSchema": "L3:0=f"]] as [JSONValue] {
+        let container = try Container()
+        container.bundle.config["linux"]["intelRdt"] = rdt
+        expectError(try container.run(), says: "no resctrl file system is mounted (at `/linux/intelRdt`)")
+      }
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("newer than the peers here")) func affinityOfExecIsNotThatOfTheContainer() throws {
       let status = try Files.read("/proc/self/status")
       let own = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }

@@ -72,7 +72,7 @@ extension Integration {
     @Test(
       .peerDiffers("runc", "1.1.5", "changes the file system of the host"),
       .peerDiffers("crun", "1.8.1", "changes the file system of the host"))
-    func fileSystemOfTheHostIsNeverRemounted() throws {
+    func remountNeverReachesTheHost() throws {
       try HostMounts.withTree { tree in
         let before = try HostMounts.line(of: tree)
         let container = try Container(args: ["/bin/agent", "exit", "0"])

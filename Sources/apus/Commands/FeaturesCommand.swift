@@ -38,7 +38,7 @@ struct FeaturesCommand: Equatable, Sendable {
         archs: SeccompCompiler.knownArchitectureNames,
         knownFlags: SeccompFilterFlags.knownNames),
       apparmor: EnabledFeature(enabled: false), selinux: EnabledFeature(enabled: false),
-      intelRdt: IntelRDTFeatures(enabled: false),
+      intelRdt: IntelRDTFeatures(enabled: true, schemata: true, monitoring: true),
       memoryPolicy: MemoryPolicyFeatures(
         modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),
       mountExtensions: MountExtensionFeatures(idmap: EnabledFeature(enabled: false)),

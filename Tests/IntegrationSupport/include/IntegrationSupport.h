@@ -32,6 +32,13 @@ int support_unmount(const char *target);
 /// MS_SHARED on a mount point.
 int support_make_shared(const char *target);
 
+/// lsetxattr(2) of a text.
+int support_set_attribute(const char *path, const char *name, const char *value);
+
+/// Everything that lstat(2) and the extended attributes say of the file itself, but for the time of the last access, as
+/// one line in `text`; or the negated errno.
+int support_describe(const char *path, char *text, unsigned long size);
+
 /// A socket of this type bound to a path, or an abstract name behind `@`, listening with `backlog` if it is a stream; -1 and errno on failure.
 int support_unix_socket(const char *path, int type, int backlog);
 

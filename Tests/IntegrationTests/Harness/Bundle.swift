@@ -174,6 +174,13 @@ enum Files {
     return String(decoding: data, as: UTF8.self)
   }
 
+  static func data(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+  static func status(_ path: String) -> stat? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status : nil
+  }
+
   static func copy(_ source: String, to target: String) throws {
     guard let data = FileManager.default.contents(atPath: source) else {
       throw HarnessError("cannot read \(source)")

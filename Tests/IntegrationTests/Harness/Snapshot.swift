@@ -43,6 +43,19 @@ struct Snapshot {
   }
 }
 
+/// What the mounts of a process are, whatever their places are called by now: one line for each, sorted.
+enum Mountinfo {
+  static func lines(of pid: Int) throws -> [String] {
+    try Files.read("/proc/\(pid)/mountinfo").split(separator: "\n").map { line in
+      let words = line.split(separator: " ").map(String.init)
+      let dash = words.firstIndex(of: "-") ?? words.count - 1
+      // Number, parent, device and place are other ones each time; so are the numbers of a peer group.
+      let kind = words[6..<dash].map { $0.prefix { $0 != ":" } }.joined(separator: ",")
+      return "root \(words[3]), \(words[5]), \(kind), \(words[(dash + 1)...].joined(separator: " "))"
+    }.sorted()
+  }
+}
+
 /// The cgroups of this run, on every hierarchy that is mounted.
 enum Cgroups {
   /// The paths of the mounted hierarchies with their controllers, from the mount table.

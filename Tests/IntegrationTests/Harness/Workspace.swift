@@ -57,6 +57,8 @@ final class Workspace: @unchecked Sendable {
     }
     Cgroups.removeAll()
     try? FileManager.default.removeItem(atPath: directory)
+    // They hold this workspace, and the ends of their pipes.
+    containers = []
   }
 
   private func cleanByForce() {
@@ -95,6 +97,8 @@ func runtime(
 final class Container {
   let bundle: Bundle
   let id: String
+  /// Another copy of the runtime, where the attack is on its file.
+  var executable = Runtime.current.path
   private let workspace: Workspace
   /// The output of the last `create` or `run`, that the container goes on writing to.
   private(set) var process: Subprocess?
@@ -145,7 +149,7 @@ final class Container {
       try bundle.write()
       words += ["--bundle", bundle.path]
     }
-    let child = try Subprocess(Runtime.current.path, words + [id] + rest, options)
+    let child = try Subprocess(executable, words + [id] + rest, options)
     if makes { process = child }
     return child
   }
