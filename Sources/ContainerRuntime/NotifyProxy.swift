@@ -20,7 +20,9 @@ final class NotifyProxy {
   private let manager: FileDescriptor
   private var barrier = FileDescriptor(owning: -1)
   private let process: FileDescriptor
-  private let pid: Int32
+  /// Whom the manager is to watch from now on, MAINPID of sd_notify(3): the container's process, or this program where
+  /// it stays before it.
+  var mainProcess: Int32
 
   /// How long a manager may take for what it is sent, and that only old ones do not close the pipe at all.
   private static var sendTimeout: Int64 { 10_000 }
@@ -31,7 +33,7 @@ final class NotifyProxy {
     folder: borrowing FileDescriptor, manager path: String, process: consuming FileDescriptor, pid: Int32
   ) throws(RuntimeError) {
     self.process = process
-    self.pid = pid
+    mainProcess = pid
     do {
       manager = try Socket.connectDatagram(path, timeout: NotifyProxy.sendTimeout)
     } catch {
@@ -104,7 +106,7 @@ final class NotifyProxy {
 
   private func announce(_ line: [UInt8]) throws(SystemError) {
     try manager.send(line + [0x0A])
-    try manager.send([UInt8]("MAINPID=\(pid)\n".utf8))
+    try manager.send([UInt8]("MAINPID=\(mainProcess)\n".utf8))
     let pipe = try Pipe.make()
     try manager.send([UInt8]("BARRIER=1".utf8), passing: pipe.write.number)
     barrier = pipe.takeReader()

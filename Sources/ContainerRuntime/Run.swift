@@ -61,7 +61,9 @@ extension ContainerRuntime {
     do {
       try deletingOnFailure(id, createOptions) { () throws(RuntimeError) in
         try terminal.begin()
-        foreground.notify = try begin(id, createOptions.notifySocket)
+        let notify = try begin(id, createOptions.notifySocket)
+        notify?.mainProcess = Processes.ownPid()
+        foreground.notify = notify
       }
       status = try foreground.wait(process, id, self.options.log)
     } catch {

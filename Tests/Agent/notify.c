@@ -10,14 +10,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// Sends each text to NOTIFY_SOCKET as one datagram, says so, and waits for a signal before the next; a number alone is a
+// Sends each text to NOTIFY_SOCKET as one datagram, says so, and waits for SIGUSR1 before the next; a number alone is a
 // text of so many bytes.
 int notify(int count, char **texts) {
   const char *path = getenv("NOTIFY_SOCKET");
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  sigset_t all;
-  sigfillset(&all);
-  sigprocmask(SIG_SETMASK, &all, NULL);
+  sigset_t user;
+  sigemptyset(&user);
+  sigaddset(&user, SIGUSR1);
+  sigprocmask(SIG_SETMASK, &user, NULL);
   if (!path || strlen(path) >= sizeof address.sun_path) return puts("no NOTIFY_SOCKET"), 1;
   strcpy(address.sun_path, path);
   int handle = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -29,7 +30,7 @@ int notify(int count, char **texts) {
     printf("sent %d: %s\n", index, sent < 0 ? strerrorname_np(errno) : "ok");
     fflush(stdout);
     int number;
-    sigwait(&all, &number);
+    sigwait(&user, &number);
   }
   return 0;
 }

@@ -113,6 +113,15 @@ private let everything = InitPayload(
     }
   }
 
+  @Test func descriptorsFollowOneAnother() {
+    var payload = everything
+    let all = InitDescriptors(payload)
+    #expect([all.channel, all.startSocket, all.consoleSocket, all.firstCgroup] == [3, 5, 6, 7])
+    payload.hasConsoleSocket = false
+    let without = InitDescriptors(payload)
+    #expect([without.consoleSocket, without.firstCgroup] == [-1, 6])
+  }
+
   @Test func anErrorCrossesTheSocketWhole() throws {
     var error = RuntimeError(
       .mount, "cannot attach", field: "/mounts/3", cause: SystemError("move_mount", .invalid, "x"),

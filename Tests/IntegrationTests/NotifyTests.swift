@@ -29,7 +29,7 @@ extension Integration {
       }
 
       /// The next message, and the descriptor that came along or -1; nil where none comes in time.
-      func receive(timeout: Double = Limits.call) -> (text: String, descriptor: Int32)? {
+      func receive(timeout: Double = 10) -> (text: String, descriptor: Int32)? {
         var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&entry, 1, Deadline(timeout).milliseconds) > 0 else { return nil }
         var bytes = [UInt8](repeating: 0, count: 4096)
@@ -95,7 +95,9 @@ extension Integration {
         let container = try container("READY=1")
         let call = try container.spawn("run", flags, options: manager.options)
         let texts = try manager.receiveAll()
-        #expect(texts == ["READY=1\n", "MAINPID=\(try container.pid())\n"])
+        // In the foreground it is the runtime that the manager watches.
+        let main = flags.isEmpty ? Int(call.process) : try container.pid()
+        #expect(texts == ["READY=1\n", "MAINPID=\(main)\n"])
         if flags.isEmpty { try container.kill("USR1") }
         #expect(try call.wait().code == 0)
       }
@@ -141,6 +143,17 @@ extension Integration {
     }
 
     @Test(.peerDiffers("crun", "1.8.1", "has its own way"))
+    func rootOfAUserNamespaceMaySayThatItIsReady() throws {
+      let manager = try Manager()
+      let container = try container("READY=1")
+      try container.bundle.mapUsers()
+      let call = try container.spawn("run", options: manager.options)
+      #expect(try manager.receiveAll().first == "READY=1\n")
+      try container.kill("USR1")
+      #expect(try call.wait().code == 0)
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "has its own way"))
     func messageTooLongIsNoHarm() throws {
       let manager = try Manager()
       let container = try container("100000", "READY=1")
@@ -171,7 +184,9 @@ extension Integration {
       #expect(manager.receive(timeout: 0.1)?.text != "READY=1\n")
     }
 
-    @Test(.peerDiffers("runc", "1.1.5", "starts it, then fails"))
+    @Test(
+      .peerDiffers("runc", "1.1.5", "starts it, then fails"),
+      .peerDiffers("crun", "1.8.1", "starts it, then fails"))
     func managerThatIsGoneIsAnErrorBeforeTheStart() throws {
       let manager = try Manager()
       let container = try container("READY=1")
@@ -183,7 +198,7 @@ extension Integration {
       #expect(try container.status() == "created")
     }
 
-    @Test(.peerDiffers("runc", "1.1.5", "fails"))
+    @Test(.peerDiffers("runc", "1.1.5", "fails"), .peerDiffers("crun", "1.8.1", "fails"))
     func managerThatComesOnlyWithStartIsNotServed() throws {
       let manager = try Manager()
       let container = try Container(args: ["/bin/agent", "pause"])

@@ -70,7 +70,9 @@ extension Integration {
       for file in files { close(file) }
     }
 
-    @Test(.peerDiffers("runc", "1.1.5", "passes one of its own in its place"))
+    @Test(
+      .peerDiffers("runc", "1.1.5", "passes one of its own in its place"),
+      .peerDiffers("crun", "1.8.1", "passes what it has"))
     func descriptorThatIsNotOpenIsNamed() throws {
       let outcome = try run(reporter(), ["--preserve-fds", "3"], open(["first", "second"]))
       expectError(outcome, detail: "descriptor 5 is not open")

@@ -20,6 +20,28 @@ import Testing
     #expect(ProcessStatus(statLine: Array("42 (a".utf8)) == nil)
   }
 
+  /// But for the output, a raw terminal is the one of cfmakeraw(3).
+  @Test func aRawTerminalIsThatOfTheCLibrary() throws {
+    let number = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+    try #require(number >= 0)
+    let terminal = FileDescriptor(owning: number)
+    var wanted = termios()
+    tcgetattr(number, &wanted)
+    cfmakeraw(&wanted)
+    wanted.c_oflag |= UInt32(OPOST)
+    try terminal.setTerminalSettings(terminal.terminalSettings().raw)
+    var found = termios()
+    tcgetattr(number, &found)
+    #expect(found.c_iflag == wanted.c_iflag)
+    #expect(found.c_oflag == wanted.c_oflag)
+    #expect(found.c_cflag == wanted.c_cflag)
+    #expect(found.c_lflag == wanted.c_lflag)
+    #expect([found.c_cc.5, found.c_cc.6] == [0, 1])
+    try terminal.setTerminalSettings(terminal.terminalSettings().withoutCarriageReturns)
+    tcgetattr(number, &found)
+    #expect(found.c_oflag == wanted.c_oflag & ~UInt32(ONLCR))
+  }
+
   @Test func ownStartTimeDoesNotChange() throws {
     let first = try #require(try Processes.status(Processes.ownPid()))
     let second = try #require(try Processes.status(Processes.ownPid()))
