@@ -87,11 +87,9 @@ extension Integration {
       }
       for isMapped in [false, true] {
         var reasons: [String: String] = [:]
-        if isMapped && !options.contains("nosuid") {
-          reasons["crun"] = "binds on the side of the host, and loses the flags of the source"
-          if options.contains("ro") { reasons["runc"] = "does not keep what is locked" }
-        }
-        if options.contains("rro") { reasons["crun"] = "loses the flags of the source" }
+        let isReadOnly = options.contains("ro") || options.contains("rro")
+        if isMapped ? isReadOnly : options == ["bind"] { reasons["crun"] = "loses the flags of the source" }
+        if isMapped && options == ["bind", "ro"] { reasons["runc"] = "does not keep what is locked" }
         try allowing(reasons, in: "FUSE bound with \(options), \(isMapped)") {
           let container = try Container()
           if isMapped { try container.bundle.mapUsers() }
