@@ -9,14 +9,15 @@ extension MountExecutor {
     _ mount: MountStep, _ type: String, _ source: String, _ parameters: [MountParameter],
     in root: borrowing RootDirectory, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
+    // A tmpfs has the mode of the directory that it covers, where there was one, as with runc; else the kernel's 1777.
+    let takesMode =
+      type == "tmpfs" && !parameters.contains { $0.key == "mode" } ? try isDirectoryThere(mount, in: root) : false
     let target = try directoryTarget(mount, in: root)
     if type == "proc" || type == "sysfs" {
       try refuseRedirected(mount, type, target, in: root)
     }
     var parameters = parameters
-    if type == "tmpfs" && !parameters.contains(where: { $0.key == "mode" }) {
-      try addMode(of: target, to: &parameters)
-    }
+    if takesMode { try addMode(of: target, to: &parameters) }
     guard let tree = try makeFileSystem(mount, type, source, parameters) else {
       // Whatever is mounted below the host's comes along, and must be as strict.
       var all = mount
@@ -169,7 +170,19 @@ extension MountExecutor {
     return flags.rawValue
   }
 
-  /// A tmpfs has the mode of the directory that it covers, as with runc and crun, not the kernel's 1777.
+  private func isDirectoryThere(
+    _ mount: MountStep, in root: borrowing RootDirectory
+  ) throws(RuntimeError) -> Bool {
+    do {
+      _ = try root.open(mount.destination, [.path, .directory])
+      return true
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error.because(
+        .mount, "cannot make the destination a directory", field: pointer(mount, "destination"))
+    }
+  }
+
   private func addMode(
     of target: borrowing FileDescriptor, to parameters: inout [MountParameter]
   ) throws(RuntimeError) {
