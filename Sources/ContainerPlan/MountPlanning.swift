@@ -212,14 +212,15 @@ extension MountStep {
   var becomesReadonlyLast: Bool {
     switch source {
     case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
-      MountAttributes(rawValue: set).contains(.readOnly) && (type == "tmpfs" || destination == "dev")
+      MountAttributes(rawValue: set & ~clearRecursively).contains(.readOnly)
+        && (type == "tmpfs" || destination == "dev")
     default: false
     }
   }
 
-  /// Whether what was mounted at `other` before is out of sight behind this mount.
-  func covers(_ other: String) -> Bool {
-    if case .remount = source { return false }
+  /// Whether what was mounted at `other` before is out of sight behind this mount, or changed by it.
+  func replaces(_ other: String) -> Bool {
+    if case .remount = source { return destination == other }
     return destination == "." || destination == other || other.utf8.starts(with: "\(destination)/".utf8)
   }
 
@@ -240,10 +241,10 @@ extension MountStep {
 }
 
 extension MountAttributes {
-  /// The attributes that a bind mount has only when they are asked for. The access time is inherited, and the newest
-  /// (nosymfollow, Linux 5.14) cannot be cleared everywhere.
+  /// The attributes that a bind mount has only when they are asked for. Those of the access time are inherited, as by a
+  /// remount with mount(2), and the newest (nosymfollow, Linux 5.14) cannot be cleared everywhere.
   static var exclusive: MountAttributes {
-    [.readOnly, .noSetUserID, .noDevices, .noExecute, .noDirectoryAccessTime]
+    [.readOnly, .noSetUserID, .noDevices, .noExecute]
   }
 }
 

@@ -120,10 +120,10 @@ public struct Planner {
     if !isShared { steps.append(.propagation(.slaves)) }
     steps.append(.openRoot(path: rootPath, privateParent: isShared))
     // Mount points, devices and files of hooks are made in /dev and in other tmpfs below, so they become read-only last, as
-    // in runc. What a later mount covers cannot be found any more, and becomes so at once.
+    // in runc. What a later entry covers or remounts becomes so at once.
     var readonlyLast: [String] = []
     for (index, mount) in mounts.enumerated() {
-      let isLate = mount.becomesReadonlyLast && !mounts[(index + 1)...].contains { $0.covers(mount.destination) }
+      let isLate = mount.becomesReadonlyLast && !mounts[(index + 1)...].contains { $0.replaces(mount.destination) }
       if isLate { readonlyLast.append(mount.destination) }
       steps.append(.mount(isLate ? mount.writable : mount))
     }

@@ -48,6 +48,8 @@ struct InitLaunch: ~Copyable {
     var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
+    var isNetworkReady = false
+    var network: FileDescriptor?
     while true {
       guard var received = try channel.receive() else {
         if let failure { throw failure }
@@ -68,8 +70,8 @@ struct InitLaunch: ~Copyable {
       case .mountsMade:
         reached = .mountsMade
       case .networkReady:
-        try moveDevices(plan.netDevices, received.takeDescriptor())
-        try order(.devicesMoved)
+        isNetworkReady = true
+        network = received.takeDescriptor()
       case .helpWanted(let help, let mount):
         wanted = (help, mount)
       case .prepared:
@@ -80,6 +82,12 @@ struct InitLaunch: ~Copyable {
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
+        if isNetworkReady {
+          // Not before the process is known, which would be left over if this failed.
+          isNetworkReady = false
+          try moveDevices(plan.netDevices, network.take())
+          try order(.devicesMoved)
+        }
         if let (help, mount) = wanted {
           wanted = nil
           try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
@@ -188,21 +196,36 @@ struct InitLaunch: ~Copyable {
 
   /// Ends whatever was started, and waits for the end. What fails is answered: it cannot be undone further.
   mutating func abort() -> SystemError? {
+    var failures: [SystemError] = []
     do {
       try helper?.abort()
-      if initProcess.pid != 0 {
-        try initProcess.descriptor.sendSignal(9)
-        _ = try Processes.wait(initProcess.pid)
-        initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
-      }
-      if !stage1IsReaped {
-        stage1IsReaped = true
-        try stage1.descriptor.sendSignal(9)
-        _ = try Processes.wait(stage1.pid)
-      }
+    } catch {
+      failures.append(error)
+    }
+    // Each of them, whatever became of the others.
+    if initProcess.pid != 0 {
+      if let failure = InitLaunch.end(initProcess) { failures.append(failure) }
+      initProcess = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
+    }
+    if !stage1IsReaped {
+      stage1IsReaped = true
+      if let failure = InitLaunch.end(stage1) { failures.append(failure) }
+    }
+    return failures.first
+  }
+
+  private static func end(_ process: borrowing SpawnedProcess) -> SystemError? {
+    do {
+      try process.descriptor.sendSignal(9)
+    } catch {
+      // Ended already: then it only has to be collected.
+      if error.errno != .noProcess { return error }
+    }
+    do {
+      _ = try Processes.wait(process.pid)
       return nil
     } catch {
-      return error.errno == .noProcess ? nil : error
+      return error
     }
   }
 }

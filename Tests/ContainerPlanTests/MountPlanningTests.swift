@@ -53,7 +53,7 @@ private func bind(_ options: String...) -> Mount {
     #expect(MountAttributes(rawValue: made.set) == .readOnly)
     #expect(
       MountAttributes(rawValue: made.clear) == [
-        .noDevices, .noSetUserID, .noExecute, .noDirectoryAccessTime,
+        .noDevices, .noSetUserID, .noExecute,
       ])
     #expect(MountAttributes(rawValue: made.clearByName) == .noDevices)
   }

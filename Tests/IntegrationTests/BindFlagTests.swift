@@ -42,8 +42,7 @@ extension Integration {
       Row(source: ["noatime"], options: ["rbind", "nosuid"], top: ["noatime", "nosuid"], below: ["noatime"]),
       Row(
         source: ["strictatime", "nodiratime"], options: ["bind", "ro"],
-        top: ["strictatime", "nodiratime", "ro"],
-        differences: ["apus": "takes nodiratime away"]),
+        top: ["strictatime", "nodiratime", "ro"]),
       // The recursive ones change what they name.
       Row(
         source: ["nosuid", "nodev"], options: ["rbind", "rro"], top: strict, below: strict, differences: exact),
