@@ -80,14 +80,15 @@ struct InitLaunch: ~Copyable {
         // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
         failure = error
       }
+      // Stage 2 can be faster than the report of its clone: not before it is known, it would be left over if this failed. A
+      // network that is joined is handed over by stage 1, which clones afterwards.
+      if isNetworkReady && (initProcess.pid != 0 || !plan.namespaces.created.contains(.newNetwork)) {
+        isNetworkReady = false
+        try moveDevices(plan.netDevices, network.take())
+        try order(.devicesMoved)
+      }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if isNetworkReady {
-          // Not before the process is known, which would be left over if this failed.
-          isNetworkReady = false
-          try moveDevices(plan.netDevices, network.take())
-          try order(.devicesMoved)
-        }
         if let (help, mount) = wanted {
           wanted = nil
           try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
