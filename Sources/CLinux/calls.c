@@ -323,6 +323,14 @@ int64_t sys_sched_setattr(const struct apus_sched_attr *attributes) {
   return kernel(syscall(SYS_sched_setattr, 0, attributes, 0));
 }
 
+int64_t sys_sched_setaffinity(size_t size, const uint64_t *mask) {
+  return kernel(syscall(SYS_sched_setaffinity, 0, size, mask));
+}
+
+int64_t sys_sched_getaffinity(size_t size, uint64_t *mask) {
+  return kernel(syscall(SYS_sched_getaffinity, 0, size, mask));
+}
+
 int64_t sys_ioprio_set(int which, int who, uint32_t priority) {
   return kernel(syscall(SYS_ioprio_set, which, who, priority));
 }

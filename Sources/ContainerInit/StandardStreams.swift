@@ -47,6 +47,16 @@ enum StandardStreams {
     }
   }
 
+  /// The same for a process that joins a container. Who may not copy a mount of the host has no device of the host's root
+  /// to give away either.
+  static func shieldHostNull() throws(RuntimeError) {
+    do {
+      try shieldNull()
+    } catch {
+      if error.cause?.errno != .notPermitted { throw error }
+    }
+  }
+
   private static func replaceByOwnNull(_ number: Int32) throws(SystemError) {
     let root = RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
     do {

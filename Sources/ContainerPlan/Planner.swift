@@ -314,7 +314,7 @@ public struct Planner {
   }
 
   /// The kernel ends a string at a NUL: what stands behind it would silently be lost.
-  private func refuseNul() throws(RuntimeError) {
+  func refuseNul() throws(RuntimeError) {
     try refuseNul(config.root.path, "/root/path")
     try refuseNul(config.hostname ?? "", "/hostname")
     try refuseNul(config.domainname ?? "", "/domainname")

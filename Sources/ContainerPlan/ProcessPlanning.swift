@@ -130,8 +130,13 @@ extension Planner {
 extension [String] {
   /// Sets a variable of an environment; what was there of this name goes.
   public mutating func set(_ name: String, _ value: String) {
+    unset(name)
+    append("\(name)=\(value)")
+  }
+
+  /// Takes a variable out of an environment.
+  public mutating func unset(_ name: String) {
     let start = "\(name)="
     removeAll { $0.utf8.starts(with: start.utf8) }
-    append(start + value)
   }
 }

@@ -50,7 +50,7 @@ extension ContainerRuntime {
       if failure.code == .hook { destroy(record, entry) }
       throw failure.during("unable to start container process")
     }
-    try checkExecuted(record)
+    try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
     do {
       try run(record.poststart, record, .running, pid: record.pid)
     } catch {
@@ -71,11 +71,11 @@ extension ContainerRuntime {
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a
   /// moment after it has closed the connection, and a zombie keeps it. A process that was collected already cannot be told
   /// from a command that was quick.
-  private func checkExecuted(_ record: ContainerRecord) throws(RuntimeError) {
+  func checkExecuted(_ pid: Int32, startTime: UInt64?, _ what: String) throws(RuntimeError) {
     do throws(SystemError) {
-      let process = try Processes.open(record.pid)
+      let process = try Processes.open(pid)
       for round in 0..<250 {
-        guard let status = try Processes.status(record.pid), status.startTime == record.startTime,
+        guard let status = try Processes.status(pid), status.startTime == startTime ?? status.startTime,
           status.command == InitPayload.processName
         else { return }
         if !status.isAlive { break }
@@ -84,10 +84,10 @@ extension ContainerRuntime {
       }
     } catch {
       if error.errno == .noProcess { return }
-      throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
+      throw error.because(.stateUnreadable, "cannot look at process \(pid) of \(what)")
     }
     throw RuntimeError(
-      .initDied, "the container `\(record.id)` ended before its command was executed",
+      .initDied, "\(what) ended before its command was executed",
       hint: "a seccomp profile must allow `execve`, and a memory limit must have room for it")
   }
 }

@@ -42,6 +42,21 @@
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ poststart hooks
 //
+//   exec
+//     │ spawn (socket, payload, pidfd of the container's process 1, …), born in the cgroup
+//     ├────────────────────────────►│ not dumpable, joins the cgroups of v1, closes what is the host's
+//     │                             │ setns(2) into all namespaces of the pidfd
+//     │       cloned + pidfd        │ clone3 (CLONE_PARENT), now inside of the pid namespace
+//     │◄────────────────────────────┼──────────────────────────────►│ session, keyring, terminal
+//     │                             │ exit                          │ privileges given up
+//     │                           prepared                          │
+//     │◄────────────────────────────────────────────────────────────┤
+//     │ the pid file is written     │                               │
+//     │                          committed                          │
+//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     │                 end of file: the command runs               │
+//     │◄────────────────────────────────────────────────────────────┤
+//
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
 // message with at most one descriptor.

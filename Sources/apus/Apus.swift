@@ -62,7 +62,7 @@ enum Apus {
       return try command.run(Session(options: options, log: log, openDescriptors: openDescriptors))
     } catch {
       log.report(error)
-      return 1
+      return command.failureStatus
     }
   }
 

@@ -9,6 +9,7 @@ enum CommandName: String, CaseIterable, Sendable {
   case kill
   case delete
   case run
+  case exec
   case list
   case spec
   case plan
@@ -22,6 +23,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .kill: KillCommand.specification
     case .delete: DeleteCommand.specification
     case .run: RunCommand.specification
+    case .exec: ExecCommand.specification
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
@@ -37,6 +39,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .kill: .kill(try KillCommand(scanned))
     case .delete: .delete(DeleteCommand(scanned))
     case .run: .run(try RunCommand(scanned))
+    case .exec: .exec(try ExecCommand(scanned))
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
@@ -53,10 +56,16 @@ enum Command: Equatable, Sendable {
   case kill(KillCommand)
   case delete(DeleteCommand)
   case run(RunCommand)
+  case exec(ExecCommand)
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
   case features(FeaturesCommand)
+
+  /// The exit status for an error of this program: managers tell it from a status of the command that `exec` runs.
+  var failureStatus: Int32 {
+    if case .exec = self { 255 } else { 1 }
+  }
 
   /// Carries it out; the exit status of the program.
   func run(_ session: Session) throws(RuntimeError) -> Int32 {
@@ -67,6 +76,7 @@ enum Command: Equatable, Sendable {
     case .kill(let command): try command.run(session)
     case .delete(let command): try command.run(session)
     case .run(let command): return try command.run(session)
+    case .exec(let command): return try command.run(session)
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)
