@@ -14,6 +14,7 @@ extension Integration {
       try container.create()
       #expect(try container.status() == "created")
       expectError(try container.attempt("start"), detail: "(at `/process`)")
+      #expect(try container.status() == "stopped")
       try container.delete()
       try expectNothingLeft()
     }
@@ -112,6 +113,56 @@ extension Integration {
       #expect((before[0] + 172_800...after[0] + 172_801).contains(monotonic))
       let boottime = try #require(host["boottime"].int)
       #expect((before[1] + 604_800...after[1] + 604_800).contains(boottime))
+    }
+
+    @Test func cgroupNamespaceOfAnotherContainerIsJoined() throws { try expectJoined("cgroup") }
+
+    @Test(.apusOnly("the peers here do not know the time namespace"))
+    func timeNamespaceOfAnotherContainerIsJoined() throws {
+      let host = try expectJoined("time", offsets: ["boottime": ["secs": 604_800]])
+      #expect(try #require(host["boottime"].int) >= seconds(CLOCK_BOOTTIME) + 604_700)
+    }
+
+    /// config-linux.md, "Namespaces": what the agent saw in the namespace of another container.
+    @discardableResult
+    private func expectJoined(_ type: String, offsets: JSONValue = .null) throws -> JSONValue {
+      let first = try Container(args: ["/bin/agent", "pause"])
+      first.bundle.addNamespace(type)
+      first.bundle.config["linux"]["timeOffsets"] = offsets
+      try first.runDetached()
+      let path = "/proc/\(try first.pid())/ns/\(type)"
+      #expect(Files.inode(path) != Files.inode("/proc/self/ns/\(type)"))
+      let second = try Container()
+      second.bundle.config["linux"]["namespaces"].append(["type": .string(type), "path": .string(path)])
+      let report = try second.report("namespaces", "host")
+      #expect(report["namespaces"][type].int == Files.inode(path))
+      return report
+    }
+
+    @Test(arguments: ["pid", "network", "ipc", "uts", "user", "cgroup"])
+    func pathThatIsNoNamespaceOfTheTypeIsRefused(type: String) throws {
+      let other = type == "uts" ? "ipc" : "uts"
+      for path in ["/proc/self/ns/\(other)", "/etc/hostname", "/no/such/path"] {
+        try expectRefused(type, path)
+      }
+    }
+
+    /// Opened like a file, it would wait for somebody who writes.
+    @Test(.apusOnly("the peers wait"), arguments: ["network", "time"])
+    func pathOfAFifoIsRefused(type: String) throws {
+      let path = try Workspace.active().directory + "/fifo"
+      mkfifo(path, 0o600)
+      try expectRefused(type, path)
+    }
+
+    private func expectRefused(_ type: String, _ path: String) throws {
+      let container = try Container(args: ["/bin/agent", "exit", "0"])
+      container.bundle.removeNamespace(type)
+      container.bundle.config["hostname"] = nil
+      let index = container.bundle.config["linux"]["namespaces"].elements.count
+      container.bundle.config["linux"]["namespaces"].append(["type": .string(type), "path": .string(path)])
+      expectError(try container.attempt("create"), detail: "(at `/linux/namespaces/\(index)/path`)")
+      try expectNothingLeft()
     }
 
     private func seconds(_ clock: clockid_t) -> Int {
