@@ -59,6 +59,7 @@ public struct Planner {
   private mutating func make() throws(RuntimeError) -> ContainerPlan {
     try Unsupported.refuse(config)
     try refuseNul()
+    try checkAnnotations()
     var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
     let sysctls = try planSysctls(&namespaces)
@@ -82,6 +83,13 @@ public struct Planner {
       intelRdt: try planIntelRdt(),
       rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
+  }
+
+  /// config.md, "Annotations". What they say is somebody else's business.
+  private func checkAnnotations() throws(RuntimeError) {
+    for annotation in config.annotations ?? [] where annotation.name.isEmpty {
+      throw RuntimeError(.configInvalid, "an annotation must have a name", field: "/annotations/")
+    }
   }
 
   /// `root.path` is relative to the bundle unless it starts with a slash (config.md, "Root").

@@ -47,7 +47,7 @@ extension ContainerRuntime {
     }
     if let failure = try decodeStartAnswer(answer) {
       // A failed hook ends the container for good (runtime.md, "Lifecycle"); any other failure leaves it to `delete`.
-      if failure.code == .hook { destroy(record, entry) }
+      if failure.code == .hook { destroy(record, entry) } else { waitForEnd(record) }
       throw failure.during("unable to start container process")
     }
     try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
@@ -66,6 +66,17 @@ extension ContainerRuntime {
     guard let notifySocket, let folder = try entry.notifyFolder() else { return nil }
     return try NotifyProxy(
       folder: folder, manager: notifySocket, process: try openProcess(record), pid: record.pid)
+  }
+
+  /// A process that could not execute its command ends a moment after it has said so. `delete` must find it stopped.
+  private func waitForEnd(_ record: ContainerRecord) {
+    do throws(SystemError) {
+      let process = try Processes.open(record.pid)
+      guard let status = try Processes.status(record.pid), status.startTime == record.startTime else { return }
+      _ = try Poll.wait(process, for: Poll.readable, timeout: 5000)
+    } catch {
+      if error.errno != .noProcess { options.log.warning("cannot wait for the end of `\(record.id)`: \(error.text)") }
+    }
   }
 
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a

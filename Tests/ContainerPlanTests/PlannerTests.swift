@@ -94,6 +94,7 @@ private func failure(_ config: Config) -> RuntimeError? {
     ),
     (change { $0.process?.args = [] }, "/process/args", "args must not be empty"),
     (change { $0.process?.cwd = "tmp" }, "/process/cwd", "absolute"),
+    (change { $0.annotations = [NamedValue("a", ""), NamedValue("", "b")] }, "/annotations/", "have a name"),
     (change { $0.process?.env = ["PATH"] }, "/process/env/0", "NAME=value"),
     (
       change { $0.process?.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1)) },
