@@ -15,6 +15,9 @@ enum CommandName: String, CaseIterable, Sendable {
   case plan
   case features
 
+  /// The exit status for an error of this program. That of `exec` is told from one of the command that it runs.
+  var failureStatus: Int32 { self == .exec ? 255 : 1 }
+
   var specification: CommandSpecification {
     switch self {
     case .create: CreateCommand.specification
@@ -61,11 +64,6 @@ enum Command: Equatable, Sendable {
   case spec(SpecCommand)
   case plan(PlanCommand)
   case features(FeaturesCommand)
-
-  /// The exit status for an error of this program: managers tell it from a status of the command that `exec` runs.
-  var failureStatus: Int32 {
-    if case .exec = self { 255 } else { 1 }
-  }
 
   /// Carries it out; the exit status of the program.
   func run(_ session: Session) throws(RuntimeError) -> Int32 {
