@@ -16,6 +16,7 @@ struct Agent: ~Copyable {
   /// no_new_privs is not set and the filter therefore wants CAP_SYS_ADMIN; the profile must let capset pass then.
   let lateCapabilities: [UInt32]
   private let hooks: StartHooks
+  private let limits: LateLimits
 
   /// CAP_SYS_ADMIN of capabilities(7).
   private static var systemAdministration: UInt64 { 1 << 21 }
@@ -27,12 +28,7 @@ struct Agent: ~Copyable {
     guard let plan = payload.agent else { return nil }
     try StandardStreams.prepare(
       uid: plan.uid, hasOwnRoot: payload.namespaces.hasMountNamespace)
-    for limit in plan.limits {
-      try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
-        () throws(SystemError) in
-        try Credentials.setLimit(limit.resource, soft: limit.soft, hard: limit.hard)
-      }
-    }
+    let limits = try LateLimits(plan.limits)
     try AttributeExecutor.apply(plan.attributes)
     var environment = plan.environment
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
@@ -52,7 +48,7 @@ struct Agent: ~Copyable {
     return Agent(
       path: path, arguments: CStringList(plan.arguments), environment: CStringList(environment),
       filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late,
-      hooks: StartHooks(payload.hooks, environment: environment))
+      hooks: StartHooks(payload.hooks, environment: environment), limits: limits)
   }
 
   private static func enter(_ path: String) -> SystemError? {
@@ -154,6 +150,7 @@ struct Agent: ~Copyable {
     do {
       // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
       try hooks.run()
+      try limits.set()
       // From here to execve a signal may end this process as it would end the command.
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
       if !filter.isEmpty {

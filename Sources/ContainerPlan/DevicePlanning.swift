@@ -74,7 +74,7 @@ extension Planner {
       nodes.append(
         DeviceNode(
           path: path, mode: kind | (device.fileMode ?? 0o666) & 0o7777, major: numbers.0, minor: numbers.1,
-          uid: device.uid ?? 0, gid: device.gid ?? 0))
+          uid: device.uid ?? 0, gid: device.gid ?? 0, index: UInt32(index)))
     }
     return nodes
   }

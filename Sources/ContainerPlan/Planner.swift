@@ -1,4 +1,5 @@
 public import Diagnostics
+import JSON
 import LinuxABI
 public import OCISpec
 
@@ -251,7 +252,7 @@ public struct Planner {
       throw RuntimeError(
         .configInvalid, "id mappings need a user namespace in `linux.namespaces`", field: field)
     }
-    return mappings.map { IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size) }
+    return try IDMappingCheck.ranges(mappings, field)
   }
 
   private func planTimeOffsets(_ created: CloneFlags) throws(RuntimeError) -> String {
@@ -265,8 +266,13 @@ public struct Planner {
     for offset in offsets {
       guard offset.name == "monotonic" || offset.name == "boottime" else {
         throw RuntimeError(
-          .configInvalid, "unknown clock `\(offset.name)`", field: "/linux/timeOffsets",
-          hint: "expected monotonic or boottime")
+          .configInvalid, "unknown clock `\(offset.name)`",
+          field: "/linux/timeOffsets/\(escapeForPointer(offset.name))", hint: "expected monotonic or boottime")
+      }
+      if let nanoseconds = offset.value.nanosecs, nanoseconds >= 1_000_000_000 {
+        throw RuntimeError(
+          .configInvalid, "\(nanoseconds) nanoseconds are a second or more",
+          field: "/linux/timeOffsets/\(offset.name)/nanosecs")
       }
       lines += "\(offset.name) \(offset.value.secs ?? 0) \(offset.value.nanosecs ?? 0)\n"
     }

@@ -14,6 +14,10 @@ extension Planner {
         .configInvalid, "Cwd must be an absolute path: `\(process.cwd)`", field: "/process/cwd")
     }
     try checkMapped(process.user, namespaces)
+    if let umask = process.user.umask, umask > 0o777 {
+      throw RuntimeError(
+        .configInvalid, "a umask of \(umask): it must not be above 511, which is 0777", field: "/process/user/umask")
+    }
     var environment = try planEnvironment(process.env ?? [])
     if input.notifyFolder != nil {
       if namespaces.created.contains(.newMount) {

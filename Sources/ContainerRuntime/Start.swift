@@ -13,6 +13,34 @@ extension ContainerRuntime {
   /// The same without waiting for the container to be ready; what has to be waited for is answered.
   func begin(_ id: String, _ notifySocket: String?) throws(RuntimeError) -> NotifyProxy? {
     try checkExistingID(id)
+    let (record, proxy) = try execute(id, notifySocket)
+    if record.poststart.isEmpty { return proxy }
+    // Without the lock: a hook may take as long as it likes, and may ask for the container, or delete it.
+    do {
+      try run(record.poststart, record, .running, pid: record.pid)
+    } catch {
+      destroy(record)
+      throw error
+    }
+    return proxy
+  }
+
+  /// Ends and removes the very container that was started, if it is still there.
+  private func destroy(_ started: ContainerRecord) {
+    do {
+      let entry = try store.open(started.id, locking: true)
+      guard let record = try entry.read(), record.isSameProcess(as: started) else { return }
+      destroy(record, entry)
+    } catch {
+      if error.code == .containerNotFound { return }
+      options.log.warning("cannot end `\(started.id)`: \(error.text)")
+    }
+  }
+
+  /// The part under the container's lock: gives the order and waits until the command is executed.
+  private func execute(
+    _ id: String, _ notifySocket: String?
+  ) throws(RuntimeError) -> (ContainerRecord, NotifyProxy?) {
     let entry = try store.open(id, locking: true)
     guard let record = try entry.read() else {
       throw RuntimeError(.wrongStatus, "cannot start a container that is not created: `\(id)`")
@@ -51,13 +79,7 @@ extension ContainerRuntime {
       throw failure.during("unable to start container process")
     }
     try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
-    do {
-      try run(record.poststart, record, .running, pid: record.pid)
-    } catch {
-      destroy(record, entry)
-      throw error
-    }
-    return proxy
+    return (record, proxy)
   }
 
   private func makeProxy(

@@ -40,6 +40,13 @@ public enum Credentials {
     try check("prlimit64", limit.withUnsafeBufferPointer { sys_prlimit64(0, resource, $0.baseAddress, nil) })
   }
 
+  /// getrlimit(2) for this process.
+  public static func limit(_ resource: Int32) throws(SystemError) -> (soft: UInt64, hard: UInt64) {
+    var limit: [UInt64] = [0, 0]
+    try check("prlimit64", limit.withUnsafeMutableBufferPointer { sys_prlimit64(0, resource, nil, $0.baseAddress) })
+    return (limit[0], limit[1])
+  }
+
   /// The session keyring of this name, keyctl(2) KEYCTL_JOIN_SESSION_KEYRING; a new one where there is none. It gets
   /// permission to be searched for, by the user, or with `searchableByOthers` by everybody, so that a process that comes to
   /// the container later can join it too: without, the kernel would make that one a keyring of its own.
