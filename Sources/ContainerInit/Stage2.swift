@@ -124,7 +124,7 @@ struct Stage2 {
     do {
       // In a user namespace the user who joins later may have an id that is not the keyring's owner.
       try Credentials.joinSessionKeyring(
-        name, searchableByOthers: payload.namespaces.created.contains(.newUser))
+        name, searchableByOthers: payload.namespaces.hasUserNamespace)
     } catch {
       // A kernel without keys: then there is no keyring of the caller that the container could see.
       if error.errno == .notImplemented { return }

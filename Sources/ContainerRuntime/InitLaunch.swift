@@ -57,7 +57,11 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+        if let joined = plan.namespaces.join(of: .newUser) {
+          try IDMapReader.check(joined, plan, pid: stage1.pid)
+        } else {
+          try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+        }
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {

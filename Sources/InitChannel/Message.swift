@@ -9,9 +9,9 @@
 //     │ moves the devices           │
 //     │        devicesMoved         │
 //     ├────────────────────────────►│
-//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
-//     │◄────────────────────────────┤      only with a new user namespace
-//     │ writes uid_map and gid_map  │
+//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER), or setns(2) where it is joined
+//     │◄────────────────────────────┤      only with a user namespace
+//     │ writes uid_map and gid_map  │      of a joined one it reads them
 //     │          idsMapped          │
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
