@@ -209,7 +209,8 @@ public struct Planner {
       }
     }
     let hasUser = seen.contains(.newUser)
-    let isPlaceholder = !created.contains(.newUser) && isPlaceholder(linux.uidMappings) && isPlaceholder(linux.gidMappings)
+    let isPlaceholder =
+      !created.contains(.newUser) && isPlaceholder(linux.uidMappings) && isPlaceholder(linux.gidMappings)
     let uidMap = isPlaceholder ? [] : try planIDMap(linux.uidMappings, "/linux/uidMappings", hasUser)
     let gidMap = isPlaceholder ? [] : try planIDMap(linux.gidMappings, "/linux/gidMappings", hasUser)
     if created.contains(.newUser) && (uidMap.isEmpty || gidMap.isEmpty) {

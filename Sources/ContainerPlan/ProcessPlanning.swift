@@ -127,12 +127,16 @@ extension AgentPlan {
 }
 
 extension [IDRange] {
-  public func maps(_ id: UInt32) -> Bool {
-    contains { id >= $0.inside && UInt64(id) < UInt64($0.inside) + UInt64($0.count) }
+  /// The id that the host sees; nil for one that is not mapped.
+  public func outside(_ id: UInt32) -> UInt32? {
+    for range in self where id >= range.inside && id - range.inside < range.count {
+      return range.outside &+ (id - range.inside)
+    }
+    return nil
   }
 
   fileprivate func check(_ id: UInt32, _ field: String) throws(RuntimeError) {
-    if !maps(id) {
+    if outside(id) == nil {
       throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
     }
   }

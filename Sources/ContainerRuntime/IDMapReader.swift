@@ -6,8 +6,10 @@ import LinuxABI
 /// Looks at the maps of a user namespace that stage 1 has joined. From outside: a process in it would read the ids of its
 /// parent namespace, which need not be the runtime's.
 enum IDMapReader {
-  /// Throws for what the configuration wants and the namespace does not have.
-  static func check(_ namespace: JoinedNamespace, _ plan: ContainerPlan, pid: Int32) throws(RuntimeError) {
+  /// Throws for what the configuration wants and the namespace does not have; answers the map of the users.
+  static func check(
+    _ namespace: JoinedNamespace, _ plan: ContainerPlan, pid: Int32
+  ) throws(RuntimeError) -> [IDRange] {
     let field = "/linux/namespaces/\(namespace.index)/path"
     let proc = try describe(.idMapping, "cannot open /proc") { () throws(SystemError) in
       try ProcFileSystem.mounted()
@@ -15,16 +17,16 @@ enum IDMapReader {
     let uidMap = try read("uid_map", pid, proc, field)
     let gidMap = try read("gid_map", pid, proc, field)
     // Stage 1 becomes root of it, as what is made during the set-up is root's.
-    for (map, name) in [(uidMap, "user"), (gidMap, "group")] where !map.maps(0) {
+    for (map, name) in [(uidMap, "user"), (gidMap, "group")] where map.outside(0) == nil {
       throw RuntimeError(
         .idMapping, "the user namespace `\(namespace.path)` has no \(name) 0", field: field,
         hint: "the root file system is set up by the root of the namespace; map one")
     }
     try compare(plan.namespaces.uidMap, uidMap, namespace, "/linux/uidMappings")
     try compare(plan.namespaces.gidMap, gidMap, namespace, "/linux/gidMappings")
-    guard let agent = plan.agent else { return }
+    guard let agent = plan.agent else { return uidMap }
     try agent.checkMapped(uidMap: uidMap, gidMap: gidMap)
-    if agent.additionalGids.isEmpty { return }
+    if agent.additionalGids.isEmpty { return uidMap }
     let groups = try describe(.idMapping, "cannot read whether groups may be set", field: field) {
       () throws(SystemError) in
       try proc.read("\(pid)/setgroups")
@@ -34,6 +36,7 @@ enum IDMapReader {
         .configInvalid, "the user namespace `\(namespace.path)` allows no supplementary groups",
         field: "/process/user/additionalGids", hint: "setgroups(2) is denied in it, see user_namespaces(7)")
     }
+    return uidMap
   }
 
   private static func read(

@@ -57,11 +57,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        if let joined = plan.namespaces.join(of: .newUser) {
-          try IDMapReader.check(joined, plan, pid: stage1.pid)
-        } else {
-          try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
-        }
+        try prepareUsers(plan)
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -104,6 +100,22 @@ struct InitLaunch: ~Copyable {
           return reached
         }
       }
+    }
+  }
+
+  /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
+  /// over them.
+  private func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
+    var uidMap = plan.namespaces.uidMap
+    if let joined = plan.namespaces.join(of: .newUser) {
+      uidMap = try IDMapReader.check(joined, plan, pid: stage1.pid)
+    } else {
+      try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+    }
+    // With a terminal the container has others.
+    guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }
+    try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
+      for number in Int32(0)...2 { try StandardDescriptors.give(number, to: owner) }
     }
   }
 
