@@ -275,7 +275,8 @@ extension Integration {
       try Files.write("", to: folder + "/file")
       mkfifo(folder + "/fifo", 0o644)
       mkdir(folder + "/folder", 0o755)
-      for wrong in Wrong.allCases {
+      // Peers wait for a writer of the fifo for ever.
+      for wrong in Wrong.allCases where wrong != .fifo || !Runtime.current.isPeer {
         let path =
           switch wrong {
           case .another: type == "ipc" ? "/proc/self/ns/uts" : "/proc/self/ns/ipc"
@@ -288,13 +289,8 @@ extension Integration {
         if type == "user" { try container.bundle.mapUsers() }
         container.bundle.join(type, path)
         let index = container.bundle.config["linux"]["namespaces"].elements.count - 1
-        try allowing(
-          wrong == .fifo ? ["runc": "waits for a writer", "crun": "waits for a writer"] : [:], in: "\(type) \(wrong)"
-        ) {
-          expectError(try container.attempt("create", timeout: 3), detail: "/linux/namespaces/\(index)/path")
-        }
-        // Whatever a peer that was ended in the middle has left.
-        if Runtime.current.isPeer { _ = try container.attempt("delete", "--force") } else { try expectNothingLeft() }
+        expectError(try container.attempt("create", timeout: 5), detail: "/linux/namespaces/\(index)/path")
+        try expectNothingLeft()
       }
     }
 
