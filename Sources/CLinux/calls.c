@@ -272,6 +272,10 @@ int64_t sys_setgroups(size_t count, const uint32_t *groups) {
   return kernel(syscall(SYS_setgroups, count, groups));
 }
 
+int64_t sys_getgroups(size_t count, uint32_t *groups) {
+  return kernel(syscall(SYS_getgroups, count, groups));
+}
+
 int64_t sys_sethostname(const char *name, size_t length) {
   return kernel(syscall(SYS_sethostname, name, length));
 }

@@ -89,7 +89,7 @@ struct Stage2 {
         try Namespaces.setDomainname(name)
       }
     case .keyring(let name):
-      try SessionKeyring.join(name, searchableByOthers: payload.namespaces.created.contains(.newUser))
+      try SessionKeyring.join(name, searchableByOthers: payload.namespaces.hasUserNamespace)
     case .mountsMade:
       try waitForHooks(reporter)
     case .hooks(let hooks):

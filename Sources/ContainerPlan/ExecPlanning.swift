@@ -152,7 +152,7 @@ extension Planner {
   ) throws(RuntimeError) {
     // Of a user namespace that was joined nothing is known here; the kernel says it.
     if map.isEmpty || !namespaces.created.contains(.newUser) { return }
-    if !map.contains(where: { id >= $0.inside && UInt64(id) < UInt64($0.inside) + UInt64($0.count) }) {
+    if map.outside(id) == nil {
       throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
     }
   }

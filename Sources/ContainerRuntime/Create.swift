@@ -63,7 +63,7 @@ extension ContainerRuntime {
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
+      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, log: self.options.log
     )
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
@@ -187,7 +187,7 @@ private struct Creation: ~Copyable {
   private mutating func finish(
     _ launch: inout InitLaunch, _ entry: borrowing StateStore.Entry
   ) throws(RuntimeError) -> SpawnedProcess {
-    while try launch.advance(plan.namespaces, plan.netDevices) == .mountsMade {
+    while try launch.advance(plan) == .mountsMade {
       // pids.max before the hooks, which may change it; those of the container count in it.
       try cgroup.applyLast()
       hooksBegan = true

@@ -85,9 +85,12 @@ extension ContainerRuntime {
   ) throws(RuntimeError) -> ExecPlan {
     var document: Process?
     if let path = options.processFile { document = try readProcess(path) }
+    var namespaces = template.namespaces
+    // The maps of a user namespace that was joined are not known; the kernel says what it has not.
+    if namespaces.uidMap.isEmpty { namespaces.created.subtract(.newUser) }
     do throws(RuntimeError) {
       return try Planner.planExec(
-        document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides)
+        document, template.agent, namespaces, record.execCPUAffinity, options.overrides)
     } catch {
       guard let path = options.processFile, error.field.utf8.starts(with: "/process".utf8) else { throw error }
       // The document is the process itself.
@@ -122,11 +125,12 @@ private struct ExecStart {
     let executable = try SelfExecutable.open(runtime.options.initExecutable)
     // That process and no other: whatever happens to the pid from here on.
     let container = try runtime.openProcess(record)
+    try giveStreams()
     let entrance = try ExecCgroups(record.cgroup, options.cgroups).open()
     var launch = try launch(executable, container, entrance, sockets)
     var pidFile: String?
     do throws(RuntimeError) {
-      while try launch.advance(NamespacePlan(created: [])) != .prepared {}
+      while try launch.advance(nil) != .prepared {}
       if let path = options.pidFile {
         try PidFile.write(launch.initProcess.pid, to: path)
         pidFile = path
@@ -144,6 +148,14 @@ private struct ExecStart {
         runtime.options.log.warning("cannot end the init stage: \(failure.text)")
       }
       throw error
+    }
+  }
+
+  /// With the rights of the host, which root of a user namespace has not over streams of the caller.
+  private func giveStreams() throws(RuntimeError) {
+    guard plan.console == nil, let owner = template.namespaces.uidMap.outside(plan.agent.uid) else { return }
+    try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
+      for number in Int32(0)...2 { try StandardDescriptors.give(number, to: owner) }
     }
   }
 

@@ -44,10 +44,8 @@ struct InitLaunch: ~Copyable {
   }
 
   /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
-  /// them: what stage 2 says may come before stage 1 has announced it.
-  mutating func advance(
-    _ namespaces: NamespacePlan, _ devices: [NetDevicePlan] = []
-  ) throws(RuntimeError) -> Rung {
+  /// them: what stage 2 says may come before stage 1 has announced it. `exec` has no plan of a container.
+  mutating func advance(_ plan: ContainerPlan?) throws(RuntimeError) -> Rung {
     var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
@@ -60,7 +58,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(namespaces, pid: stage1.pid)
+        if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -85,9 +83,9 @@ struct InitLaunch: ~Copyable {
       }
       // Stage 2 can be faster than the report of its clone: not before it is known, it would be left over if this failed. A
       // network that is joined is handed over by stage 1, which clones afterwards.
-      if isNetworkReady && (initProcess.pid != 0 || !namespaces.created.contains(.newNetwork)) {
+      if isNetworkReady, let plan, initProcess.pid != 0 || !plan.namespaces.created.contains(.newNetwork) {
         isNetworkReady = false
-        try moveDevices(devices, network.take())
+        try moveDevices(plan.netDevices, network.take())
         try order(.devicesMoved)
       }
       if initProcess.pid != 0 {
@@ -103,6 +101,22 @@ struct InitLaunch: ~Copyable {
           return reached
         }
       }
+    }
+  }
+
+  /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
+  /// over them.
+  private func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
+    var uidMap = plan.namespaces.uidMap
+    if let joined = plan.namespaces.join(of: .newUser) {
+      uidMap = try IDMapReader.check(joined, plan, pid: stage1.pid)
+    } else {
+      try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+    }
+    // With a terminal the container has others.
+    guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }
+    try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
+      for number in Int32(0)...2 { try StandardDescriptors.give(number, to: owner) }
     }
   }
 

@@ -9,9 +9,9 @@
 //     │ moves the devices           │
 //     │        devicesMoved         │
 //     ├────────────────────────────►│
-//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
-//     │◄────────────────────────────┤      only with a new user namespace
-//     │ writes uid_map and gid_map  │
+//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER), or setns(2) where it is joined
+//     │◄────────────────────────────┤      only with a user namespace
+//     │ writes uid_map and gid_map  │      of a joined one it reads them
 //     │          idsMapped          │
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
@@ -216,12 +216,19 @@ public struct InitReporter: ~Copyable {
 
   /// Asks the mount helper, and waits for what it gives.
   public func ask(for help: MountHelp, _ mount: UInt32) throws(RuntimeError) -> FileDescriptor {
+    try describe(.initProtocol, "cannot ask the mount helper") { () throws(SystemError) in
+      try send(.helpWanted(help, mount: mount))
+    }
+    return try receiveHelp()
+  }
+
+  /// What the other side gives with a ``HelperChannel``, or the error that it refuses with.
+  public func receiveHelp() throws(RuntimeError) -> FileDescriptor {
     let packet: Packet
     do {
-      try send(.helpWanted(help, mount: mount))
       packet = try socket.receive()
     } catch {
-      throw error.because(.initProtocol, "cannot ask the mount helper")
+      throw error.because(.initProtocol, "no answer from the mount helper")
     }
     return try InitReporter.given(packet)
   }

@@ -178,6 +178,7 @@ int64_t sys_prctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 int64_t sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
 int64_t sys_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
 int64_t sys_setgroups(size_t count, const uint32_t *groups);
+int64_t sys_getgroups(size_t count, uint32_t *groups);
 int64_t sys_sethostname(const char *name, size_t length);
 int64_t sys_setdomainname(const char *name, size_t length);
 int64_t sys_prlimit64(int pid, int resource, const uint64_t *new_limit, uint64_t *old_limit);
