@@ -14,11 +14,15 @@ public struct ExecOptions: Sendable {
   public var overrides = ExecOverrides()
   /// Where the pid of the process is written; nil for nowhere.
   public var pidFile: String?
-  /// As in ``CreateOptions``, as the four below.
+  /// The stream socket that gets the master of the terminal; nil for none.
   public var consoleSocket: String?
+  /// The stream socket that gets a pidfd of the process; nil for none.
   public var pidfdSocket: String?
+  /// How many descriptors of this program, from 3 on, the command gets; at most ``CreateOptions/passedLimit``.
   public var passedDescriptors: UInt32 = 0
+  /// How many of them are sockets that a manager listens on, sd_listen_fds(3).
   public var listeningDescriptors: UInt32 = 0
+  /// LISTEN_FDNAMES of the command; nil for none.
   public var listeningNames: String?
   /// A paused container is no error: the process starts when it is resumed.
   public var ignorePaused = false
