@@ -16,6 +16,7 @@ struct Agent: ~Copyable {
   /// no_new_privs is not set and the filter therefore wants CAP_SYS_ADMIN; the profile must let capset pass then.
   let lateCapabilities: [UInt32]
   private let hooks: StartHooks
+  private let limits: LateLimits
 
   /// CAP_SYS_ADMIN of capabilities(7).
   private static var systemAdministration: UInt64 { 1 << 21 }
@@ -27,12 +28,7 @@ struct Agent: ~Copyable {
     guard let plan = payload.agent else { return nil }
     try StandardStreams.prepare(
       uid: plan.uid, hasOwnRoot: payload.namespaces.hasMountNamespace)
-    for limit in plan.limits {
-      try describe(.rlimit, "cannot set resource limit \(limit.resource)", field: "/process/rlimits") {
-        () throws(SystemError) in
-        try Credentials.setLimit(limit.resource, soft: limit.soft, hard: limit.hard)
-      }
-    }
+    let limits = try LateLimits(plan.limits)
     try AttributeExecutor.apply(plan.attributes)
     var environment = plan.environment
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
@@ -52,7 +48,7 @@ struct Agent: ~Copyable {
     return Agent(
       path: path, arguments: CStringList(plan.arguments), environment: CStringList(environment),
       filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late,
-      hooks: StartHooks(payload.hooks, environment: environment))
+      hooks: StartHooks(payload.hooks, environment: environment), limits: limits)
   }
 
   private static func enter(_ path: String) -> SystemError? {
@@ -84,7 +80,7 @@ struct Agent: ~Copyable {
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
-      try Credentials.setGroups(plan.additionalGids)
+      try setGroups(plan.additionalGids)
       try Credentials.setGroup(plan.gid)
     }
     let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
@@ -134,6 +130,16 @@ struct Agent: ~Copyable {
       effective: sets.effective, permitted: sets.permitted, inheritable: sets.inheritable)
   }
 
+  /// A user namespace that is joined may deny setgroups(2) to everybody in it. Stage 1 has given up all groups before it
+  /// went in; that none is left is looked at.
+  private static func setGroups(_ gids: [UInt32]) throws(SystemError) {
+    do {
+      try Credentials.setGroups(gids)
+    } catch {
+      guard error.errno == .notPermitted, gids.isEmpty, try !Credentials.hasGroups() else { throw error }
+    }
+  }
+
   private static func warn(_ reporter: borrowing InitReporter, _ text: String) throws(RuntimeError) {
     try describe(.initProtocol, "cannot warn") { () throws(SystemError) in
       try reporter.send(.warning(text))
@@ -154,6 +160,7 @@ struct Agent: ~Copyable {
     do {
       // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
       try hooks.run()
+      try limits.set()
       // From here to execve a signal may end this process as it would end the command.
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
       if !filter.isEmpty {

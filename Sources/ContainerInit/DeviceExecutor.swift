@@ -9,7 +9,8 @@ enum DeviceExecutor {
     do {
       try makeNode(node, in: root)
     } catch {
-      throw error.during("device `/\(node.path)`")
+      // The configuration of a default device is nowhere: the message says what it is.
+      throw error.during("\(node.index == nil ? "default " : "")device `/\(node.path)`")
     }
   }
 
@@ -19,7 +20,7 @@ enum DeviceExecutor {
     do {
       parent = try root.makeDirectories(parentPath.isEmpty ? "." : parentPath, mode: 0o755)
     } catch {
-      throw error.because(.device, "cannot make its directory", field: "/linux/devices")
+      throw error.because(.device, "cannot make its directory", field: node.field)
     }
     do {
       try parent.makeNode(name, mode: node.mode, major: node.major, minor: node.minor)
@@ -30,7 +31,7 @@ enum DeviceExecutor {
       } else if error.errno == .notPermitted {
         try bindHostDevice(node, name, in: parent)
       } else {
-        throw error.because(.device, "cannot make it", field: "/linux/devices")
+        throw error.because(.device, "cannot make it", field: node.field)
       }
     }
   }
@@ -56,14 +57,14 @@ enum DeviceExecutor {
     do {
       status = try RootDirectory.openEntry(in: parent, name, [.path, .noFollow]).status()
     } catch {
-      throw error.because(.device, "cannot look at what is there", field: "/linux/devices")
+      throw error.because(.device, "cannot look at what is there", field: node.field)
     }
     let kind = node.mode & 0o170000
     let isDevice = kind == 0o020000 || kind == 0o060000
     let sameNumber = status.specialMajor == node.major && status.specialMinor == node.minor
     guard status.kind == kind && (!isDevice || sameNumber) else {
       throw RuntimeError(
-        .device, "there is another file already (expected \(describe(node)))", field: "/linux/devices")
+        .device, "there is another file already (expected \(describe(node)))", field: node.field)
     }
   }
 
@@ -100,7 +101,7 @@ enum DeviceExecutor {
       try Mounts.attach(copy, to: target)
     } catch {
       throw error.because(
-        .device, "cannot make it, and cannot bind the host's in its place", field: "/linux/devices")
+        .device, "cannot make it, and cannot bind the host's in its place", field: node.field)
     }
   }
 

@@ -31,7 +31,7 @@ extension Planner {
     }
   }
 
-  private static var defaultDevices: [DeviceNode] {
+  static var defaultDevices: [DeviceNode] {
     [
       device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7), device("random", 1, 8),
       device("urandom", 1, 9), device("tty", 5, 0),
@@ -74,7 +74,7 @@ extension Planner {
       nodes.append(
         DeviceNode(
           path: path, mode: kind | (device.fileMode ?? 0o666) & 0o7777, major: numbers.0, minor: numbers.1,
-          uid: device.uid ?? 0, gid: device.gid ?? 0))
+          uid: device.uid ?? 0, gid: device.gid ?? 0, index: UInt32(index)))
     }
     return nodes
   }

@@ -228,13 +228,24 @@ public struct DeviceNode: Sendable, Equatable {
   public var minor: UInt32
   public var uid: UInt32
   public var gid: UInt32
+  /// The place in `linux.devices`; nil for a default device.
+  public var index: UInt32?
 
-  public init(path: String, mode: UInt32, major: UInt32, minor: UInt32, uid: UInt32 = 0, gid: UInt32 = 0) {
+  public init(
+    path: String, mode: UInt32, major: UInt32, minor: UInt32, uid: UInt32 = 0, gid: UInt32 = 0, index: UInt32? = nil
+  ) {
     self.path = path
     self.mode = mode
     self.major = major
     self.minor = minor
     self.uid = uid
     self.gid = gid
+    self.index = index
+  }
+
+  /// Where it stands in the configuration; empty for a default device.
+  public var field: String {
+    guard let index else { return "" }
+    return "/linux/devices/\(index)"
   }
 }

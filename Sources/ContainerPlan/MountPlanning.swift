@@ -149,7 +149,7 @@ extension Planner {
     guard let option = options.idMap else {
       if uids.isEmpty { return nil }
       try refuseIDMap(mount, source, field)
-      return MountIDMap(recursive: false, uids: ranges(uids), gids: ranges(gids))
+      return try idMap(mount, recursive: false, field)
     }
     try refuseIDMap(mount, source, field)
     if !option.mapping.isEmpty {
@@ -164,11 +164,13 @@ extension Planner {
         .configInvalid, "an id-mapped mount needs mappings, and the container has no user namespace to take them from",
         field: "\(field)/options", hint: "add uidMappings and gidMappings to the mount")
     }
-    return MountIDMap(recursive: option.recursive, uids: ranges(uids), gids: ranges(gids))
+    return try idMap(mount, recursive: option.recursive, field)
   }
 
-  private func ranges(_ mappings: [IDMapping]) -> [IDRange] {
-    mappings.map { IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size) }
+  private func idMap(_ mount: Mount, recursive: Bool, _ field: String) throws(RuntimeError) -> MountIDMap {
+    MountIDMap(
+      recursive: recursive, uids: try IDMappingCheck.ranges(mount.uidMappings ?? [], "\(field)/uidMappings"),
+      gids: try IDMappingCheck.ranges(mount.gidMappings ?? [], "\(field)/gidMappings"))
   }
 
   /// The kernel has no id-mapped mounts of these file systems; of most others it has, and answers itself.

@@ -1,4 +1,5 @@
 public import Diagnostics
+import JSON
 import LinuxABI
 public import OCISpec
 
@@ -216,8 +217,11 @@ public struct Planner {
         created.formUnion(kind.cloneFlag)
       }
     }
-    let uidMap = try planIDMap(linux.uidMappings, "/linux/uidMappings", created)
-    let gidMap = try planIDMap(linux.gidMappings, "/linux/gidMappings", created)
+    let hasUser = seen.contains(.newUser)
+    let isPlaceholder =
+      !created.contains(.newUser) && isPlaceholder(linux.uidMappings) && isPlaceholder(linux.gidMappings)
+    let uidMap = isPlaceholder ? [] : try planIDMap(linux.uidMappings, "/linux/uidMappings", hasUser)
+    let gidMap = isPlaceholder ? [] : try planIDMap(linux.gidMappings, "/linux/gidMappings", hasUser)
     if created.contains(.newUser) && (uidMap.isEmpty || gidMap.isEmpty) {
       throw RuntimeError(
         .configInvalid, "a new user namespace needs uidMappings and gidMappings",
@@ -234,24 +238,28 @@ public struct Planner {
     guard path.utf8.first == 0x2F else {
       throw RuntimeError(.configInvalid, "`\(path)` must be an absolute path", field: field)
     }
-    if kind == .user {
-      throw RuntimeError(
-        .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
-    }
-    // A mount namespace is changed in any case: the container's root becomes its root.
+    // A mount namespace is changed in any case: the container's root becomes its root. The kernel lets nobody join the user
+    // namespace that he is in.
     return JoinedNamespace(
-      kind: kind.cloneFlag, path: path, index: UInt32(index), changedBy: kind == .mount ? field : "")
+      kind: kind.cloneFlag, path: path, index: UInt32(index),
+      changedBy: kind == .mount || kind == .user ? field : "")
+  }
+
+  /// What Podman up to 5.6 writes next to a path, because old versions of runc wanted some mapping: it means none.
+  private func isPlaceholder(_ mappings: [IDMapping]?) -> Bool {
+    guard let mappings, mappings.count == 1 else { return false }
+    return mappings[0].containerID == 0 && mappings[0].hostID == 0 && mappings[0].size == 1
   }
 
   private func planIDMap(
-    _ mappings: [IDMapping]?, _ field: String, _ created: CloneFlags
+    _ mappings: [IDMapping]?, _ field: String, _ hasUserNamespace: Bool
   ) throws(RuntimeError) -> [IDRange] {
     guard let mappings, !mappings.isEmpty else { return [] }
-    guard created.contains(.newUser) else {
+    guard hasUserNamespace else {
       throw RuntimeError(
         .configInvalid, "id mappings need a user namespace in `linux.namespaces`", field: field)
     }
-    return mappings.map { IDRange(inside: $0.containerID, outside: $0.hostID, count: $0.size) }
+    return try IDMappingCheck.ranges(mappings, field)
   }
 
   private func planTimeOffsets(_ created: CloneFlags) throws(RuntimeError) -> String {
@@ -265,8 +273,13 @@ public struct Planner {
     for offset in offsets {
       guard offset.name == "monotonic" || offset.name == "boottime" else {
         throw RuntimeError(
-          .configInvalid, "unknown clock `\(offset.name)`", field: "/linux/timeOffsets",
-          hint: "expected monotonic or boottime")
+          .configInvalid, "unknown clock `\(offset.name)`",
+          field: "/linux/timeOffsets/\(escapeForPointer(offset.name))", hint: "expected monotonic or boottime")
+      }
+      if let nanoseconds = offset.value.nanosecs, nanoseconds >= 1_000_000_000 {
+        throw RuntimeError(
+          .configInvalid, "\(nanoseconds) nanoseconds are a second or more",
+          field: "/linux/timeOffsets/\(offset.name)/nanosecs")
       }
       lines += "\(offset.name) \(offset.value.secs ?? 0) \(offset.value.nanosecs ?? 0)\n"
     }
@@ -322,7 +335,7 @@ public struct Planner {
   }
 
   /// The kernel ends a string at a NUL: what stands behind it would silently be lost.
-  private func refuseNul() throws(RuntimeError) {
+  func refuseNul() throws(RuntimeError) {
     try refuseNul(config.root.path, "/root/path")
     try refuseNul(config.hostname ?? "", "/hostname")
     try refuseNul(config.domainname ?? "", "/domainname")

@@ -21,7 +21,9 @@ enum IDMapWriter {
     } catch {
       let hint =
         switch error.errno {
-        case .invalid: "ranges must not overlap, must not be empty, and at most 340 are allowed"
+        // The plan has checked the ranges; the size of a page is the machine's.
+        case .invalid:
+          "the text of the map has \(text.utf8.count) bytes, and the kernel takes no more than fit into a page: join ranges"
         case .notPermitted: "the caller may not use these ids of the host"
         default: ""
         }

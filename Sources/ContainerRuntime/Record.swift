@@ -37,6 +37,11 @@ struct ContainerRecord {
 }
 
 extension ContainerRecord {
+  /// Whether both are about one process, and not only about one id.
+  func isSameProcess(as other: ContainerRecord) -> Bool {
+    pid == other.pid && startTime == other.startTime && processInode == other.processInode
+  }
+
   private static var magic: UInt32 { 0x3452_5041 }  // "APR4"
   static var sizeLimit: Int { 16 << 20 }
 

@@ -13,6 +13,34 @@ extension ContainerRuntime {
   /// The same without waiting for the container to be ready; what has to be waited for is answered.
   func begin(_ id: String, _ notifySocket: String?) throws(RuntimeError) -> NotifyProxy? {
     try checkExistingID(id)
+    let (record, proxy) = try execute(id, notifySocket)
+    if record.poststart.isEmpty { return proxy }
+    // Without the lock: a hook may take as long as it likes, and may ask for the container, or delete it.
+    do {
+      try run(record.poststart, record, .running, pid: record.pid)
+    } catch {
+      destroy(record)
+      throw error
+    }
+    return proxy
+  }
+
+  /// Ends and removes the very container that was started, if it is still there.
+  private func destroy(_ started: ContainerRecord) {
+    do {
+      let entry = try store.open(started.id, locking: true)
+      guard let record = try entry.read(), record.isSameProcess(as: started) else { return }
+      destroy(record, entry)
+    } catch {
+      if error.code == .containerNotFound { return }
+      options.log.warning("cannot end `\(started.id)`: \(error.text)")
+    }
+  }
+
+  /// The part under the container's lock: gives the order and waits until the command is executed.
+  private func execute(
+    _ id: String, _ notifySocket: String?
+  ) throws(RuntimeError) -> (ContainerRecord, NotifyProxy?) {
     let entry = try store.open(id, locking: true)
     guard let record = try entry.read() else {
       throw RuntimeError(.wrongStatus, "cannot start a container that is not created: `\(id)`")
@@ -50,14 +78,8 @@ extension ContainerRuntime {
       if failure.code == .hook { destroy(record, entry) } else { waitForEnd(record) }
       throw failure.during("unable to start container process")
     }
-    try checkExecuted(record)
-    do {
-      try run(record.poststart, record, .running, pid: record.pid)
-    } catch {
-      destroy(record, entry)
-      throw error
-    }
-    return proxy
+    try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
+    return (record, proxy)
   }
 
   private func makeProxy(
@@ -82,11 +104,11 @@ extension ContainerRuntime {
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a
   /// moment after it has closed the connection, and a zombie keeps it. A process that was collected already cannot be told
   /// from a command that was quick.
-  private func checkExecuted(_ record: ContainerRecord) throws(RuntimeError) {
+  func checkExecuted(_ pid: Int32, startTime: UInt64?, _ what: String) throws(RuntimeError) {
     do throws(SystemError) {
-      let process = try Processes.open(record.pid)
+      let process = try Processes.open(pid)
       for round in 0..<250 {
-        guard let status = try Processes.status(record.pid), status.startTime == record.startTime,
+        guard let status = try Processes.status(pid), status.startTime == startTime ?? status.startTime,
           status.command == InitPayload.processName
         else { return }
         if !status.isAlive { break }
@@ -95,10 +117,10 @@ extension ContainerRuntime {
       }
     } catch {
       if error.errno == .noProcess { return }
-      throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
+      throw error.because(.stateUnreadable, "cannot look at process \(pid) of \(what)")
     }
     throw RuntimeError(
-      .initDied, "the container `\(record.id)` ended before its command was executed",
+      .initDied, "\(what) ended before its command was executed",
       hint: "a seccomp profile must allow `execve`, and a memory limit must have room for it")
   }
 }

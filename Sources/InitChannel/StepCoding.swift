@@ -228,14 +228,15 @@ extension WireReader {
 extension DeviceNode {
   fileprivate func encode(to writer: inout WireWriter) {
     writer.put(path)
-    for number in [mode, major, minor, uid, gid] { writer.put(number) }
+    for number in [mode, major, minor, uid, gid, index ?? .max] { writer.put(number) }
   }
 
   fileprivate init(from reader: inout WireReader) throws(WireError) {
     let path = try reader.string()
     var numbers: [UInt32] = []
-    for _ in 0..<5 { numbers.append(try reader.uint32()) }
+    for _ in 0..<6 { numbers.append(try reader.uint32()) }
     self.init(
-      path: path, mode: numbers[0], major: numbers[1], minor: numbers[2], uid: numbers[3], gid: numbers[4])
+      path: path, mode: numbers[0], major: numbers[1], minor: numbers[2], uid: numbers[3], gid: numbers[4],
+      index: numbers[5] == .max ? nil : numbers[5])
   }
 }

@@ -18,6 +18,11 @@ public enum Credentials {
     try check("setgroups", gids.withUnsafeBufferPointer { sys_setgroups($0.count, $0.baseAddress) })
   }
 
+  /// getgroups(2): whether this process has supplementary groups.
+  public static func hasGroups() throws(SystemError) -> Bool {
+    try check("getgroups", sys_getgroups(0, nil)) > 0
+  }
+
   /// PR_SET_KEEPCAPS: a change of the user leaves the permitted capabilities as they are.
   public static func keepCapabilities(_ keep: Bool) throws(SystemError) {
     try check("prctl", sys_prctl(8, keep ? 1 : 0, 0, 0, 0), "PR_SET_KEEPCAPS")
@@ -38,6 +43,13 @@ public enum Credentials {
   public static func setLimit(_ resource: Int32, soft: UInt64, hard: UInt64) throws(SystemError) {
     let limit: [UInt64] = [soft, hard]
     try check("prlimit64", limit.withUnsafeBufferPointer { sys_prlimit64(0, resource, $0.baseAddress, nil) })
+  }
+
+  /// getrlimit(2) for this process.
+  public static func limit(_ resource: Int32) throws(SystemError) -> (soft: UInt64, hard: UInt64) {
+    var limit: [UInt64] = [0, 0]
+    try check("prlimit64", limit.withUnsafeMutableBufferPointer { sys_prlimit64(0, resource, nil, $0.baseAddress) })
+    return (limit[0], limit[1])
   }
 
   /// The session keyring of this name, keyctl(2) KEYCTL_JOIN_SESSION_KEYRING; a new one where there is none. It gets

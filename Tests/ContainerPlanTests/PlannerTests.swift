@@ -196,6 +196,30 @@ private func failure(_ config: Config) -> RuntimeError? {
     #expect(failure(change { $0.linux?.namespaces?[1].path = "netns" })?.field == "/linux/namespaces/1/path")
   }
 
+  @Test func aUserNamespaceByPathIsJoinedWithTheMappingsToBeFound() throws {
+    let mapping = [IDMapping(containerID: 0, hostID: 1000, size: 10)]
+    func joining(_ uids: [IDMapping]?, _ gids: [IDMapping]?) throws -> NamespacePlan {
+      try plan(
+        change {
+          $0.linux?.namespaces?.append(Namespace(type: "user", path: "/run/userns/pod"))
+          $0.linux?.uidMappings = uids
+          $0.linux?.gidMappings = gids
+          $0.process?.user = User(uid: 77, gid: 0)
+        }
+      ).namespaces
+    }
+    let field = "/linux/namespaces/6/path"
+    let joined = JoinedNamespace(kind: .newUser, path: "/run/userns/pod", index: 6, changedBy: field)
+    let both = try joining(mapping, mapping)
+    #expect(both.joined == [joined] && !both.created.contains(.newUser) && both.hasUserNamespace)
+    #expect(both.uidMap == [IDRange(inside: 0, outside: 1000, count: 10)] && both.gidMap == both.uidMap)
+    #expect(try joining(nil, nil).uidMap.isEmpty)
+    // What Podman writes where it knows none; beside another mapping it is one.
+    let placeholder = [IDMapping(containerID: 0, hostID: 0, size: 1)]
+    #expect(try joining(placeholder, placeholder).uidMap.isEmpty)
+    #expect(try joining(placeholder, mapping).uidMap == [IDRange(inside: 0, outside: 0, count: 1)])
+  }
+
   @Test func emptyIsNotUsed() throws {
     var config = sample()
     config.hooks = Hooks(prestart: [])

@@ -20,6 +20,8 @@ extension Integration {
     private static let passes = ["runc": "without a flag to set there is no remount"]
     private static let exact = ["crun": "gives the mount exactly the flags of its options, and none without any"]
 
+    private static let last = ["crun": "makes a bind mount read-only last"]
+
     static let rows: [Row] = [
       // No flag is named: those of the source stay.
       Row(source: strict, options: ["bind"], top: strict, differences: exact),
@@ -53,6 +55,12 @@ extension Integration {
       Row(
         source: ["nosuid"], options: ["rbind", "ro", "rnodev"], top: ["nodev", "ro"],
         below: ["nosuid", "nodev"]),
+      // They change what the plain ones have made, wherever they stand.
+      Row(source: [], options: ["rbind", "rro", "rw"], top: ["ro"], below: ["ro"]),
+      Row(source: [], options: ["rbind", "rw", "rro"], top: ["ro"], below: ["ro"]),
+      Row(source: [], options: ["rbind", "ro", "rrw"], top: [], below: [], differences: last),
+      Row(source: [], options: ["rbind", "rrw", "ro"], top: [], below: [], differences: last),
+      Row(source: [], options: ["rbind", "rnosuid", "suid", "nodev"], top: ["nosuid", "nodev"], below: ["nosuid"]),
       Row(source: [], options: ["bind", "rbind"], top: [], below: []),
       Row(source: [], options: ["rbind", "bind"], top: [], below: []),
     ]

@@ -88,8 +88,8 @@ extension Integration {
       case "kind": mknod(path, S_IFBLK | 0o666, dev_t(1 << 8 | 5))
       default: mkfifo(path, 0o666)
       }
-      container.bundle.config["linux"]["devices"] = [device("/var/node", "c", 1, 5)]
-      expectError(try container.attempt("create"), detail: "/linux/devices")
+      container.bundle.config["linux"]["devices"] = [device("/dev/other", "c", 1, 5), device("/var/node", "c", 1, 5)]
+      expectError(try container.attempt("create"), detail: "(at `/linux/devices/1`)")
       try expectNothingLeft()
     }
 
@@ -108,7 +108,22 @@ extension Integration {
       let container = try Container(args: ["/bin/agent", "exit", "0"])
       try container.bundle.mapUsers()
       container.bundle.config["linux"]["devices"] = [device("/dev/no-such-device", "c", 10, 229)]
-      expectError(try container.attempt("create"), detail: "/linux/devices")
+      expectError(try container.attempt("create"), detail: "(at `/linux/devices/0`)")
+      try expectNothingLeft()
+    }
+
+    /// It stands nowhere in the configuration, so the message has to say what it is.
+    @Test(
+      .peerDiffers("runc", "1.1.5", "takes whatever is there"), .peerDiffers("crun", "1.8.1", "takes whatever is there")
+    )
+    func defaultDeviceThatCannotBeMadeIsNamed() throws {
+      let container = try Container(args: ["/bin/agent", "exit", "0"])
+      for mount in ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"] { container.bundle.removeMount(mount) }
+      try Files.write("", to: container.bundle.rootfs + "/dev/full")
+      container.bundle.config["linux"]["devices"] = [device("/dev/other", "c", 1, 5)]
+      let outcome = try container.attempt("create")
+      expectError(outcome, detail: "default device `/dev/full`")
+      if !Runtime.current.isPeer { #expect(!outcome.stderr.contains("/linux/devices"), "\(outcome)") }
       try expectNothingLeft()
     }
 

@@ -245,6 +245,51 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// `start` holds no lock while the hook runs.
+    @Test(.apusOnly("runc runs poststart hooks in `create`; crun's `start` does not wait for them"))
+    func containerAnswersWhileAPoststartHookHangs() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      hooks.add("poststart", "echo $$ > child; log began; exec sleep 100")
+      hooks.add("poststop", "log \"$kind\"")
+      try container.create()
+      let pid = try container.pid()
+      let start = try container.spawn("start")
+      let deadline = Deadline(Limits.call)
+      while try hooks.log.isEmpty, deadline.milliseconds > 0 { usleep(10_000) }
+      #expect(try container.status() == "running")
+      try container.kill("KILL")
+      #expect(waitForEnd(of: pid))
+      #expect(try container.status() == "stopped")
+      #expect(try container.attempt("delete", timeout: 10).code == 0)
+      // Whoever waits for the hook gets no other container of that name in return.
+      try container.create()
+      let hook = try #require(pid_t(Files.read(hooks.path + "/child").dropLast()))
+      Foundation.kill(hook, SIGTERM)
+      expectError(try start.wait(), detail: "`/hooks/poststart/0`")
+      #expect(try container.status() == "created")
+      try container.delete()
+      try hooks.expect(["began", "poststop", "poststop"])
+      try expectNothingLeft()
+    }
+
+    /// With the lock held it would wait for itself.
+    @Test(.peerDiffers("runc", "1.1.5", "runs poststart hooks in `create`"))
+    func poststartHookMayAskForItsContainer() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      let call = ([Runtime.current.path] + container.root).joined(separator: " ")
+      hooks.add(
+        "poststart", "\(call) state \(container.id) | grep -q '\"status\": *\"running\"' && log running",
+        timeout: 20)
+      hooks.add("poststart", "\(call) delete --force \(container.id) && log deleted", timeout: 20)
+      try container.create()
+      try container.start()
+      try hooks.expect(["running", "deleted"])
+      expectError(try container.attempt("state"), says: "does not exist")
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("the peers know nothing of a container before its hooks have run"))
     func createThatIsKilledInAHookIsUndoneByDelete() throws {
       let container = try Container(args: ["/bin/agent", "pause"])

@@ -188,6 +188,49 @@ extension Integration {
       }
     }
 
+    /// Set before, they would keep the waiting process from accepting `start`.
+    @Test(
+      .peerDiffers("runc", "1.1.5", "cannot open what it still needs"),
+      .peerDiffers("crun", "1.8.1", "cannot open what it still needs"), arguments: [0, 3])
+    func limitOfDescriptorsBindsTheCommandOnly(value: Int) throws {
+      let container = try Container(args: ["/bin/agent", "report", "limits"])
+      let hooks = try HookFolder(container)
+      hooks.add("startContainer", "log hook")
+      container.bundle.config["process"]["rlimits"] = [
+        ["type": "RLIMIT_NOFILE", "soft": .number(value), "hard": .number(value)]
+      ]
+      try container.create()
+      for _ in 0..<20 { #expect(try container.status() == "created") }
+      try container.start()
+      let limit = try JSONValue(parsing: container.stdout.readToEnd())["rlimits"]["RLIMIT_NOFILE"]
+      #expect([limit["soft"].int, limit["hard"].int] == [value, value])
+      try hooks.expect(["hook"])
+    }
+
+    /// With none of them the command gets far; that is nothing to `create` and `start`.
+    @Test(arguments: ["RLIMIT_AS", "RLIMIT_DATA", "RLIMIT_STACK"])
+    func limitOfMemoryLetsTheContainerStart(type: String) throws {
+      let container = try Container(args: ["/bin/agent", "exit", "0"])
+      container.bundle.config["process"]["rlimits"] = [["type": .string(type), "soft": 0, "hard": 0]]
+      try container.create()
+      #expect(try container.status() == "created")
+      _ = try container.attempt("start")
+      try container.delete("--force")
+      try expectNothingLeft()
+    }
+
+    @Test func limitThatMayNotBeRaisedIsAnError() throws {
+      let container = try Container()
+      container.bundle.config["process"]["rlimits"].append(["type": "RLIMIT_CORE", "soft": 0, "hard": 0])
+      container.bundle.config["process"]["rlimits"][0] = [
+        "type": "RLIMIT_NOFILE", "soft": 10, "hard": .number(1 << 40),
+      ]
+      expectError(
+        try container.attempt("create"), says: "not permitted", detail: "`RLIMIT_NOFILE`")
+      expectError(try container.attempt("create"), detail: "(at `/process/rlimits/0`)")
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("the specification's MUST that no runtime checks"))
     func duplicateLimitIsRefused() throws {
       let container = try Container()

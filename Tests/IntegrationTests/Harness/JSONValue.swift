@@ -43,6 +43,29 @@ enum JSONValue: Equatable, Sendable {
     }
   }
 
+  /// What a JSON pointer leads to; writing one element behind the last one of an array appends it.
+  subscript(pointer pointer: String) -> JSONValue {
+    get {
+      pointer.split(separator: "/").reduce(self) { value, part in
+        if case .array = value { value[Int(part) ?? -1] } else { value[String(part)] }
+      }
+    }
+    set {
+      let parts = pointer.split(separator: "/").map(String.init)
+      guard let first = parts.first else {
+        self = newValue
+        return
+      }
+      let rest = parts.dropFirst().joined(separator: "/")
+      guard case .array(let elements) = self, let index = Int(first) else {
+        self[first][pointer: rest] = newValue
+        return
+      }
+      if index == elements.count { append(.object([:])) }
+      self[index][pointer: rest] = newValue
+    }
+  }
+
   mutating func append(_ value: JSONValue) {
     self = .array(elements + [value])
   }
