@@ -21,7 +21,7 @@ extension Integration {
           done
           for fd in 0 1 2 3 4 5 6 7 8 9; do busybox readlink $p/fd/$fd > /dev/null 2>&1 && echo "opened fd"; done
           echo "tried $name"
-          exit
+          exec busybox sleep 1000
         done
       done
       """
@@ -37,9 +37,14 @@ extension Integration {
       second.bundle.join("pid", "/proc/\(try first.pid())/ns/pid")
       second.bundle.args = ["/bin/agent", "exit", "0"]
       let creation = try second.spawn("create")
-      let said = try first.stdout.readToEnd()
+      try first.stdout.waitFor("tried ")
       try Files.write("", to: end)
-      _ = try creation.wait()
+      try creation.wait().expectSuccess()
+      let said = try first.stdout.text
+      // The first process of a pid namespace can end only when all others are collected.
+      try second.delete("--force")
+      Processes.reap()
+      try first.delete("--force")
       return said
     }
 
