@@ -5,6 +5,7 @@
 //   floor [--limits] [--filter FILE] run ROOTFS CGROUP CMD…
 //   floor [--limits] [--filter FILE] create STATE ROOTFS CGROUP CMD…
 //   floor start|state|delete STATE
+//   floor exec STATE CMD…
 //
 // CGROUP is a path below the mount point of every hierarchy whose parent exists. FILE holds a
 // compiled seccomp filter. The process joins its v1 cgroups itself by writing `0` to `tasks`: a
@@ -59,6 +60,7 @@ struct container {
   int unified;  // index of the v2 hierarchy, or -1
   int ready[2]; // create: the init reports here
   int fifo;     // create: and waits here; -1 in run
+  pid_t pid;    // of the state file
 };
 
 static void fail(const char *what) {
@@ -430,12 +432,38 @@ static int readState(struct container *c, int print) {
   *cgroup++ = 0;
   cgroup[strcspn(cgroup, "\n")] = 0;
   c->cgroup = cgroup;
+  c->pid = atoi(text);
   snprintf(path, sizeof path, "/proc/%.20s/stat", text);
   int process = open(path, O_RDONLY | O_CLOEXEC);
   int lives = process >= 0 && read(process, stat, sizeof stat) > 0;
   if (print)
     dprintf(1, "{\"pid\": %s, \"status\": \"%s\"}\n", text, lives ? "created" : "stopped");
   return lives;
+}
+
+// Born in the cgroup and in the namespaces of the container's process; a second process because of the pid namespace.
+static int exec(struct container *c, char **command) {
+  if (readState(c, 0) <= 0) return 1;
+  readHierarchies(c);
+  int process = syscall(SYS_pidfd_open, c->pid, 0), status;
+  CHECK(process, "pidfd_open");
+  int cgroup = c->unified < 0 ? -1 : open(c->hierarchies[c->unified].directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  joinCgroups(c);
+  CHECK(setns(process, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP), "setns");
+  struct clone_args arguments = {.exit_signal = SIGCHLD};
+  if (cgroup >= 0) arguments.flags = CLONE_INTO_CGROUP, arguments.cgroup = cgroup;
+  pid_t pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+  CHECK(pid, "clone3");
+  if (pid == 0) {
+    char *environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL};
+    CHECK(setsid(), "setsid");
+    CHECK(syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
+    setPrivileges();
+    execve(command[0], command, environment);
+    fail(command[0]);
+  }
+  CHECK(waitpid(pid, &status, 0), "waitpid");
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static int delete(struct container *c, const char *state) {
@@ -470,12 +498,16 @@ int main(int count, char **arguments) {
     c.rootfs = arguments[i + 2], c.cgroup = arguments[i + 3], c.command = arguments + i + 4;
     return create(&c, arguments[i + 1]);
   }
+  if (left >= 3 && strcmp(verb, "exec") == 0) {
+    CHECK(chdir(arguments[i + 1]), arguments[i + 1]);
+    return exec(&c, arguments + i + 2);
+  }
   if (left == 2) {
     CHECK(chdir(arguments[i + 1]), arguments[i + 1]);
     if (strcmp(verb, "start") == 0) return start();
     if (strcmp(verb, "state") == 0) return readState(&c, 1) < 0;
     if (strcmp(verb, "delete") == 0) return delete (&c, arguments[i + 1]);
   }
-  dprintf(2, "usage: floor [--limits] [--filter FILE] run|create|start|state|delete …\n");
+  dprintf(2, "usage: floor [--limits] [--filter FILE] run|create|start|state|exec|delete …\n");
   return 2;
 }

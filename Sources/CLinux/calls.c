@@ -272,6 +272,10 @@ int64_t sys_setgroups(size_t count, const uint32_t *groups) {
   return kernel(syscall(SYS_setgroups, count, groups));
 }
 
+int64_t sys_getgroups(size_t count, uint32_t *groups) {
+  return kernel(syscall(SYS_getgroups, count, groups));
+}
+
 int64_t sys_sethostname(const char *name, size_t length) {
   return kernel(syscall(SYS_sethostname, name, length));
 }
@@ -321,6 +325,14 @@ int64_t sys_personality(uint64_t persona) { return kernel(syscall(SYS_personalit
 
 int64_t sys_sched_setattr(const struct apus_sched_attr *attributes) {
   return kernel(syscall(SYS_sched_setattr, 0, attributes, 0));
+}
+
+int64_t sys_sched_setaffinity(size_t size, const uint64_t *mask) {
+  return kernel(syscall(SYS_sched_setaffinity, 0, size, mask));
+}
+
+int64_t sys_sched_getaffinity(size_t size, uint64_t *mask) {
+  return kernel(syscall(SYS_sched_getaffinity, 0, size, mask));
 }
 
 int64_t sys_ioprio_set(int which, int who, uint32_t priority) {

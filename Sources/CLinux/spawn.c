@@ -87,21 +87,56 @@ static int program_child(void *argument) {
   return 127;
 }
 
+// clone3(2) in the way of vfork(2): the child goes on below this frame on the stack of the caller, which is suspended and
+// finds the frame as it left it. So the child must not return from here, and the call is made in place: coming back from a
+// function of its own, the child would overwrite where the caller returns to.
+static __attribute__((noinline)) int64_t clone_into(int cgroup, int (*child)(void *), void *request, int *pidfd) {
+  struct apus_clone_args arguments = {
+      .flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | 0x200000000 /* CLONE_INTO_CGROUP */,
+      .pidfd = (uintptr_t)pidfd,
+      .exit_signal = SIGCHLD,
+      .cgroup = (uint64_t)cgroup,
+  };
+#if defined(__x86_64__)
+  register long result __asm__("rax") = SYS_clone3;
+  register void *first __asm__("rdi") = &arguments;
+  register long second __asm__("rsi") = sizeof arguments;
+  __asm__ volatile("syscall" : "+r"(result) : "r"(first), "r"(second) : "rcx", "r11", "memory");
+#elif defined(__aarch64__)
+  register long number __asm__("x8") = SYS_clone3;
+  register long result __asm__("x0") = (long)&arguments;
+  register long second __asm__("x1") = sizeof arguments;
+  __asm__ volatile("svc 0" : "+r"(result) : "r"(number), "r"(second) : "memory");
+#else
+#error "clone3 for this machine"
+#endif
+  if (result == 0) {
+    child(request);
+    __builtin_trap();
+  }
+  return result;
+}
+
 // Runs `child` up to its execve, with this frame as its stack. `failure` is where it says why there was none.
-static int64_t start(int (*child)(void *), void *request, const int64_t *failure, int *pidfd) {
+static int64_t start(int (*child)(void *), void *request, const int64_t *failure, int cgroup, int *pidfd) {
   uint64_t all = ~(uint64_t)0, old = 0;
   _Alignas(16) char stack[stack_size];
   // A handler of the parent must not run in memory that both share: every signal stays blocked in the child, and the
   // program that it becomes lets them in again.
   // CLONE_VFORK suspends the caller until execve, so the stack of this frame may serve as the child's.
   sys_sigprocmask(SIG_SETMASK, &all, &old);
-  int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, request, pidfd);
-  int64_t result = pid < 0 ? -(int64_t)errno : pid;
+  int64_t result;
+  if (cgroup >= 0) {
+    result = clone_into(cgroup, child, request, pidfd);
+  } else {
+    int pid = clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, request, pidfd);
+    result = pid < 0 ? -(int64_t)errno : pid;
+  }
   sys_sigprocmask(SIG_SETMASK, &old, NULL);
-  if (pid > 0 && *failure) {
+  if (result > 0 && *failure) {
     // Nobody else knows of the child: it is reaped here.
     struct apus_wait_result ignored;
-    sys_waitid(1 /* P_PID */, pid, &ignored, 4 /* WEXITED */);
+    sys_waitid(1 /* P_PID */, (int)result, &ignored, 4 /* WEXITED */);
     sys_close(*pidfd);
     return -*failure;
   }
@@ -109,13 +144,13 @@ static int64_t start(int (*child)(void *), void *request, const int64_t *failure
 }
 
 int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
-                   int count, int *pidfd) {
+                   int count, int cgroup, int *pidfd) {
   if (count > most_descriptors) return -(int64_t)EINVAL;
   struct request request = {executable, arguments, environment, descriptors, count, 0};
-  return start(child, &request, &request.failure, pidfd);
+  return start(child, &request, &request.failure, cgroup, pidfd);
 }
 
 int64_t apus_spawn_program(const struct apus_program *program, int *pidfd) {
   struct program_request request = {program, 0};
-  return start(program_child, &request, &request.failure, pidfd);
+  return start(program_child, &request, &request.failure, -1, pidfd);
 }

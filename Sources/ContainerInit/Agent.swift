@@ -80,7 +80,7 @@ struct Agent: ~Copyable {
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
-      try Credentials.setGroups(plan.additionalGids)
+      try setGroups(plan.additionalGids)
       try Credentials.setGroup(plan.gid)
     }
     let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
@@ -128,6 +128,16 @@ struct Agent: ~Copyable {
     if !isLate { return [] }
     return Capabilities.words(
       effective: sets.effective, permitted: sets.permitted, inheritable: sets.inheritable)
+  }
+
+  /// A user namespace that is joined may deny setgroups(2) to everybody in it. Stage 1 has given up all groups before it
+  /// went in; that none is left is looked at.
+  private static func setGroups(_ gids: [UInt32]) throws(SystemError) {
+    do {
+      try Credentials.setGroups(gids)
+    } catch {
+      guard error.errno == .notPermitted, gids.isEmpty, try !Credentials.hasGroups() else { throw error }
+    }
   }
 
   private static func warn(_ reporter: borrowing InitReporter, _ text: String) throws(RuntimeError) {

@@ -18,6 +18,20 @@ enum CopyUp {
     }
   }
 
+  /// The file that was looked at. Another container may have put a fifo in its place meanwhile, which must not keep this
+  /// process waiting, or a file that it wants to have copied.
+  private static func openSame(
+    _ name: String, _ status: FileStatus, in directory: borrowing FileDescriptor
+  ) throws(SystemError) -> FileDescriptor {
+    let file = try RootDirectory.openEntry(
+      in: directory, name, [.readOnly, .noFollow, .nonBlocking, .noControllingTerminal])
+    let opened = try file.status()
+    guard opened.kind == status.kind, opened.inode == status.inode, opened.device == status.device else {
+      throw SystemError("openat2", .busy, name)
+    }
+    return file
+  }
+
   private static func copyEntries(
     from source: borrowing FileDescriptor, to target: borrowing FileDescriptor, depth: Int
   ) throws(SystemError) {
@@ -33,7 +47,7 @@ enum CopyUp {
       case 0o120000:
         try target.makeSymbolicLink(entry.name, to: try source.readLink(entry.name))
       case 0o100000:
-        let from = try RootDirectory.openEntry(in: source, entry.name, [.readOnly, .noFollow])
+        let from = try openSame(entry.name, status, in: source)
         let to = try RootDirectory.openEntry(
           in: target, entry.name, [.writeOnly, .create, .exclusive, .noFollow], mode: status.mode & 0o7777)
         while true {

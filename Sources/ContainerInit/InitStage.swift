@@ -50,6 +50,10 @@ public enum InitStage {
         // But for these.
         if payload.passedDescriptors > 0 { try descriptors.placePassed(payload.passedDescriptors) }
       }
+      if let join = payload.exec {
+        var stage = ExecStage(payload: payload, descriptors: descriptors, join: join)
+        return try stage.run(reporter, container: startSocket)
+      }
       let stage1 = Stage1(payload: payload, descriptors: descriptors)
       if try stage1.run(reporter) {
         // Stage 2 is on its way; this half has nothing more to do.

@@ -116,10 +116,9 @@ private struct Helper: ~Copyable {
     guard case .bind(let path, let recursive) = mount.source else {
       throw RuntimeError(.initProtocol, "mount \(mount.index) has no source to open")
     }
-    guard let idMap = mount.idMap else { return try clone(mount, path, recursive, process) }
-    // Before the container's mount namespace is entered: /proc is surely the runtime's.
+    guard let idMap = mount.idMap else { return try clone(mount, path, recursive, request, process) }
     let namespace = try userNamespace(idMap, request)
-    let tree = try clone(mount, path, recursive, process)
+    let tree = try clone(mount, path, recursive, request, process)
     do {
       try Mounts.mapIDs(tree, by: namespace, recursive: idMap.recursive)
     } catch {
@@ -129,38 +128,22 @@ private struct Helper: ~Copyable {
   }
 
   private mutating func clone(
-    _ mount: MountStep, _ path: String, _ recursive: Bool, _ process: borrowing FileDescriptor
+    _ mount: MountStep, _ path: String, _ recursive: Bool, _ request: HelpRequest,
+    _ process: borrowing FileDescriptor
   ) throws(RuntimeError) -> FileDescriptor {
     try enter(process)
     let flags: OpenFlags = mount.traits.contains(.sourceNoFollow) ? [.path, .noFollow] : .path
     do {
       return try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
     } catch {
-      if error.errno == .invalid && !recursive { return try cloneOutside(mount, path, flags) }
-      throw error.because(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source")
+      let field = "/mounts/\(mount.index)/source"
+      // The mounts below are locked to it. In a namespace that is joined the path need not be the runtime's.
+      guard error.errno == .invalid && !recursive && !payload.namespaces.joins(.newMount) else {
+        throw error.because(.mount, "cannot bind `\(path)`", field: field)
+      }
+      try leave()
+      return try LockedCopy.make(path, flags, for: try containerUsers(request), field: field)
     }
-  }
-
-  /// A mount without those below it. In the container's mount namespace they are locked to it, so that nobody can look
-  /// under them; the author of the configuration may. The copy comes without the lock of a read-only mount, which the root
-  /// of the container could make writable: that is refused.
-  private mutating func cloneOutside(
-    _ mount: MountStep, _ path: String, _ flags: OpenFlags
-  ) throws(RuntimeError) -> FileDescriptor {
-    try leave()
-    let field = "/mounts/\(mount.index)/source"
-    let tree = try describe(.mount, "cannot bind `\(path)`", field: field) { () throws(SystemError) in
-      try Mounts.clone(try FileDescriptor.open(path, flags), recursive: false)
-    }
-    let isReadonly = try describe(.mount, "cannot look at `\(path)`", field: field) { () throws(SystemError) in
-      try MountState.has(MountAttribute.readonly, tree)
-    }
-    if isReadonly {
-      throw RuntimeError(
-        .mount, "cannot bind the read-only mount `\(path)` without those below it", field: field,
-        hint: "use `rbind`: in a user namespace the mounts below are locked to it")
-    }
-    return tree
   }
 
   private mutating func leave() throws(RuntimeError) {
@@ -192,13 +175,13 @@ private struct Helper: ~Copyable {
   private func userNamespace(
     _ idMap: MountIDMap, _ request: HelpRequest
   ) throws(RuntimeError) -> FileDescriptor {
-    if idMap.uids.isEmpty {
-      return try describe(.namespace, "cannot open the user namespace of the container") {
-        () throws(SystemError) in
-        try proc.open("\(request.pid)/ns", [.path, .directory]).open("user", .readOnly)
-      }
+    idMap.uids.isEmpty ? try containerUsers(request) : try make(idMap, "/mounts/\(request.mount)")
+  }
+
+  private func containerUsers(_ request: HelpRequest) throws(RuntimeError) -> FileDescriptor {
+    try describe(.namespace, "cannot open the user namespace of the container") { () throws(SystemError) in
+      try proc.open("\(request.pid)/ns", [.path, .directory]).open("user", .readOnly)
     }
-    return try make(idMap, "/mounts/\(request.mount)")
   }
 
   /// A user namespace lives as long as somebody holds it: a child that does nothing, until this process has opened it.

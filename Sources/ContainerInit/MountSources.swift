@@ -18,7 +18,7 @@ enum MountSources {
     do {
       tree = try Mounts.clone(try FileDescriptor.open(path, flags), recursive: recursive)
     } catch {
-      // EINVAL: mounts below are locked to it there, and a copy without them is made on the host's side only.
+      // EINVAL: mounts below are locked to it there, and a copy without them starts on the host's side only.
       let isLocked = error.errno == .invalid && !recursive
       if (error.errno == .accessDenied || isLocked) && hasUserNamespace {
         return try reporter.ask(for: .tree, mount.index)

@@ -9,13 +9,19 @@ struct Stage1 {
   let payload: InitPayload
   let descriptors: InitDescriptors
 
-  /// Joins the cgroups of v1, makes the user and time namespaces, and starts stage 2. Answers true in stage 1 and
+  /// Joins the cgroups of v1 and the namespaces given by path, makes the user and time namespaces, and starts stage 2. Answers true in stage 1 and
   /// false in stage 2.
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
-    try enterNamespaces(reporter)
-    if payload.namespaces.created.contains(.newUser) {
-      try enterUserNamespace(reporter)
+    let user = try enterNamespaces(reporter)
+    if user.number >= 0 {
+      try joinUserNamespace(user)
+      try becomeRoot(reporter)
+    } else if payload.namespaces.created.contains(.newUser) {
+      try describe(.namespace, "cannot make the user namespace") { () throws(SystemError) in
+        try Namespaces.unshare(.newUser)
+      }
+      try becomeRoot(reporter)
     }
     return try startStage2(reporter)
   }
@@ -29,14 +35,22 @@ struct Stage1 {
     }
   }
 
-  private func enterNamespaces(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+  /// Answers the user namespace that is to be joined behind all others; number -1 for none. Its file is opened in its turn:
+  /// in a mount namespace that is joined the path may lead elsewhere.
+  private func enterNamespaces(_ reporter: borrowing InitReporter) throws(RuntimeError) -> FileDescriptor {
     // Opened while /proc is the host's: a mount namespace that is joined has another one.
     let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
     if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc) }
+    var user = FileDescriptor(owning: -1)
     for namespace in payload.namespaces.joined {
-      try join(namespace, proc)
+      let file = try open(namespace, proc)
+      if namespace.kind == .newUser {
+        user = file
+        continue
+      }
+      try join(namespace, file)
       if namespace.kind == .newNetwork && payload.namespaces.takesNetDevices {
         try NetworkHandover.run(reporter)
       }
@@ -46,24 +60,34 @@ struct Stage1 {
     if payload.namespaces.created.contains(.newTime) {
       try enterTimeNamespace(proc)
     }
+    return user
   }
 
-  /// With the rights of the host: a user namespace that is made later has none over the namespaces of others.
-  private func join(_ namespace: JoinedNamespace, _ proc: borrowing ProcFileSystem) throws(RuntimeError) {
-    let field = "/linux/namespaces/\(namespace.index)/path"
+  private func open(
+    _ namespace: JoinedNamespace, _ proc: borrowing ProcFileSystem
+  ) throws(RuntimeError) -> FileDescriptor {
     let file: FileDescriptor
     do {
       // Not blocking: a fifo in its place would wait for ever.
       file = try FileDescriptor.open(namespace.path, [.readOnly, .nonBlocking])
     } catch {
-      throw error.because(.namespace, "cannot open the namespace", field: field)
+      throw error.because(.namespace, "cannot open the namespace", field: field(namespace))
     }
     if !namespace.changedBy.isEmpty { try refuseOwn(namespace, file, proc) }
+    return file
+  }
+
+  private func field(_ namespace: JoinedNamespace) -> String { "/linux/namespaces/\(namespace.index)/path" }
+
+  /// With the rights of the host, which hold over its namespaces and over those that belong to any user namespace below; in
+  /// a user namespace, new or joined, only those over its own are left.
+  private func join(_ namespace: JoinedNamespace, _ file: borrowing FileDescriptor) throws(RuntimeError) {
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
       let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
-      throw error.because(.namespace, "cannot join the namespace `\(namespace.path)`", field: field, hint: hint)
+      throw error.because(
+        .namespace, "cannot join the namespace `\(namespace.path)`", field: field(namespace), hint: hint)
     }
   }
 
@@ -79,6 +103,11 @@ struct Stage1 {
       let other = try file.status()
       return own.inode == other.inode && own.device == other.device
     }
+    if isOwn && kind == .user {
+      throw RuntimeError(
+        .configInvalid, "`\(namespace.path)` is the user namespace of the runtime, which is in it already",
+        field: namespace.changedBy, hint: "leave the entry out to share it")
+    }
     if isOwn {
       throw RuntimeError(
         .configInvalid, "this is not allowed in the host's \(kind.ociName) namespace, which `\(namespace.path)` is",
@@ -86,10 +115,26 @@ struct Stage1 {
     }
   }
 
-  private func enterUserNamespace(_ reporter: borrowing InitReporter) throws(RuntimeError) {
-    try describe(.namespace, "cannot make the user namespace") { () throws(SystemError) in
-      try Namespaces.unshare(.newUser)
+  private func joinUserNamespace(_ file: borrowing FileDescriptor) throws(RuntimeError) {
+    guard let namespace = payload.namespaces.join(of: .newUser) else { return }
+    // Given up here, where it is surely allowed: whoever made the namespace may have denied setgroups(2) in it, and the
+    // caller's groups would stay.
+    try describe(.credentials, "cannot give up the groups") { () throws(SystemError) in
+      try Credentials.setGroups([])
     }
+    try join(namespace, file)
+    // A user namespace of another user makes the process dumpable again where the kernel's suid_dumpable says so.
+    try stayNotDumpable()
+  }
+
+  private func stayNotDumpable() throws(RuntimeError) {
+    try describe(.credentials, "cannot stay not dumpable") { () throws(SystemError) in
+      try Processes.becomeNotDumpable()
+    }
+  }
+
+  /// Waits until the runtime has written the maps of the new user namespace, or has read those of the joined one.
+  private func becomeRoot(_ reporter: borrowing InitReporter) throws(RuntimeError) {
     try describe(.initProtocol, "cannot ask for the id maps") { () throws(SystemError) in
       try reporter.send(.userNamespaceReady)
     }
@@ -97,19 +142,16 @@ struct Stage1 {
       try reporter.receive()
     }
     guard order == .idsMapped else {
-      throw RuntimeError(.initProtocol, "the runtime ended before it had written the id maps")
+      throw RuntimeError(.initProtocol, "the runtime ended before it had seen to the id maps")
     }
     // All capabilities came with the new namespace; the ids are those of its root from here on, so that files made
-    // during the set-up belong to it. The groups of the caller are given up (and may be refused where setgroups is
-    // denied, which the runtime decided).
+    // during the set-up belong to it.
     try describe(.credentials, "cannot become root of the user namespace") { () throws(SystemError) in
       try Credentials.setGroup(0)
       try Credentials.setUser(0)
     }
     // A change of ids makes the process dumpable again where the kernel's suid_dumpable says so (prctl(2)).
-    try describe(.credentials, "cannot stay not dumpable") { () throws(SystemError) in
-      try Processes.becomeNotDumpable()
-    }
+    try stayNotDumpable()
   }
 
   /// clone3 with CLONE_NEWTIME leaves no moment to write the offsets; after unshare(2) the children enter it.

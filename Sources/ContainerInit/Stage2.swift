@@ -89,7 +89,7 @@ struct Stage2 {
         try Namespaces.setDomainname(name)
       }
     case .keyring(let name):
-      try joinKeyring(name)
+      try SessionKeyring.join(name, searchableByOthers: payload.namespaces.hasUserNamespace)
     case .mountsMade:
       try waitForHooks(reporter)
     case .hooks(let hooks):
@@ -117,19 +117,6 @@ struct Stage2 {
       }
     default:
       try root.execute(step, reporter)
-    }
-  }
-
-  private func joinKeyring(_ name: String) throws(RuntimeError) {
-    do {
-      // In a user namespace the user who joins later may have an id that is not the keyring's owner.
-      try Credentials.joinSessionKeyring(
-        name, searchableByOthers: payload.namespaces.created.contains(.newUser))
-    } catch {
-      // A kernel without keys: then there is no keyring of the caller that the container could see.
-      if error.errno == .notImplemented { return }
-      throw error.because(
-        .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
     }
   }
 
@@ -179,6 +166,20 @@ struct Stage2 {
         // Whoever connected has gone again; without the start socket nobody can come any more.
         if error.call == "accept4" { Processes.exit(1) }
       }
+    }
+  }
+}
+
+enum SessionKeyring {
+  /// In a user namespace the user who joins later may have an id that is not the keyring's owner.
+  static func join(_ name: String, searchableByOthers: Bool) throws(RuntimeError) {
+    do {
+      try Credentials.joinSessionKeyring(name, searchableByOthers: searchableByOthers)
+    } catch {
+      // A kernel without keys: then there is no keyring of the caller that the container could see.
+      if error.errno == .notImplemented { return }
+      throw error.because(
+        .credentials, "cannot make the session keyring", hint: "--no-new-keyring does without")
     }
   }
 }

@@ -14,8 +14,8 @@ enum StandardStreams {
           // A node of the host: who owns it inside could take it from everybody with fchmod(2). The container's own
           // takes its place.
           if hasOwnRoot { try replaceByOwnNull(number) }
-        } else if uid != 0 && status.uid != uid && isGiven(status, number) {
-          try giveTo(uid, stream)
+        } else if uid != 0 {
+          try StandardDescriptors.give(number, to: uid)
         }
       }
     } catch {
@@ -47,6 +47,16 @@ enum StandardStreams {
     }
   }
 
+  /// The same for a process that joins a container. Who may not copy a mount of the host has no device of the host's root
+  /// to give away either.
+  static func shieldHostNull() throws(RuntimeError) {
+    do {
+      try shieldNull()
+    } catch {
+      if error.cause?.errno != .notPermitted { throw error }
+    }
+  }
+
   private static func replaceByOwnNull(_ number: Int32) throws(SystemError) {
     let root = RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
     do {
@@ -56,26 +66,6 @@ enum StandardStreams {
       try null.replace(number)
     } catch {
       // An image without a null device that can be opened: the shielded one stays, which is as good but for its name.
-    }
-  }
-
-  /// Pipes, sockets, terminals, and files that are written to; never a file that is only read.
-  private static func isGiven(_ status: FileStatus, _ number: Int32) -> Bool {
-    switch status.kind {
-    case 0o010000, 0o140000, 0o020000: true
-    case 0o100000: number != 0
-    default: false
-    }
-  }
-
-  /// A stream that the user does not own could not be opened again as /dev/stdout. Pipes and files of others stay as they
-  /// are: where the kernel refuses, the user can still write to the descriptor it has.
-  private static func giveTo(_ uid: UInt32, _ stream: borrowing BorrowedDescriptor) throws(SystemError) {
-    do {
-      try stream.descriptor.changeOwner(uid: uid, gid: UInt32.max)
-    } catch {
-      let harmless: [Errno] = [.invalid, .notPermitted, .readOnlyFileSystem, .accessDenied]
-      if !harmless.contains(error.errno) { throw error }
     }
   }
 }

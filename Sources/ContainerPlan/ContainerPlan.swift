@@ -38,7 +38,8 @@ public struct NamespacePlan: Sendable, Equatable {
   public var created: CloneFlags
   /// The namespaces of others that are joined, in the order in which they must be.
   public var joined: [JoinedNamespace]
-  /// The lines for /proc/PID/uid_map and gid_map; empty without a new user namespace.
+  /// The lines for /proc/PID/uid_map and gid_map of a new user namespace, or those that a joined one must have; empty where
+  /// the configuration has none.
   public var uidMap: [IDRange]
   public var gidMap: [IDRange]
   /// The lines for /proc/PID/timens_offsets; empty without offsets.
@@ -64,8 +65,10 @@ extension NamespacePlan {
 
   public var hasUserNamespace: Bool { created.contains(.newUser) || joins(.newUser) }
 
-  public func joins(_ kind: CloneFlags) -> Bool {
-    joined.contains { $0.kind == kind }
+  public func joins(_ kind: CloneFlags) -> Bool { join(of: kind) != nil }
+
+  public func join(of kind: CloneFlags) -> JoinedNamespace? {
+    joined.first { $0.kind == kind }
   }
 }
 

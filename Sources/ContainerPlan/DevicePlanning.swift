@@ -31,7 +31,7 @@ extension Planner {
     }
   }
 
-  private static var defaultDevices: [DeviceNode] {
+  static var defaultDevices: [DeviceNode] {
     [
       device("null", 1, 3), device("zero", 1, 5), device("full", 1, 7), device("random", 1, 8),
       device("urandom", 1, 9), device("tty", 5, 0),

@@ -1,4 +1,5 @@
 import Diagnostics
+import LinuxABI
 
 /// The mappings in the option `idmap=uids=0-1-10#10-11-10;gids=0-100-10` of crun: triples of the id in the file system, the id
 /// that the host sees, and how many. With a `@` in front of the first triple the second number is an id of the
@@ -64,6 +65,8 @@ struct IDMapText {
     }
     throw RuntimeError(
       .configInvalid, "the user namespace of the container does not map all ids of the relative mapping `\(text)`",
-      field: field)
+      field: field,
+      hint: namespaces.joins(.newUser)
+        ? "give the mappings of the joined namespace in `linux.uidMappings` and `linux.gidMappings`" : "")
   }
 }

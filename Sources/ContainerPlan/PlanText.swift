@@ -17,7 +17,9 @@ extension ContainerPlan {
     if cgroup.resources != nil { add(.runtime, "set resource limits") }
     for (map, name) in [(namespaces.uidMap, "uid"), (namespaces.gidMap, "gid")] {
       for range in map {
-        add(.runtime, "map \(name)", "\(range.inside) to \(range.outside), \(range.count) ids")
+        add(
+          .runtime, namespaces.joins(.newUser) ? "check that \(name) is mapped" : "map \(name)",
+          "\(range.inside) to \(range.outside), \(range.count) ids")
       }
     }
     for namespace in namespaces.joined {

@@ -60,6 +60,7 @@ public struct Planner {
   private mutating func make() throws(RuntimeError) -> ContainerPlan {
     try Unsupported.refuse(config)
     try refuseNul()
+    try checkAnnotations()
     var namespaces = try planNamespaces()
     try checkNamespaceUse(namespaces)
     let sysctls = try planSysctls(&namespaces)
@@ -83,6 +84,13 @@ public struct Planner {
       intelRdt: try planIntelRdt(),
       rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: try planExecAffinity(),
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: warnings)
+  }
+
+  /// config.md, "Annotations". What they say is somebody else's business.
+  private func checkAnnotations() throws(RuntimeError) {
+    for annotation in config.annotations ?? [] where annotation.name.isEmpty {
+      throw RuntimeError(.configInvalid, "an annotation must have a name", field: "/annotations/")
+    }
   }
 
   /// `root.path` is relative to the bundle unless it starts with a slash (config.md, "Root").
@@ -209,8 +217,11 @@ public struct Planner {
         created.formUnion(kind.cloneFlag)
       }
     }
-    let uidMap = try planIDMap(linux.uidMappings, "/linux/uidMappings", created)
-    let gidMap = try planIDMap(linux.gidMappings, "/linux/gidMappings", created)
+    let hasUser = seen.contains(.newUser)
+    let isPlaceholder =
+      !created.contains(.newUser) && isPlaceholder(linux.uidMappings) && isPlaceholder(linux.gidMappings)
+    let uidMap = isPlaceholder ? [] : try planIDMap(linux.uidMappings, "/linux/uidMappings", hasUser)
+    let gidMap = isPlaceholder ? [] : try planIDMap(linux.gidMappings, "/linux/gidMappings", hasUser)
     if created.contains(.newUser) && (uidMap.isEmpty || gidMap.isEmpty) {
       throw RuntimeError(
         .configInvalid, "a new user namespace needs uidMappings and gidMappings",
@@ -227,20 +238,24 @@ public struct Planner {
     guard path.utf8.first == 0x2F else {
       throw RuntimeError(.configInvalid, "`\(path)` must be an absolute path", field: field)
     }
-    if kind == .user {
-      throw RuntimeError(
-        .configUnsupported, "joining a \(kind.ociName) namespace by path is not supported yet", field: field)
-    }
-    // A mount namespace is changed in any case: the container's root becomes its root.
+    // A mount namespace is changed in any case: the container's root becomes its root. The kernel lets nobody join the user
+    // namespace that he is in.
     return JoinedNamespace(
-      kind: kind.cloneFlag, path: path, index: UInt32(index), changedBy: kind == .mount ? field : "")
+      kind: kind.cloneFlag, path: path, index: UInt32(index),
+      changedBy: kind == .mount || kind == .user ? field : "")
+  }
+
+  /// What Podman up to 5.6 writes next to a path, because old versions of runc wanted some mapping: it means none.
+  private func isPlaceholder(_ mappings: [IDMapping]?) -> Bool {
+    guard let mappings, mappings.count == 1 else { return false }
+    return mappings[0].containerID == 0 && mappings[0].hostID == 0 && mappings[0].size == 1
   }
 
   private func planIDMap(
-    _ mappings: [IDMapping]?, _ field: String, _ created: CloneFlags
+    _ mappings: [IDMapping]?, _ field: String, _ hasUserNamespace: Bool
   ) throws(RuntimeError) -> [IDRange] {
     guard let mappings, !mappings.isEmpty else { return [] }
-    guard created.contains(.newUser) else {
+    guard hasUserNamespace else {
       throw RuntimeError(
         .configInvalid, "id mappings need a user namespace in `linux.namespaces`", field: field)
     }
@@ -320,7 +335,7 @@ public struct Planner {
   }
 
   /// The kernel ends a string at a NUL: what stands behind it would silently be lost.
-  private func refuseNul() throws(RuntimeError) {
+  func refuseNul() throws(RuntimeError) {
     try refuseNul(config.root.path, "/root/path")
     try refuseNul(config.hostname ?? "", "/hostname")
     try refuseNul(config.domainname ?? "", "/domainname")

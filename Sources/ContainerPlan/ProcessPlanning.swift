@@ -1,4 +1,4 @@
-import Diagnostics
+public import Diagnostics
 import LinuxABI
 import OCISpec
 
@@ -13,7 +13,6 @@ extension Planner {
       throw RuntimeError(
         .configInvalid, "Cwd must be an absolute path: `\(process.cwd)`", field: "/process/cwd")
     }
-    try checkMapped(process.user, namespaces)
     if let umask = process.user.umask, umask > 0o777 {
       throw RuntimeError(
         .configInvalid, "a umask of \(umask): it must not be above 511, which is 0777", field: "/process/user/umask")
@@ -27,7 +26,7 @@ extension Planner {
       }
     }
     let hasHome = environment.contains { $0.utf8.starts(with: "HOME=".utf8) }
-    return AgentPlan(
+    let agent = AgentPlan(
       arguments: arguments, environment: environment, workingDirectory: process.cwd,
       uid: process.user.uid, gid: process.user.gid, additionalGids: process.user.additionalGids ?? [],
       // The text leaves the caller's umask; runc sets 0022, and a caller's 0 would be a hole (spec/deviations.md).
@@ -36,6 +35,11 @@ extension Planner {
       noNewPrivileges: process.noNewPrivileges ?? false,
       limits: try planLimits(process.rlimits ?? []),
       looksUpHome: !hasHome)
+    // The maps of a namespace that is joined are not known before it is open.
+    if namespaces.created.contains(.newUser) {
+      try agent.checkMapped(uidMap: namespaces.uidMap, gidMap: namespaces.gidMap)
+    }
+    return agent
   }
 
   /// The terminal of the process; nil without one, and then its size is nothing to look at (config.md, "Process").
@@ -66,23 +70,6 @@ extension Planner {
       if isNew && entry != "HOME=" { environment.append(entry) }
     }
     return environment.reversed()
-  }
-
-  /// An id without a mapping cannot be taken on; the kernel's own answer would be EINVAL without a name.
-  private func checkMapped(_ user: User, _ namespaces: NamespacePlan) throws(RuntimeError) {
-    guard namespaces.created.contains(.newUser) else { return }
-    func isMapped(_ id: UInt32, _ map: [IDRange]) -> Bool {
-      map.contains { id >= $0.inside && UInt64(id) < UInt64($0.inside) + UInt64($0.count) }
-    }
-    var ids: [(UInt32, [IDRange], String)] = [
-      (user.uid, namespaces.uidMap, "/process/user/uid"), (user.gid, namespaces.gidMap, "/process/user/gid"),
-    ]
-    for (index, gid) in (user.additionalGids ?? []).enumerated() {
-      ids.append((gid, namespaces.gidMap, "/process/user/additionalGids/\(index)"))
-    }
-    for (id, map, field) in ids where !isMapped(id, map) {
-      throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
-    }
   }
 
   /// Unknown names are warned about and left out (config.md, "Linux Process").
@@ -131,11 +118,44 @@ extension Planner {
   }
 }
 
+extension AgentPlan {
+  /// Throws for an id of the process that a user namespace with these maps does not have: it cannot be taken on, and the
+  /// kernel's own answer would be EINVAL without a name.
+  public func checkMapped(uidMap: [IDRange], gidMap: [IDRange]) throws(RuntimeError) {
+    try uidMap.check(uid, "/process/user/uid")
+    try gidMap.check(gid, "/process/user/gid")
+    for (index, id) in additionalGids.enumerated() {
+      try gidMap.check(id, "/process/user/additionalGids/\(index)")
+    }
+  }
+}
+
+extension [IDRange] {
+  /// The id that the host sees; nil for one that is not mapped.
+  public func outside(_ id: UInt32) -> UInt32? {
+    for range in self where id >= range.inside && id - range.inside < range.count {
+      return range.outside &+ (id - range.inside)
+    }
+    return nil
+  }
+
+  fileprivate func check(_ id: UInt32, _ field: String) throws(RuntimeError) {
+    if outside(id) == nil {
+      throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
+    }
+  }
+}
+
 extension [String] {
   /// Sets a variable of an environment; what was there of this name goes.
   public mutating func set(_ name: String, _ value: String) {
+    unset(name)
+    append("\(name)=\(value)")
+  }
+
+  /// Takes a variable out of an environment.
+  public mutating func unset(_ name: String) {
     let start = "\(name)="
     removeAll { $0.utf8.starts(with: start.utf8) }
-    append(start + value)
   }
 }

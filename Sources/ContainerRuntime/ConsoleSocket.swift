@@ -23,8 +23,10 @@ struct CallerSockets: ~Copyable {
   /// How long one who listens may take to accept, in milliseconds.
   private static var timeout: Int64 { 10_000 }
 
-  init(_ plan: ContainerPlan, _ options: CreateOptions, _ use: TerminalUse) throws(RuntimeError) {
-    switch (plan.hasTerminal, use, options.consoleSocket) {
+  init(
+    hasTerminal: Bool, consoleSocket: String?, pidfdSocket: String?, _ use: TerminalUse
+  ) throws(RuntimeError) {
+    switch (hasTerminal, use, consoleSocket) {
     case (true, .passed, nil):
       throw RuntimeError(
         .usage, "cannot allocate tty if the runtime will detach without setting console socket",
@@ -40,7 +42,7 @@ struct CallerSockets: ~Copyable {
     case (false, _, nil):
       break
     }
-    if let path = options.pidfdSocket { pidfd = try CallerSockets.connect(path, flag: "--pidfd-socket") }
+    if let path = pidfdSocket { pidfd = try CallerSockets.connect(path, flag: "--pidfd-socket") }
   }
 
   /// Sends the pidfd, with the text that runc sends.

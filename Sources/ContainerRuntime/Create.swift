@@ -57,17 +57,19 @@ extension ContainerRuntime {
     var plan = try makePlan(
       bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot,
       notifyFolder: options.notifySocket == nil ? nil : "\(store.root)/\(id)/\(StateStore.Name.notify)")
-    plan.agent?.environment.announce(options)
+    let template = plan.agent
+    plan.agent?.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: true)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.created.contains(.newUser), log: self.options.log
+      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, log: self.options.log
     )
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
-    let sockets = try CallerSockets(plan, options, terminal)
+    let sockets = try CallerSockets(
+      hasTerminal: plan.hasTerminal, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket, terminal)
     let entry = try store.reserve(id)
     let record = ContainerRecord(
       id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
@@ -77,7 +79,7 @@ extension ContainerRuntime {
       execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
-      record: record, options: options)
+      record: record, template: template, options: options)
     do {
       return try creation.run(entry)
     } catch {
@@ -95,12 +97,17 @@ extension ContainerRuntime {
   func makePlan(
     _ bundle: Bundle, keyring: String?, noPivot: Bool, notifyFolder: String? = nil
   ) throws(RuntimeError) -> ContainerPlan {
-    try Planner.plan(
+    let plan = try Planner.plan(
       PlanInput(
         config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
         notifyFolder: notifyFolder,
         facts: HostFacts(
           effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
+    #if APUS_MUTANTS
+      return try plan.leavingOut()
+    #else
+      return plan
+    #endif
   }
 
   /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
@@ -124,13 +131,16 @@ private struct Creation: ~Copyable {
   var resctrl: ResctrlGroup?
   let sockets: CallerSockets
   private var record: ContainerRecord
+  /// What the container's process is planned as, for the processes of `exec`.
+  private let template: AgentPlan?
   let options: CreateOptions
   private var pidFileWritten = false
   private var hooksBegan = false
 
   init(
     runtime: ContainerRuntime, plan: ContainerPlan, filter: SeccompProgram?, cgroup: consuming CgroupSetup,
-    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, options: CreateOptions
+    resctrl: ResctrlGroup?, sockets: consuming CallerSockets, record: ContainerRecord, template: AgentPlan?,
+    options: CreateOptions
   ) {
     self.runtime = runtime
     self.plan = plan
@@ -139,12 +149,14 @@ private struct Creation: ~Copyable {
     self.resctrl = resctrl
     self.sockets = sockets
     self.record = record
+    self.template = template
     self.options = options
   }
 
   mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
+    try entry.write(execTemplate())
     if options.notifySocket != nil { try entry.makeNotifyFolder() }
     try cgroup.make()
     record.cgroup = cgroup.record
@@ -208,6 +220,18 @@ private struct Creation: ~Copyable {
     return launch.takeProcess()
   }
 
+  private func execTemplate() -> ExecTemplate {
+    var namespaces = plan.namespaces
+    for joined in namespaces.joined { namespaces.created.formUnion(joined.kind) }
+    namespaces.joined = []
+    var agent = template
+    // The socket is the first process's own.
+    if options.notifySocket != nil { agent?.environment.unset("NOTIFY_SOCKET") }
+    return ExecTemplate(
+      namespaces: namespaces, agent: agent, filter: filter?.instructions ?? [],
+      filterFlags: filter?.flags.rawValue ?? 0, keyring: options.noNewKeyring ? "" : "_ses.\(record.id)")
+  }
+
   private func payload() -> InitPayload {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
@@ -244,11 +268,12 @@ private struct Creation: ~Copyable {
 }
 
 extension [String] {
-  /// The variables of sd_listen_fds(3), as runc sets them.
-  fileprivate mutating func announce(_ options: CreateOptions) {
-    if options.listeningDescriptors == 0 { return }
-    set("LISTEN_FDS", "\(options.listeningDescriptors)")
-    set("LISTEN_PID", "1")
-    if let names = options.listeningNames { set("LISTEN_FDNAMES", names) }
+  /// The variables of sd_listen_fds(3), as runc sets them. The number of a process that joins
+  /// a container is not known yet; the init stage puts it in the place of 0.
+  mutating func announce(_ count: UInt32, names: String?, isFirst: Bool) {
+    if count == 0 { return }
+    set("LISTEN_FDS", "\(count)")
+    set("LISTEN_PID", isFirst ? "1" : "0")
+    if let names { set("LISTEN_FDNAMES", names) }
   }
 }

@@ -75,3 +75,34 @@ struct Foreground: ~Copyable {
     }
   }
 }
+
+/// The time in which this program stands in front of a process: signals wait in a descriptor, so that none is lost between
+/// the start of the process and the loop.
+struct ForegroundSession: ~Copyable {
+  var foreground: Foreground
+  /// The signals that were blocked before.
+  let mask: UInt64
+
+  static func begin(subreaper: Bool) throws(RuntimeError) -> ForegroundSession {
+    let mask = try describe(.signalling, "cannot block signals") { () throws(SystemError) in
+      if subreaper { try Processes.becomeSubreaper() }
+      return try Signals.setMask(Foreground.watched)
+    }
+    do {
+      return ForegroundSession(
+        foreground: Foreground(
+          signals: try Signals.descriptor(Foreground.watched), terminal: ForegroundTerminal(), reapsOthers: subreaper),
+        mask: mask)
+    } catch {
+      do { try Signals.setMask(mask) } catch {}
+      throw error.because(.signalling, "cannot watch for signals")
+    }
+  }
+
+  /// Gives the terminal and the signals of the caller back.
+  mutating func end() {
+    foreground.terminal.restore()
+    // What was the mask a moment ago is one that the kernel takes.
+    do { try Signals.setMask(mask) } catch {}
+  }
+}

@@ -19,14 +19,15 @@ struct InitLaunch: ~Copyable {
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
-  /// Starts stage 1 with the payload. `others` are the descriptors behind the start socket (``InitDescriptors``).
+  /// Starts stage 1 with the payload, in the directory `cgroup` of cgroup v2 unless that is -1. `others` are the
+  /// descriptors behind the start socket (``InitDescriptors``), in whose place `exec` has the container's process.
   init(
     _ executable: consuming FileDescriptor, payload: InitPayload, startSocket: borrowing FileDescriptor,
-    others: [Int32], log: LogSink
+    others: [Int32], cgroup: Int32 = -1, log: LogSink
   ) throws(RuntimeError) {
     self.log = log
     let started = try describe(.spawn, "cannot start the init stage") { () throws(SystemError) in
-      try StartedStage(executable, payload.encode(), [startSocket.number] + others)
+      try StartedStage(executable, payload.encode(), [startSocket.number] + others, cgroup)
     }
     memory = started.memory
     channel = RuntimeChannel(started.socket)
@@ -43,8 +44,8 @@ struct InitLaunch: ~Copyable {
   }
 
   /// Follows the ladder to the next rung. The two halves of the init stage write to one socket without an order between
-  /// them: what stage 2 says may come before stage 1 has announced it.
-  mutating func advance(_ plan: ContainerPlan) throws(RuntimeError) -> Rung {
+  /// them: what stage 2 says may come before stage 1 has announced it. `exec` has no plan of a container.
+  mutating func advance(_ plan: ContainerPlan?) throws(RuntimeError) -> Rung {
     var reached: Rung?
     var failure: RuntimeError?
     var wanted: (MountHelp, UInt32)?
@@ -57,7 +58,7 @@ struct InitLaunch: ~Copyable {
       }
       switch received.report {
       case .userNamespaceReady:
-        try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+        if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):
         guard let descriptor = received.takeDescriptor() else {
@@ -82,7 +83,7 @@ struct InitLaunch: ~Copyable {
       }
       // Stage 2 can be faster than the report of its clone: not before it is known, it would be left over if this failed. A
       // network that is joined is handed over by stage 1, which clones afterwards.
-      if isNetworkReady && (initProcess.pid != 0 || !plan.namespaces.created.contains(.newNetwork)) {
+      if isNetworkReady, let plan, initProcess.pid != 0 || !plan.namespaces.created.contains(.newNetwork) {
         isNetworkReady = false
         try moveDevices(plan.netDevices, network.take())
         try order(.devicesMoved)
@@ -100,6 +101,22 @@ struct InitLaunch: ~Copyable {
           return reached
         }
       }
+    }
+  }
+
+  /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
+  /// over them.
+  private func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
+    var uidMap = plan.namespaces.uidMap
+    if let joined = plan.namespaces.join(of: .newUser) {
+      uidMap = try IDMapReader.check(joined, plan, pid: stage1.pid)
+    } else {
+      try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+    }
+    // With a terminal the container has others.
+    guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }
+    try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
+      for number in Int32(0)...2 { try StandardDescriptors.give(number, to: owner) }
     }
   }
 
@@ -146,7 +163,14 @@ struct InitLaunch: ~Copyable {
     try order(.hooksRun)
   }
 
-  /// Lets process 1 wait for `start`.
+  /// What the command of `exec` could not be executed for; nil when it runs, or ended before it could say.
+  func outcome() throws(RuntimeError) -> RuntimeError? {
+    guard let received = try channel.receive() else { return nil }
+    if case .failed(let failure) = received.report { return failure }
+    throw RuntimeError(.initProtocol, "the init stage said something else than an error")
+  }
+
+  /// Lets process 1 wait for `start`, and the process of `exec` go on.
   func commit() throws(RuntimeError) {
     try order(.committed)
   }
@@ -238,13 +262,13 @@ private struct StartedStage: ~Copyable {
   let process: SpawnedProcess
 
   init(
-    _ executable: borrowing FileDescriptor, _ payload: [UInt8], _ others: [Int32]
+    _ executable: borrowing FileDescriptor, _ payload: [UInt8], _ others: [Int32], _ cgroup: Int32
   ) throws(SystemError) {
     let memory = try FileDescriptor.sealedMemory("apus-payload", payload)
     let pair = try Socket.pair()
     process = try Spawn.start(
       executable, arguments: [InitPayload.argument0], environment: [],
-      descriptors: [pair.second.number, memory.number] + others)
+      descriptors: [pair.second.number, memory.number] + others, cgroup: cgroup)
     // The end of the init stage is closed here, so that its death is an end of file.
     socket = pair.takeFirst()
     self.memory = memory

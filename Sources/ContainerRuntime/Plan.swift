@@ -12,7 +12,7 @@ extension ContainerRuntime {
     // What `create` would refuse is refused here as well; none of it has a side effect.
     try bundle.checkRoot(plan)
     _ = try CgroupSetup(
-      plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.created.contains(.newUser),
+      plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.hasUserNamespace,
       log: self.options.log)
     if let seccomp = plan.seccomp { _ = try SeccompFilter.make(seccomp) }
     return plan.lines

@@ -39,35 +39,22 @@ extension ContainerRuntime {
   private func runInForeground(
     _ id: String, _ createOptions: CreateOptions, keep: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
-    let old: UInt64
-    do {
-      if subreaper { try Processes.becomeSubreaper() }
-      // From now on signals wait in the descriptor: none is lost between create and the loop.
-      old = try Signals.setMask(Foreground.watched)
-    } catch {
-      throw error.because(.signalling, "cannot block signals")
-    }
-    defer { do { try Signals.setMask(old) } catch {} }
-    let terminal = ForegroundTerminal()
-    var foreground: Foreground
-    do {
-      foreground = Foreground(
-        signals: try Signals.descriptor(Foreground.watched), terminal: terminal, reapsOthers: subreaper)
-    } catch {
-      throw error.because(.signalling, "cannot watch for signals")
-    }
-    let process = try createContainer(id, createOptions, .copied(terminal))
+    var session = try ForegroundSession.begin(subreaper: subreaper)
+    let terminal = session.foreground.terminal
     let status: ExitStatus
     do {
+      let process = try createContainer(id, createOptions, .copied(terminal))
+      var notify: NotifyProxy?
       try deletingOnFailure(id, createOptions) { () throws(RuntimeError) in
         try terminal.begin()
-        let notify = try begin(id, createOptions.notifySocket)
+        notify = try begin(id, createOptions.notifySocket)
         notify?.mainProcess = Processes.ownPid()
-        foreground.notify = notify
       }
-      status = try foreground.wait(process, id, self.options.log)
+      session.foreground.notify = notify
+      status = try session.foreground.wait(process, id, self.options.log)
+      session.end()
     } catch {
-      terminal.restore()
+      session.end()
       throw error
     }
     if !keep {

@@ -75,10 +75,10 @@ extension ContainerRuntime {
     }
     if let failure = try decodeStartAnswer(answer) {
       // A failed hook ends the container for good (runtime.md, "Lifecycle"); any other failure leaves it to `delete`.
-      if failure.code == .hook { destroy(record, entry) }
+      if failure.code == .hook { destroy(record, entry) } else { waitForEnd(record) }
       throw failure.during("unable to start container process")
     }
-    try checkExecuted(record)
+    try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
     return (record, proxy)
   }
 
@@ -90,14 +90,25 @@ extension ContainerRuntime {
       folder: folder, manager: notifySocket, process: try openProcess(record), pid: record.pid)
   }
 
+  /// A process that could not execute its command ends a moment after it has said so. `delete` must find it stopped.
+  private func waitForEnd(_ record: ContainerRecord) {
+    do throws(SystemError) {
+      let process = try Processes.open(record.pid)
+      guard let status = try Processes.status(record.pid), status.startTime == record.startTime else { return }
+      _ = try Poll.wait(process, for: Poll.readable, timeout: 5000)
+    } catch {
+      if error.errno != .noProcess { options.log.warning("cannot wait for the end of `\(record.id)`: \(error.text)") }
+    }
+  }
+
   /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a
   /// moment after it has closed the connection, and a zombie keeps it. A process that was collected already cannot be told
   /// from a command that was quick.
-  private func checkExecuted(_ record: ContainerRecord) throws(RuntimeError) {
+  func checkExecuted(_ pid: Int32, startTime: UInt64?, _ what: String) throws(RuntimeError) {
     do throws(SystemError) {
-      let process = try Processes.open(record.pid)
+      let process = try Processes.open(pid)
       for round in 0..<250 {
-        guard let status = try Processes.status(record.pid), status.startTime == record.startTime,
+        guard let status = try Processes.status(pid), status.startTime == startTime ?? status.startTime,
           status.command == InitPayload.processName
         else { return }
         if !status.isAlive { break }
@@ -106,10 +117,10 @@ extension ContainerRuntime {
       }
     } catch {
       if error.errno == .noProcess { return }
-      throw error.because(.stateUnreadable, "cannot look at process \(record.pid) of `\(record.id)`")
+      throw error.because(.stateUnreadable, "cannot look at process \(pid) of \(what)")
     }
     throw RuntimeError(
-      .initDied, "the container `\(record.id)` ended before its command was executed",
+      .initDied, "\(what) ended before its command was executed",
       hint: "a seccomp profile must allow `execve`, and a memory limit must have room for it")
   }
 }

@@ -16,6 +16,8 @@ struct StateStore {
   enum Name {
     static var record: String { "record" }
     static var newRecord: String { "record.new" }
+    /// What only `exec` needs.
+    static var exec: String { "exec" }
     /// Listens while the container waits for `start`.
     static var startSocket: String { "start" }
     /// The folder that the container has mounted where its caller waits for sd_notify(3).
@@ -92,7 +94,7 @@ struct StateStore {
   /// Removes the folder and what this program puts into one. The first failure is answered.
   func remove(_ entry: borrowing Entry) -> SystemError? {
     var first: SystemError?
-    for name in [Name.startSocket, Name.newRecord, Name.record] {
+    for name in [Name.startSocket, Name.newRecord, Name.exec, Name.record] {
       do {
         try entry.directory.unlink(name)
       } catch {
@@ -170,6 +172,33 @@ extension StateStore.Entry {
     } catch {
       throw error.because(
         .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")
+    }
+  }
+
+  /// Written once, before there is a process.
+  func write(_ template: ExecTemplate) throws(RuntimeError) {
+    do {
+      let file = try directory.open(
+        StateStore.Name.exec, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+      try file.write(template.encode())
+    } catch {
+      throw error.because(
+        .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")
+    }
+  }
+
+  func execTemplate() throws(RuntimeError) -> ExecTemplate {
+    let bytes: [UInt8]
+    do {
+      bytes = try directory.readFile(StateStore.Name.exec, limit: ContainerRecord.sizeLimit)
+    } catch {
+      throw error.because(.stateUnreadable, "cannot read the state of `\(id)`")
+    }
+    do throws(WireError) {
+      return try ExecTemplate(decoding: bytes)
+    } catch {
+      throw RuntimeError(
+        .stateUnreadable, "the state of `\(id)` is damaged or of another version of this program")
     }
   }
 

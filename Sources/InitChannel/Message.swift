@@ -9,9 +9,9 @@
 //     │ moves the devices           │
 //     │        devicesMoved         │
 //     ├────────────────────────────►│
-//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER)
-//     │◄────────────────────────────┤      only with a new user namespace
-//     │ writes uid_map and gid_map  │
+//     │      userNamespaceReady     │ unshare(CLONE_NEWUSER), or setns(2) where it is joined
+//     │◄────────────────────────────┤      only with a user namespace
+//     │ writes uid_map and gid_map  │      of a joined one it reads them
 //     │          idsMapped          │
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
@@ -41,6 +41,21 @@
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ poststart hooks
+//
+//   exec
+//     │ spawn (socket, payload, pidfd of the container's process 1, …), born in the cgroup
+//     ├────────────────────────────►│ not dumpable, joins the cgroups of v1, closes what is the host's
+//     │                             │ setns(2) into all namespaces of the pidfd
+//     │       cloned + pidfd        │ clone3 (CLONE_PARENT), now inside of the pid namespace
+//     │◄────────────────────────────┼──────────────────────────────►│ session, keyring, terminal
+//     │                             │ exit                          │ privileges given up
+//     │                           prepared                          │
+//     │◄────────────────────────────────────────────────────────────┤
+//     │ the pid file is written     │                               │
+//     │                          committed                          │
+//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     │                 end of file: the command runs               │
+//     │◄────────────────────────────────────────────────────────────┤
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
@@ -201,12 +216,19 @@ public struct InitReporter: ~Copyable {
 
   /// Asks the mount helper, and waits for what it gives.
   public func ask(for help: MountHelp, _ mount: UInt32) throws(RuntimeError) -> FileDescriptor {
+    try describe(.initProtocol, "cannot ask the mount helper") { () throws(SystemError) in
+      try send(.helpWanted(help, mount: mount))
+    }
+    return try receiveHelp()
+  }
+
+  /// What the other side gives with a ``HelperChannel``, or the error that it refuses with.
+  public func receiveHelp() throws(RuntimeError) -> FileDescriptor {
     let packet: Packet
     do {
-      try send(.helpWanted(help, mount: mount))
       packet = try socket.receive()
     } catch {
-      throw error.because(.initProtocol, "cannot ask the mount helper")
+      throw error.because(.initProtocol, "no answer from the mount helper")
     }
     return try InitReporter.given(packet)
   }

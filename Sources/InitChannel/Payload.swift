@@ -20,11 +20,13 @@ public struct InitPayload: Sendable, Equatable {
   /// How many descriptors of the caller the agent command gets as 3, 4, ….
   public var passedDescriptors: UInt32
   public var hooks: InitHooks
+  /// For `exec`: the container is there already.
+  public var exec: ExecJoin?
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
     cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
-    passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks()
+    passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks(), exec: ExecJoin? = nil
   ) {
     self.namespaces = namespaces
     self.steps = steps
@@ -37,6 +39,7 @@ public struct InitPayload: Sendable, Equatable {
     self.hasConsoleSocket = hasConsoleSocket
     self.passedDescriptors = passedDescriptors
     self.hooks = hooks
+    self.exec = exec
   }
 
   /// argv[0] of an init stage. Together with the sealed payload it tells the role; started by hand it refuses.
@@ -87,6 +90,8 @@ extension InitPayload {
     writer.put(hasConsoleSocket)
     writer.put(passedDescriptors)
     hooks.encode(to: &writer)
+    writer.put(exec != nil)
+    exec?.encode(to: &writer)
     return writer.bytes
   }
 
@@ -108,6 +113,7 @@ extension InitPayload {
     hasConsoleSocket = try reader.bool()
     passedDescriptors = try reader.uint32()
     hooks = try InitHooks(from: &reader)
+    exec = try reader.bool() ? try ExecJoin(from: &reader) : nil
     guard reader.isAtEnd else { throw .malformed }
   }
 }

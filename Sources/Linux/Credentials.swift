@@ -18,6 +18,11 @@ public enum Credentials {
     try check("setgroups", gids.withUnsafeBufferPointer { sys_setgroups($0.count, $0.baseAddress) })
   }
 
+  /// getgroups(2): whether this process has supplementary groups.
+  public static func hasGroups() throws(SystemError) -> Bool {
+    try check("getgroups", sys_getgroups(0, nil)) > 0
+  }
+
   /// PR_SET_KEEPCAPS: a change of the user leaves the permitted capabilities as they are.
   public static func keepCapabilities(_ keep: Bool) throws(SystemError) {
     try check("prctl", sys_prctl(8, keep ? 1 : 0, 0, 0, 0), "PR_SET_KEEPCAPS")

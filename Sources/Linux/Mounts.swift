@@ -32,6 +32,16 @@ public enum Mounts {
     return FileDescriptor(owning: Int32(try check("open_tree", sys_open_tree(file.number, "", flags))))
   }
 
+  /// The same of the mount that holds the working directory, without a search for it.
+  public static func cloneWorkingDirectory() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: Int32(try check("open_tree", sys_open_tree(-100, "", 1 | 0o2000000 | 0x1000))))
+  }
+
+  /// Makes the directory that `tree` is open on the working directory.
+  public static func enter(_ tree: borrowing FileDescriptor) throws(SystemError) {
+    try check("fchdir", sys_fchdir(tree.number))
+  }
+
   /// Attaches the detached mount `tree` on top of `target`.
   public static func attach(
     _ tree: borrowing FileDescriptor, to target: borrowing FileDescriptor

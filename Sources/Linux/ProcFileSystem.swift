@@ -60,6 +60,11 @@ extension ProcFileSystem {
     try open(path, .writeOnly).writeOnce(text, path)
   }
 
+  /// The whole of a file by its path from the root of procfs; more than a megabyte is EFBIG.
+  public func read(_ path: String) throws(SystemError) -> [UInt8] {
+    try open(path, .readOnly).readAll(limit: 1 << 20)
+  }
+
   /// The directory of this process, relative to the root. Its number is the one that this procfs gives: getpid(2) is
   /// about the pid namespace of the process, which may be another.
   public func ownDirectory() throws(SystemError) -> String {

@@ -189,16 +189,18 @@ public enum Signals {
 
 public enum Spawn {
   /// Starts the program in `executable` with `descriptors` as 3, 4, …; everything else above 2 is closed. It starts
-  /// with every signal blocked and an empty environment but for `environment`.
+  /// with every signal blocked and an empty environment but for `environment`, in the directory `cgroup` of cgroup v2 unless
+  /// that is -1 (CLONE_INTO_CGROUP; EBUSY where the kernel lets no process into an inner cgroup).
   public static func start(
-    _ executable: borrowing FileDescriptor, arguments: [String], environment: [String], descriptors: [Int32]
+    _ executable: borrowing FileDescriptor, arguments: [String], environment: [String], descriptors: [Int32],
+    cgroup: Int32 = -1
   ) throws(SystemError) -> SpawnedProcess {
     let argumentList = CStringList(arguments)
     let environmentList = CStringList(environment)
     var pidfd: Int32 = -1
     let result = apus_spawn(
       executable.number, argumentList.pointers, environmentList.pointers, descriptors,
-      Int32(descriptors.count), &pidfd)
+      Int32(descriptors.count), cgroup, &pidfd)
     let pid = try check("execveat", result, arguments.first ?? "")
     return SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd))
   }

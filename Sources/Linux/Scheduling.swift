@@ -14,6 +14,24 @@ public enum Scheduling {
     try check("sched_setattr", sys_sched_setattr(&attributes))
   }
 
+  /// The CPUs that this process may run on, sched_setaffinity(2); what it was is answered, as a mask.
+  @discardableResult
+  public static func setAffinity(_ cpus: [UInt32]) throws(SystemError) -> [UInt64] {
+    var old = [UInt64](repeating: 0, count: 64)
+    let length = try check(
+      "sched_getaffinity", old.withUnsafeMutableBufferPointer { sys_sched_getaffinity($0.count * 8, $0.baseAddress) })
+    var mask = [UInt64](repeating: 0, count: 64)
+    for cpu in cpus { mask[Int(cpu / 64) & 63] |= 1 << UInt64(cpu % 64) }
+    try setAffinity(mask: mask)
+    return [UInt64](old.prefix(Int(length) / 8))
+  }
+
+  /// The same with a mask that ``setAffinity(_:)`` answered.
+  public static func setAffinity(mask: [UInt64]) throws(SystemError) {
+    try check(
+      "sched_setaffinity", mask.withUnsafeBufferPointer { sys_sched_setaffinity($0.count * 8, $0.baseAddress) })
+  }
+
   /// ioprio_set(2): the class in the bits from 13 on, the priority below.
   public static func setIOPriority(_ value: UInt32) throws(SystemError) {
     try check("ioprio_set", sys_ioprio_set(1 /* IOPRIO_WHO_PROCESS */, 0, value))

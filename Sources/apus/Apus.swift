@@ -36,11 +36,11 @@ enum Apus {
         try StandardStream.print(Version.text(program: invocation.program))
         return 0
       case .success(.command(let command)):
-        return run(command, invocation.options)
+        return run(command, invocation.options, failureStatus: invocation.failureStatus)
       case .failure(let error):
         let log = try Logger(invocation.options)
         log.report(error)
-        return 1
+        return invocation.failureStatus
       }
     } catch {
       early.report(error)
@@ -48,7 +48,7 @@ enum Apus {
     }
   }
 
-  private static func run(_ command: Command, _ options: GlobalOptions) -> Int32 {
+  private static func run(_ command: Command, _ options: GlobalOptions, failureStatus: Int32) -> Int32 {
     // The log file would be one of them.
     let openDescriptors = StandardDescriptors.countOfOthers()
     let log: Logger
@@ -56,13 +56,13 @@ enum Apus {
       log = try Logger(options)
     } catch {
       Logger(format: options.logFormat, debug: false).report(error)
-      return 1
+      return failureStatus
     }
     do throws(RuntimeError) {
       return try command.run(Session(options: options, log: log, openDescriptors: openDescriptors))
     } catch {
       log.report(error)
-      return 1
+      return failureStatus
     }
   }
 

@@ -9,10 +9,14 @@ enum CommandName: String, CaseIterable, Sendable {
   case kill
   case delete
   case run
+  case exec
   case list
   case spec
   case plan
   case features
+
+  /// The exit status for an error of this program. That of `exec` is told from one of the command that it runs.
+  var failureStatus: Int32 { self == .exec ? 255 : 1 }
 
   var specification: CommandSpecification {
     switch self {
@@ -22,6 +26,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .kill: KillCommand.specification
     case .delete: DeleteCommand.specification
     case .run: RunCommand.specification
+    case .exec: ExecCommand.specification
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
@@ -37,6 +42,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .kill: .kill(try KillCommand(scanned))
     case .delete: .delete(DeleteCommand(scanned))
     case .run: .run(try RunCommand(scanned))
+    case .exec: .exec(try ExecCommand(scanned))
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
@@ -53,6 +59,7 @@ enum Command: Equatable, Sendable {
   case kill(KillCommand)
   case delete(DeleteCommand)
   case run(RunCommand)
+  case exec(ExecCommand)
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
@@ -67,6 +74,7 @@ enum Command: Equatable, Sendable {
     case .kill(let command): try command.run(session)
     case .delete(let command): try command.run(session)
     case .run(let command): return try command.run(session)
+    case .exec(let command): return try command.run(session)
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)

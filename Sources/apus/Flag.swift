@@ -25,6 +25,18 @@ enum Flag: UInt8, Sendable {
   case force
   case format
   case quiet
+  case process
+  case environment
+  case workingDirectory
+  case terminal
+  case user
+  case additionalGroups
+  case capability
+  case noNewPrivileges
+  case processLabel
+  case appArmor
+  case cgroup
+  case ignorePaused
 }
 
 /// A row of the table from which flags are parsed and `--help` is printed.

@@ -7,6 +7,8 @@ struct Invocation: Equatable, Sendable {
   /// Complete where `request` is a success; otherwise holds where the error is logged.
   var options: GlobalOptions
   var request: Result<Request, RuntimeError>
+  /// The exit status where the request fails.
+  private(set) var failureStatus: Int32 = 1
 
   enum Request: Equatable, Sendable {
     case help(CommandName?)
@@ -25,6 +27,7 @@ struct Invocation: Equatable, Sendable {
         try global.scan(arguments.dropFirst(), GlobalOptions.flags, .beforeOperand(1))
       }
       options = GlobalOptions(log: global)
+      if let name = CommandName(rawValue: global.operands.first ?? "") { failureStatus = name.failureStatus }
       request = .success(try Invocation.request(global, &options, program))
     } catch {
       options = GlobalOptions(log: global)

@@ -7,6 +7,17 @@ import Linux
 struct PassedDescriptors {
   static var limit: UInt32 { CreateOptions.passedLimit }
 
+  /// The number behind `--preserve-fds`; 0 without.
+  static func preserved(_ scanned: ScannedArguments) throws(RuntimeError) -> UInt32 {
+    guard let text = scanned.text(.preserveFds) else { return 0 }
+    guard let count = UInt32(text), count <= limit else {
+      throw RuntimeError(
+        .usage, "invalid value `\(text)`, expected a number of descriptors, at most \(limit)",
+        field: "--preserve-fds")
+    }
+    return count
+  }
+
   /// What LISTEN_FDS says; 0 where it is not meant for this process.
   private let listening: UInt32
   private let preserved: UInt32
@@ -26,6 +37,12 @@ struct PassedDescriptors {
         .usage, "descriptor \(3 + open) is not open, expected 3 to \(2 + total) to pass on",
         field: listening > open ? "LISTEN_FDS" : "--preserve-fds")
     }
+  }
+
+  func add(to options: inout ExecOptions) {
+    options.passedDescriptors = listening + preserved
+    options.listeningDescriptors = listening
+    if listening > 0 { options.listeningNames = Environment.value("LISTEN_FDNAMES") }
   }
 
   func add(to options: inout CreateOptions) {

@@ -61,6 +61,14 @@ struct ScannedArguments: Equatable, Sendable {
     return nil
   }
 
+  /// All values of a flag that may stand several times.
+  func texts(_ flag: Flag) -> [String] {
+    values.filter { $0.flag == flag }.map { $0.text }
+  }
+
+  /// Whether the flag is given at all.
+  func has(_ flag: Flag) -> Bool { values.contains { $0.flag == flag } }
+
   func isOn(_ flag: Flag) -> Bool { text(flag) == "true" }
 
   /// `-` alone is an operand.

@@ -94,6 +94,7 @@ private func failure(_ config: Config) -> RuntimeError? {
     ),
     (change { $0.process?.args = [] }, "/process/args", "args must not be empty"),
     (change { $0.process?.cwd = "tmp" }, "/process/cwd", "absolute"),
+    (change { $0.annotations = [NamedValue("a", ""), NamedValue("", "b")] }, "/annotations/", "have a name"),
     (change { $0.process?.env = ["PATH"] }, "/process/env/0", "NAME=value"),
     (
       change { $0.process?.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1)) },
@@ -193,6 +194,30 @@ private func failure(_ config: Config) -> RuntimeError? {
     // The loopback interface is the other's business.
     #expect(!made.steps.contains(.interfaceUp("lo")))
     #expect(failure(change { $0.linux?.namespaces?[1].path = "netns" })?.field == "/linux/namespaces/1/path")
+  }
+
+  @Test func aUserNamespaceByPathIsJoinedWithTheMappingsToBeFound() throws {
+    let mapping = [IDMapping(containerID: 0, hostID: 1000, size: 10)]
+    func joining(_ uids: [IDMapping]?, _ gids: [IDMapping]?) throws -> NamespacePlan {
+      try plan(
+        change {
+          $0.linux?.namespaces?.append(Namespace(type: "user", path: "/run/userns/pod"))
+          $0.linux?.uidMappings = uids
+          $0.linux?.gidMappings = gids
+          $0.process?.user = User(uid: 77, gid: 0)
+        }
+      ).namespaces
+    }
+    let field = "/linux/namespaces/6/path"
+    let joined = JoinedNamespace(kind: .newUser, path: "/run/userns/pod", index: 6, changedBy: field)
+    let both = try joining(mapping, mapping)
+    #expect(both.joined == [joined] && !both.created.contains(.newUser) && both.hasUserNamespace)
+    #expect(both.uidMap == [IDRange(inside: 0, outside: 1000, count: 10)] && both.gidMap == both.uidMap)
+    #expect(try joining(nil, nil).uidMap.isEmpty)
+    // What Podman writes where it knows none; beside another mapping it is one.
+    let placeholder = [IDMapping(containerID: 0, hostID: 0, size: 1)]
+    #expect(try joining(placeholder, placeholder).uidMap.isEmpty)
+    #expect(try joining(placeholder, mapping).uidMap == [IDRange(inside: 0, outside: 0, count: 1)])
   }
 
   @Test func emptyIsNotUsed() throws {

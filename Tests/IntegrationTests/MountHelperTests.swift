@@ -70,6 +70,39 @@ extension Integration {
       expectError(try lax.run(), detail: "/mounts/7/options")
     }
 
+    /// The mounts below stay away; what the host has locked stays locked, also for root inside.
+    @Test(.apusOnly("the peers cannot bind it without those below"), arguments: [false, true])
+    func sourceWithoutTheMountsBelowKeepsTheFlagsOfTheHost(isRequested: Bool) throws {
+      let source = try hidden() + "/source"
+      mkdir(source + "/below", 0o755)
+      guard support_mount(source, source, "", UInt(MS_BIND), "") == 0,
+        support_mount("tmpfs", source + "/below", "tmpfs", 0, "") == 0
+      else { throw HarnessError(errno: errno, "mount") }
+      defer { for path in [source + "/below", source] { _ = support_unmount(path) } }
+      let flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+      guard support_mount("", source, "", UInt(flags), "") == 0 else { throw HarnessError(errno: errno, "remount") }
+      let container = try Container()
+      try container.bundle.mapUsers()
+      container.bundle.setCapabilities(["CAP_SYS_ADMIN"])
+      let options = isRequested ? ["bind", "ro", "nosuid"] : ["bind"]
+      container.bundle.addMount("/tmp", type: "bind", source: source, options: options)
+      let outcome = try container.shell(
+        """
+        grep -c ' /tmp/below ' /proc/self/mountinfo; cut -d' ' -f5,6 /proc/self/mountinfo | grep '^/tmp '
+        for option in rw suid dev exec; do
+          mount -o remount,bind,ro,nosuid,nodev,noexec,$option /tmp 2>/dev/null && echo $option
+        done
+        """)
+      let lines = outcome.stdout.split(separator: "\n").map(String.init)
+      #expect(lines.count == 2 && lines.first == "0", "\(outcome)")
+      let found = Set(lines.last?.split(separator: " ").last?.split(separator: ",").map(String.init) ?? [])
+      #expect(found.isSuperset(of: ["ro", "nosuid", "nodev", "noexec"]), "\(outcome)")
+      let lax = try Container()
+      try lax.bundle.mapUsers()
+      lax.bundle.addMount("/tmp", type: "bind", source: source, options: ["bind", "rw"])
+      expectError(try lax.run(), detail: "/mounts/7/options")
+    }
+
     /// After a source that only the host's side can copy, and with a root that the helper has put on `/`.
     @Test(.apusOnly("the peers want to search the way to the root file system"))
     func sourcesOfEachKindInOneContainer() throws {

@@ -234,6 +234,66 @@ extension Integration {
       #expect(report["hostname"].string == "testhost")
     }
 
+    /// Each by itself; what the container does not join is new.
+    @Test(arguments: ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time"])
+    func namespaceGivenByItsPathIsJoined(type: String) throws {
+      try allowing(
+        type == "time" ? ["runc": "does not know it", "crun": "does not know it"] : [:], in: "by its path: \(type)"
+      ) {
+        let file = try #require(NamespaceTests.files[type])
+        let holder =
+          switch type {
+          case "user": try NamespaceHolder("--user", map: "0 100000 65536")
+          case "pid": try NamespaceHolder("--pid", "--fork", "--kill-child")
+          case "network": try NamespaceHolder("--net")
+          default: try NamespaceHolder("--\(type)")
+          }
+        let container = try Container()
+        if type == "user" {
+          try container.bundle.joinUsers(holder.path(file))
+        } else {
+          container.bundle.join(type, holder.path(file))
+        }
+        let namespaces = try container.report("namespaces")["namespaces"]
+        #expect(namespaces[file].int == holder.inode(file))
+        #expect(holder.inode(file) != Files.inode("/proc/self/ns/\(file)"))
+        for other in ["pid", "net", "ipc", "uts", "mnt"] where other != file {
+          #expect(namespaces[other].int != Files.inode("/proc/self/ns/\(other)"), "\(other)")
+          #expect(namespaces[other].int != holder.inode(other), "\(other)")
+        }
+      }
+    }
+
+    private enum Wrong: String, CaseIterable {
+      case file, fifo, folder, gone, another, ended
+    }
+
+    /// What lies at the path of each type and is no namespace of it. A fifo must not keep anybody waiting.
+    @Test(arguments: ["pid", "network", "ipc", "uts", "mount", "cgroup", "user", "time"])
+    func pathThatIsNoNamespaceOfItsTypeIsRefused(type: String) throws {
+      let folder = try Workspace.active().directory
+      try Files.write("", to: folder + "/file")
+      mkfifo(folder + "/fifo", 0o644)
+      mkdir(folder + "/folder", 0o755)
+      // Peers wait for a writer of the fifo for ever.
+      for wrong in Wrong.allCases where wrong != .fifo || !Runtime.current.isPeer {
+        let path =
+          switch wrong {
+          case .another: type == "ipc" ? "/proc/self/ns/uts" : "/proc/self/ns/ipc"
+          case .ended: "/proc/4194304/ns/\(NamespaceTests.files[type] ?? "")"
+          default: "\(folder)/\(wrong)"
+          }
+        // A joined user namespace has mappings for runc's sake, which must not be what is wrong.
+        let container = try Container(args: ["/bin/agent", "exit", "0"])
+        container.bundle.config["hostname"] = nil
+        if type == "user" { try container.bundle.mapUsers() }
+        container.bundle.join(type, path)
+        let index = container.bundle.config["linux"]["namespaces"].elements.count - 1
+        expectError(try container.attempt("create", timeout: 5), detail: "/linux/namespaces/\(index)/path")
+        try expectNothingLeft()
+      }
+    }
+
     @Test(.peerDiffers("crun", "1.8.1", "takes the last of two namespaces of one type"))
     func duplicateNamespaceIsRefused() throws {
       let container = try Container()

@@ -178,6 +178,23 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// What is copied into a tmpfs is a file when it is looked at, and a fifo, which waits for a writer, when it is opened.
+    @Test(.apusOnly("a peer that loses waits for ever"))
+    func exchangedFifoDoesNotHoldACopyUp() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let folder = container.bundle.rootfs + "/folder"
+      mkdir(folder, 0o755)
+      try Files.write("of the image", to: folder + "/file")
+      mkfifo(folder + "/fifo", 0o644)
+      container.bundle.addMount("/folder", type: "tmpfs", source: "tmpfs", options: ["tmpcopyup"])
+      var tally = Tally()
+      try Race.run([folder + "/file", folder + "/fifo"]) { round in
+        _ = try whenCreated(container, round, &tally) { _ in true }
+      }
+      tally.judge()
+      try expectNothingLeft()
+    }
+
     private func difference(_ seen: [String], _ control: [String]) -> String {
       let missing = control.filter { !seen.contains($0) }
       let more = seen.filter { !control.contains($0) }

@@ -106,6 +106,7 @@ import Testing
   static let wrong: [(String, String, String)] = [
     (#""hostname":1"#, "expected a string, found a number", "/hostname"),
     (#""mounts":{}"#, "expected an array, found an object", "/mounts"),
+    (#""annotations":["a"]"#, "expected an object, found an array", "/annotations"),
     (#""mounts":[null]"#, "expected an object, found `null`", "/mounts/0"),
     (#""mounts":[[]]"#, "expected an object, found an array", "/mounts/0"),
     (#""process":"sh""#, "expected an object, found a string", "/process"),

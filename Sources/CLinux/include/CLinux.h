@@ -178,6 +178,7 @@ int64_t sys_prctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 int64_t sys_setresuid(uint32_t real, uint32_t effective, uint32_t saved);
 int64_t sys_setresgid(uint32_t real, uint32_t effective, uint32_t saved);
 int64_t sys_setgroups(size_t count, const uint32_t *groups);
+int64_t sys_getgroups(size_t count, uint32_t *groups);
 int64_t sys_sethostname(const char *name, size_t length);
 int64_t sys_setdomainname(const char *name, size_t length);
 int64_t sys_prlimit64(int pid, int resource, const uint64_t *new_limit, uint64_t *old_limit);
@@ -191,6 +192,8 @@ int64_t sys_bpf(int command, void *attributes, uint32_t size);
 int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 int64_t sys_personality(uint64_t persona);
 int64_t sys_sched_setattr(const struct apus_sched_attr *attributes);
+int64_t sys_sched_setaffinity(size_t size, const uint64_t *mask);
+int64_t sys_sched_getaffinity(size_t size, uint64_t *mask);
 int64_t sys_ioprio_set(int which, int who, uint32_t priority);
 int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits);
 
@@ -226,10 +229,11 @@ char **apus_environment_all(void);
 
 // spawn.c: starts the program in `executable` (a descriptor) as a child of the caller, with `descriptors[i]` as
 // descriptor 3 + i and everything above closed on exec; standard input, output and error are inherited.
-// The new program starts with every signal blocked. The caller is suspended until the child has called execve.
+// The new program starts with every signal blocked, and in the cgroup v2 directory `cgroup` unless that is -1. The
+// caller is suspended until the child has called execve.
 // Returns the pid and stores a pidfd.
 int64_t apus_spawn(int executable, char *const *arguments, char *const *environment, const int *descriptors,
-                   int count, int *pidfd);
+                   int count, int cgroup, int *pidfd);
 
 // A program that has nothing to do with this one: a hook.
 struct apus_program {

@@ -35,14 +35,7 @@ struct ContainerFlags: Equatable, Sendable {
     noPivot = scanned.isOn(.noPivot)
     consoleSocket = scanned.text(.consoleSocket)
     pidfdSocket = scanned.text(.pidfdSocket)
-    if let text = scanned.text(.preserveFds) {
-      guard let count = UInt32(text), count <= PassedDescriptors.limit else {
-        throw RuntimeError(
-          .usage, "invalid value `\(text)`, expected a number of descriptors, at most \(PassedDescriptors.limit)",
-          field: "--preserve-fds")
-      }
-      preservedDescriptors = count
-    }
+    preservedDescriptors = try PassedDescriptors.preserved(scanned)
   }
 
   func options(_ session: Session) throws(RuntimeError) -> CreateOptions {

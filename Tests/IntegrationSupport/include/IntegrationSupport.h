@@ -64,4 +64,7 @@ int support_settings(int terminal, unsigned flags[4]);
 /// The exit code of a wait status, or 128 plus the number of the signal.
 int support_exit_code(int status);
 
+/// A descriptor of the user namespace that the namespace behind `handle` belongs to; -1 and errno on failure.
+int support_namespace_owner(int handle);
+
 #endif

@@ -1,0 +1,505 @@
+import Foundation
+import IntegrationSupport
+import Testing
+
+extension Container {
+  /// `exec [FLAGS] ID COMMAND…`.
+  func exec(
+    _ command: [String], _ flags: String..., options: Subprocess.Options = Subprocess.Options()
+  ) throws -> Outcome {
+    try spawn("exec", flags, rest: command, options: options).wait()
+  }
+
+  /// What the agent sees as a process of `exec`.
+  func execReport(_ sections: String..., flags: [String] = []) throws -> JSONValue {
+    let outcome = try spawn("exec", flags, rest: ["/bin/agent", "report"] + sections).wait()
+    try #require(outcome.code == 0, "\(outcome)")
+    return try outcome.json
+  }
+
+  /// `exec --process FILE` with this document.
+  func exec(document: JSONValue, _ flags: String...) throws -> Outcome {
+    let path = "\(bundle.path)/process.json"
+    try Files.write(document.text, to: path)
+    return try spawn("exec", ["--process", path] + flags).wait()
+  }
+}
+
+extension Integration {
+  /// Commands in a container that is there.
+  @Suite struct ExecTests {
+    /// A container that stays, running.
+    private func running(_ change: (Container) throws -> Void = { _ in }) throws -> Container {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try change(container)
+      try container.runDetached()
+      return container
+    }
+
+    /// A process of `exec` whose runtime has gone is a child of the test, and the container cannot end before it is waited for.
+    private func endDetached(_ pid: Int) throws {
+      Glibc.kill(pid_t(pid), SIGKILL)
+      if waitpid(pid_t(pid), nil, 0) < 0 && errno != ECHILD { throw HarnessError(errno: errno, "waitpid \(pid)") }
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "no session of its own"))
+    func commandIsAmongTheProcessesOfTheContainer() throws {
+      let container = try running()
+      let report = try container.execReport("process", "namespaces", "processes")
+      #expect(report["pid"].int ?? 0 > 1)
+      #expect(report["ppid"].int == 0, "its parent is outside")
+      #expect(report["processes"].ints.contains(1))
+      let pid = try container.pid()
+      for (kind, file) in NamespaceTests.files {
+        #expect(report["namespaces"][file].int == Files.inode("/proc/\(pid)/ns/\(file)"), "\(kind)")
+      }
+      #expect(report["sid"].int == report["pid"].int, "a session of its own")
+    }
+
+    @Test(arguments: [true, false])
+    func commandIsInTheNamespacesOfAContainerWithUsers(hasTime: Bool) throws {
+      let container = try running {
+        try $0.bundle.mapUsers()
+        if !Runtime.current.isPeer && hasTime { $0.bundle.addNamespace("time") }
+        $0.bundle.addNamespace("cgroup")
+      }
+      let report = try container.execReport("process", "namespaces", "user", "processes")
+      let pid = try container.pid()
+      for (kind, file) in NamespaceTests.files {
+        #expect(report["namespaces"][file].int == Files.inode("/proc/\(pid)/ns/\(file)"), "\(kind)")
+      }
+      #expect(report["uids"].ints == [0, 0, 0])
+    }
+
+    @Test(.peerDiffers("runc", "1.1.5", "joins the user namespace first and has no rights any more"))
+    func commandIsInTheNetworkThatTheContainerJoined() throws {
+      let other = try Subprocess("/usr/bin/unshare", ["--net", "/bin/sh", "-c", "echo ready; exec sleep 1000"])
+      try other.stdout.waitFor("ready")
+      let container = try running {
+        try $0.bundle.mapUsers()
+        $0.bundle.removeMount("/sys")
+        $0.bundle.removeMount("/sys/fs/cgroup")
+        $0.bundle.removeNamespace("network")
+        $0.bundle.config["linux"]["namespaces"].append([
+          "type": "network", "path": .string("/proc/\(other.process)/ns/net"),
+        ])
+      }
+      let report = try container.execReport("namespaces")
+      #expect(report["namespaces"]["net"].int == Files.inode("/proc/\(other.process)/ns/net"))
+      #expect(report["namespaces"]["user"].int != Files.inode("/proc/self/ns/user"))
+      try container.delete("--force")
+      other.signal(SIGKILL)
+      _ = try other.wait()
+    }
+
+    /// Its root directory is all that such a container has of its own.
+    @Test(
+      .peerDiffers("crun", "1.8.1", "the command has the root of the host"),
+      .peerDiffers("runc", "1.1.5", "the command has the root of the host"))
+    func commandHasTheRootOfAContainerWithoutAMountNamespace() throws {
+      let container = try running {
+        $0.bundle.removeNamespace("mount")
+        $0.bundle.config["mounts"] = []
+        for name in ["maskedPaths", "readonlyPaths"] { $0.bundle.config["linux"][name] = nil }
+        $0.bundle.config["root"]["readonly"] = nil
+      }
+      #expect(try container.exec(["/bin/busybox", "cat", "/etc/hostname"]).code != 0, "that of the host")
+      #expect(try container.exec(["/bin/agent", "exit", "3"]).code == 3)
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "only the environment is that of the container"))
+    func commandHasWhatTheProcessOfTheContainerHas() throws {
+      let container = try running {
+        $0.bundle.config["process"]["user"] = ["uid": 1000, "gid": 2000, "additionalGids": [5], "umask": 0o27]
+        $0.bundle.config["process"]["cwd"] = "/usr/bin"
+        $0.bundle.config["process"]["env"] = ["PATH=/bin", "WORD=a b"]
+        $0.bundle.config["process"]["oomScoreAdj"] = 321
+      }
+      // What the file says by now is of no interest.
+      container.bundle.config["process"]["cwd"] = "/tmp"
+      if !Runtime.current.isPeer { try container.bundle.write() }
+      let report = try container.execReport(
+        "user", "capabilities", "security", "limits", "command", "descriptors", "attributes")
+      #expect(report["uids"].ints == [1000, 1000, 1000])
+      #expect(report["gids"].ints == [2000, 2000, 2000])
+      #expect(Set(report["groups"].ints).subtracting([2000]) == [5])
+      #expect(report["cwd"].string == "/usr/bin")
+      #expect(report["env"].strings.contains("WORD=a b"))
+      #expect(report["env"].strings.contains("HOME=/home"))
+      #expect(report["noNewPrivileges"].int == 1 || report["noNewPrivileges"].bool == true)
+      #expect(report["descriptors"].members.keys.sorted() == ["0", "1", "2"])
+    }
+
+    @Test(
+      .peerDiffers("crun", "1.8.1", "takes no -g"))
+    func flagsChangeWhoTheCommandIs() throws {
+      let container = try running()
+      let report = try container.execReport(
+        "user", "command",
+        flags: [
+          "--user", "1000:7", "-g", "8", "-g", "9", "--cwd", "/usr/bin", "--env", "A=first", "-e", "A=second", "-e",
+          "B=",
+        ])
+      #expect(report["uids"].ints == [1000, 1000, 1000])
+      #expect(report["gids"].ints == [7, 7, 7])
+      #expect(Set(report["groups"].ints).subtracting([7]) == [8, 9])
+      #expect(report["cwd"].string == "/usr/bin")
+      let environment = report["env"].strings
+      #expect(environment.filter { $0.hasPrefix("A=") }.last == "A=second")
+      #expect(environment.contains("B=") && environment.contains("TERM=xterm"))
+      #expect(environment.contains("HOME=/home"))
+    }
+
+    /// CVE-2022-29162: a file with inheritable capabilities would give them to every user.
+    @Test(.peerDiffers("crun", "1.8.1", "takes them instead of those of the container"), .attack("CVE-2022-29162"))
+    func addedCapabilityIsNotInheritable() throws {
+      let container = try running()
+      let sets = try container.execReport("capabilities", flags: ["--cap", "CAP_NET_RAW"])["capabilities"]
+      #expect(sets["inheritable"].strings.isEmpty)
+      #expect(sets["ambient"].strings.isEmpty)
+      for set in ["bounding", "effective", "permitted"] {
+        #expect(sets[set].strings.contains("CAP_NET_RAW") && sets[set].strings.contains("CAP_KILL"), "\(set)")
+      }
+    }
+
+    /// CVE-2026-30892: read as another number, a user would become one who may more.
+    @Test(
+      .attack("CVE-2026-30892"),
+      arguments: ["1x", "1:", ":1", "4294967296", "4294967295", "", "-1", "0x5", " 1", "root", "1:2:3"])
+    func userThatIsNoNumberIsRefused(user: String) throws {
+      // runc 1.1.5 takes it for root.
+      if Runtime.current.isPeer && (user.isEmpty || user == "4294967296") { return }
+      if Runtime.current.name == "crun" { return }
+      let container = try running()
+      let outcome = try container.exec(["/bin/agent", "report", "user"], "--user=\(user)")
+      expectError(outcome, detail: "--user")
+      #expect(outcome.code == 255 || Runtime.current.isPeer, "\(outcome)")
+      #expect(outcome.stdout.isEmpty, "\(outcome)")
+    }
+
+    @Test func filterOfTheContainerHoldsForTheCommand() throws {
+      let container = try running {
+        $0.bundle.config["linux"]["seccomp"] = [
+          "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [["names": ["swapon"], "action": "SCMP_ACT_ERRNO"]],
+        ]
+      }
+      #expect(try container.execReport("security")["seccomp"].int == 2)
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "sets no HOME"))
+    func processDocumentIsAppliedAsItIs() throws {
+      let container = try running()
+      let outcome = try container.exec(document: [
+        "args": ["/bin/agent", "report", "user", "capabilities", "command", "limits", "security"], "cwd": "/tmp",
+        "user": ["uid": 3, "gid": 4], "env": ["X=y"], "noNewPrivileges": false,
+        "capabilities": [
+          "bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "inheritable": ["CAP_KILL"], "effective": ["CAP_KILL"],
+          "ambient": ["CAP_KILL"],
+        ],
+        "rlimits": [["type": "RLIMIT_NOFILE", "hard": 99, "soft": 98]],
+      ])
+      let report = try outcome.json
+      #expect(report["uids"].ints == [3, 3, 3])
+      #expect(report["cwd"].string == "/tmp")
+      #expect(report["env"].strings.sorted() == ["HOME=/", "X=y"])
+      for set in ["bounding", "permitted", "inheritable", "effective", "ambient"] {
+        #expect(report["capabilities"][set].strings == ["CAP_KILL"], "\(set)")
+      }
+      #expect(report["limits"]["RLIMIT_NOFILE"]["hard"].int ?? report["limits"]["nofile"]["hard"].int ?? 99 == 99)
+    }
+
+    @Test func exitStatusIsThatOfTheCommand() throws {
+      let container = try running()
+      #expect(try container.exec(["/bin/agent", "exit", "7"]).code == 7)
+      #expect(try container.exec(["/bin/agent", "signal", "9"]).code == 137)
+      #expect(try container.exec(["/bin/agent", "signal", "15"]).code == 143)
+    }
+
+    @Test func commandThatCannotRunIs255() throws {
+      let container = try running()
+      for (command, words) in [
+        ("no-such-command", "executable file not found in $PATH"), ("/no/such", "no such file or directory"),
+        ("/etc", "is a directory"), ("/etc/passwd", "permission denied"),
+      ] {
+        let outcome = try container.exec([command])
+        #expect(outcome.code == 255, "\(outcome)")
+        if !(Runtime.current.isPeer && command == "/etc") { expectError(outcome, says: words) }
+      }
+      #expect(try container.status() == "running")
+    }
+
+    @Test func standardStreamsAreThoseOfTheCaller() throws {
+      let container = try running()
+      let outcome = try container.exec(
+        ["/bin/sh", "-c", "cat; echo error >&2"], options: .init(input: "from outside\n"))
+      #expect(outcome.stdout == "from outside\n" && outcome.stderr == "error\n", "\(outcome)")
+    }
+
+    @Test func detachedCommandGoesOnAndHasAPidFile() throws {
+      let container = try running()
+      let file = "\(container.bundle.path)/exec.pid"
+      let outcome = try container.exec(["/bin/agent", "pause"], "--detach", "--pid-file", file)
+      #expect(outcome.code == 0, "\(outcome)")
+      let pid = try #require(Int(try Files.read(file)))
+      #expect(Files.inode("/proc/\(pid)/ns/pid") == Files.inode("/proc/\(try container.pid())/ns/pid"))
+      try endDetached(pid)
+    }
+
+    @Test func signalsAreHandedOnToTheCommand() throws {
+      let container = try running()
+      let child = try container.spawn("exec", rest: ["/bin/agent", "wait"])
+      try child.stdout.waitFor("ready")
+      child.signal(SIGTERM)
+      let outcome = try child.wait()
+      #expect(outcome.stdout.contains("15"), "\(outcome)")
+      #expect(try container.status() == "running")
+    }
+
+    @Test func terminalOfACommandGoesToTheSocket() throws {
+      let container = try running()
+      let socket = try DescriptorSocket()
+      let file = "\(container.bundle.path)/exec.pid"
+      let outcome = try container.exec(
+        ["/bin/agent", "report", "terminal", "process"], "--tty", "--detach", "--console-socket", socket.path,
+        "--pid-file", file)
+      #expect(outcome.code == 0, "\(outcome)")
+      let report = try JSONValue(parsing: socket.receiveTerminal().readToEnd())
+      #expect(report["terminal"]["stdin"]["isTerminal"].bool == true)
+      #expect(report["terminal"]["controls"].bool == true)
+      #expect(report["sid"].int == report["pid"].int)
+      try endDetached(try #require(Int(try Files.read(file))))
+    }
+
+    @Test(.peerDiffers("runc", "1.1.5", "not there yet"), .peerDiffers("crun", "1.8.1", "not there yet"))
+    func pidfdOfACommandGoesToTheSocket() throws {
+      let container = try running()
+      let socket = try DescriptorSocket()
+      let outcome = try container.exec(["/bin/agent", "pause"], "--detach", "--pidfd-socket", socket.path)
+      #expect(outcome.code == 0, "\(outcome)")
+      let (descriptor, _) = try socket.receive()
+      let info = try Files.read("/proc/self/fdinfo/\(descriptor)")
+      let pid = info.split(separator: "\n").first { $0.hasPrefix("Pid:") }?.split(separator: "\t").last
+      try endDetached(try #require(pid.flatMap { Int($0) }, "\(info)"))
+      close(descriptor)
+    }
+
+    @Test func preservedDescriptorsReachTheCommand() throws {
+      let container = try running()
+      let file = "\(container.bundle.path)/passed"
+      let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+      let outcome = try container.exec(
+        ["/bin/sh", "-c", "echo from inside >&3"], "--preserve-fds", "1", options: .init(descriptors: [descriptor]))
+      close(descriptor)
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try Files.read(file) == "from inside\n")
+    }
+
+    @Test func commandIsInTheCgroupOfTheContainer() throws {
+      let container = try running()
+      let file = "\(container.bundle.path)/exec.pid"
+      #expect(try container.exec(["/bin/agent", "pause"], "-d", "--pid-file", file).code == 0)
+      let pid = try #require(Int(try Files.read(file)))
+      func lines(_ pid: Int) throws -> [Substring] { try Files.read("/proc/\(pid)/cgroup").split(separator: "\n") }
+      defer { _ = try? endDetached(pid) }
+      #expect(try lines(pid) == lines(try container.pid()))
+      #expect(try lines(pid).contains { $0.contains(container.bundle.config["linux"]["cgroupsPath"].string ?? "?") })
+    }
+
+    @Test(
+      .peerDiffers("crun", "1.8.1", "takes no such path"), .peerMayDiffer("runc", "1.1.5", "not in a hybrid layout"))
+    func commandMayBeInACgroupBelow() throws {
+      let container = try running()
+      let isV2 = Cgroups.root(of: "pids") == nil
+      let pids = try container.cgroup(isV2 ? "" : "pids")
+      mkdir(pids + "/below", 0o755)
+      let file = "\(container.bundle.path)/exec.pid"
+      let outcome = try container.exec(
+        ["/bin/agent", "pause"], "-d", "--pid-file", file, "--cgroup", isV2 ? "below" : "pids:below")
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try Files.read(pids + "/below/cgroup.procs") == Files.read(file) + "\n")
+      try endDetached(try #require(Int(try Files.read(file))))
+      let wrong = try container.exec(["/bin/agent", "exit", "0"], "--cgroup", "../x")
+      expectError(wrong, detail: "--cgroup")
+      let missing = try container.exec(["/bin/agent", "exit", "0"], "--cgroup", "missing")
+      expectError(missing, detail: "missing")
+      rmdir(pids + "/below")
+    }
+
+    @Test func containerThatDoesNotRunTakesNoCommand() throws {
+      let container = try running()
+      try container.end()
+      expectError(try container.exec(["/bin/agent", "exit", "0"]), detail: "stopped container")
+      let absent = try container.spawn("exec", rest: ["x"]).wait()
+      #expect(absent.code != 0)
+      let nobody = try Container(args: ["/bin/agent"])
+      expectError(try nobody.exec(["/bin/agent", "exit", "0"]), says: "does not exist")
+    }
+
+    @Test func createdContainerTakesACommand() throws {
+      let container = try Container(args: ["/bin/agent", "exit", "0"])
+      try container.create()
+      #expect(try container.exec(["/bin/agent", "exit", "4"]).code == 4)
+      #expect(try container.status() == "created")
+    }
+
+    @Test(.peerDiffers("crun", "1.8.1", "has no such flag, and waits"))
+    func pausedContainerTakesACommandOnlyIfToldSo() throws {
+      let container = try running { $0.bundle.args = ["/bin/agent", "children", "0"] }
+      try container.stdout.waitFor("ready")
+      let freezer = try Freezer(container)
+      defer { try? freezer.thaw() }
+      try freezer.freeze()
+      expectError(try container.exec(["/bin/agent", "exit", "0"]), says: "paused container")
+      let child = try container.spawn("exec", ["--ignore-paused"], rest: ["/bin/agent", "exit", "5"])
+      #expect(child.isStillRunning(after: 0.2))
+      try freezer.thaw()
+      #expect(try child.wait().code == 5)
+    }
+
+    @Test(
+      .apusOnly("the peers take no notice of what they do not know"),
+      arguments: [
+        (["args": [], "cwd": "/"], "/args"), (["cwd": "/"], "/args"), (["args": ["/bin/agent"]], "cwd"),
+        (["args": ["/bin/agent"], "cwd": "x"], "/cwd"), (["args": ["/bin/agent"], "cwd": 5], "/cwd"),
+        (["args": ["/bin/agent"], "cwd": "/", "env": ["x"]], "/env/0"),
+        (["args": ["/bin/agent"], "cwd": "/", "user": ["uid": -1, "gid": 0]], "/user/uid"),
+        (
+          ["args": ["/bin/agent"], "cwd": "/", "rlimits": [["type": "RLIMIT_X", "hard": 1, "soft": 1]]],
+          "/rlimits/0/type"
+        ),
+        (["args": ["/bin/agent"], "cwd": "/", "oomScoreAdj": 5000], "/oomScoreAdj"),
+        (["args": ["/bin/agent"], "cwd": "/", "scheduler": ["policy": "SCHED_X"]], "/scheduler/policy"),
+        (["args": ["/bin/agent"], "cwd": "/", "ioPriority": ["class": "X", "priority": 0]], "/ioPriority/class"),
+        (["args": ["/bin/agent"], "cwd": "/", "execCPUAffinity": ["initial": "x"]], "/execCPUAffinity/initial"),
+        (["args": ["/bin/agent"], "cwd": "/", "apparmorProfile": "x"], "/apparmorProfile"),
+        (["args": ["/bin/agent"], "cwd": "/", "selinuxLabel": "x"], "/selinuxLabel"),
+        (
+          ["args": ["/bin/agent"], "cwd": "/", "consoleSize": ["height": 70000, "width": 1], "terminal": true],
+          "/consoleSize"
+        ),
+      ] as [(JSONValue, String)])
+    func wrongProcessDocumentNamesTheField(document: JSONValue, field: String) throws {
+      let container = try running()
+      let outcome = try container.exec(document: document)
+      expectError(outcome, detail: field)
+      #expect(outcome.code == 255 && outcome.stderr.contains("process.json"), "\(outcome)")
+      #expect(!outcome.stderr.contains("/process/"), "a pointer into the document: \(outcome)")
+    }
+
+    @Test(.apusOnly("in our words"))
+    func wrongCommandLineOfExecIsNamed() throws {
+      let container = try running()
+      for (flags, command, words) in [
+        (["--env", "x"], ["/bin/agent"], "--env"), (["--cwd", "x"], ["/bin/agent"], "--cwd"),
+        (["--cap", "CAP_X"], ["/bin/agent"], "--cap"), ([], [], "needs a command"),
+        (["--process", "/no/such"], [], "--process"), (["--process", "/no/such"], ["/bin/agent"], "--process"),
+        (["-g", "x"], ["/bin/agent"], "--additional-gids"), (["--apparmor", "x"], ["/bin/agent"], "--apparmor"),
+        (["--pid-file", "/no/such/pid"], ["/bin/agent", "pause"], "/no/such/pid"),
+        (["--tty", "--detach"], ["/bin/agent"], "console socket"),
+      ] {
+        let outcome = try container.spawn("exec", flags, rest: command).wait()
+        expectError(outcome, detail: words)
+        #expect(outcome.code == 255, "\(outcome)")
+      }
+      #expect(try container.execReport("processes")["processes"].ints.count == 2, "something is left over")
+    }
+
+    @Test(.peerDiffers("runc", "1.1.5", "newer"), .peerDiffers("crun", "1.8.1", "newer"))
+    func commandRunsOnTheCPUsOfTheConfiguration() throws {
+      let container = try running {
+        $0.bundle.config["process"]["execCPUAffinity"] = ["initial": "0-1", "final": "1"]
+      }
+      let outcome = try container.exec(["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"])
+      #expect(outcome.stdout.split(separator: "\t").last == "1\n", "\(outcome)")
+      #expect(try container.shellCPUs() == "0-1\n")
+    }
+
+    /// CVE-2016-9962 and CVE-2024-21626: nothing of the host is open in the command, nor below its working directory.
+    @Test(.peerMayDiffer("crun", "1.8.1", "leaves a process behind"), .attack("CVE-2016-9962", "CVE-2024-21626"))
+    func commandHasNothingOfTheHost() throws {
+      let container = try running {
+        $0.bundle.setCapabilities(["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"])
+        $0.bundle.config["root"]["readonly"] = false
+      }
+      // In the container, as root that may trace: what other processes have open, over and over.
+      let spy = try container.spawn(
+        "exec",
+        rest: [
+          "/bin/sh", "-c",
+          "echo ready; while ! [ -e /tmp/stop ]; do for f in /proc/[0-9]*/fd/*; do l=$(readlink $f) && echo \"$l\"; done; done 2>/dev/null | sort -u",
+        ])
+      try spy.stdout.waitFor("ready")
+      for number in 0..<20 {
+        let outcome = try container.spawn("exec", ["--cwd", "/proc/self/fd/\(number)"], rest: ["/bin/busybox", "pwd"])
+          .wait()
+        #expect(outcome.code != 0, "a working directory at descriptor \(number): \(outcome)")
+      }
+      for _ in 0..<30 { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
+      _ = try container.exec(["/bin/busybox", "touch", "/tmp/stop"])
+      let seen = try spy.wait().stdout.split(separator: "\n").map(String.init)
+      let foreign = seen.filter { $0.hasPrefix("/") && !$0.hasPrefix("/dev/") && !$0.hasPrefix("/proc/") && $0 != "/" }
+      #expect(foreign.allSatisfy { !$0.contains("cgroup") && !$0.contains("apus") }, "\(foreign)")
+    }
+
+    /// What root in the container can execute as /proc/PID/exe of a process of `exec` is not the runtime's file.
+    @Test(.attack("CVE-2019-5736"))
+    func executableOfACommandIsSealed() throws {
+      let container = try running()
+      let before = try Files.data(Runtime.current.path)
+      let outcome = try container.exec(["/proc/self/exe", "--version"])
+      #expect(outcome.code != 0, "\(outcome)")
+      #expect(try Files.data(Runtime.current.path) == before)
+    }
+
+    @Test func manyCommandsAtOnce() throws {
+      let container = try running()
+      let children = try (0..<50).map { try container.spawn("exec", rest: ["/bin/agent", "exit", "\($0)"]) }
+      for (number, child) in children.enumerated() { #expect(try child.wait().code == Int32(number)) }
+    }
+
+    @Test(.apusOnly("only ours is to be that quick"))
+    func manyCommandsInARow() throws {
+      let container = try running()
+      let count = ProcessInfo.processInfo.environment["APUS_FULL"] == nil ? 100 : 1000
+      for _ in 0..<count { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
+      #expect(try container.execReport("processes")["processes"].ints.count == 2)
+    }
+  }
+}
+
+extension Container {
+  fileprivate func shellCPUs() throws -> String {
+    let text = try Files.read("/proc/\(pid())/status").split(separator: "\n").first {
+      $0.hasPrefix("Cpus_allowed_list")
+    }
+    return String(text?.split(separator: "\t").last ?? "") + "\n"
+  }
+}
+
+/// The freezer of a container, used from outside.
+struct Freezer {
+  private let file: String
+  private let words: (frozen: String, thawed: String)
+  private let state: String
+
+  init(_ container: Container) throws {
+    let folder = try container.cgroup(Cgroups.root(of: "freezer") == nil ? "" : "freezer")
+    if Files.exists(folder + "/freezer.state") {
+      (file, words, state) = (folder + "/freezer.state", ("FROZEN", "THAWED"), folder + "/freezer.state")
+    } else {
+      (file, words, state) = (folder + "/cgroup.freeze", ("1", "0"), folder + "/cgroup.events")
+    }
+  }
+
+  func freeze() throws {
+    try Files.write(words.frozen, to: file)
+    let deadline = Deadline(10)
+    while true {
+      let text = try Files.read(state)
+      if text.contains("FROZEN\n") || text.contains("frozen 1") { return }
+      if deadline.hasPassed { throw HarnessError("not frozen: \(text)") }
+    }
+  }
+
+  func thaw() throws { try Files.write(words.thawed, to: file) }
+}
