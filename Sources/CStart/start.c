@@ -1,11 +1,20 @@
 #include "CStart.h"
 
+#include <stdint.h>
+
+extern char **environ;
+
 static int count;
 static char **values;
 
-__attribute__((constructor)) static void keep(int argc, char **argv) {
-  count = argc;
-  values = argv;
+// Not every C library hands the arguments to constructors. The kernel lays them out in front of the environment: their
+// number, the arguments, NULL, the environment (the System V ABI, "Initial Process Stack").
+__attribute__((constructor)) static void keep(void) {
+  values = environ - 1;
+  while ((uintptr_t)values[-1] != (uintptr_t)count) {
+    values--;
+    count++;
+  }
 }
 
 int apus_argument_count(void) { return count; }

@@ -16,6 +16,8 @@ public struct ChildProgram: Sendable {
   public var umask: Int32
   /// After so many milliseconds it is killed; nil for never.
   public var timeout: Int64?
+  /// How much of the end of its output is kept, in bytes.
+  public var outputLimit = ChildOutcome.outputLimit
 
   public init(
     path: String, arguments: [String], environment: [String], input: [UInt8], directory: Int32 = -1,
@@ -35,19 +37,19 @@ public struct ChildProgram: Sendable {
 public struct ChildOutcome: Sendable, Equatable {
   /// Nil if it ran longer than it may and was killed.
   public var status: ExitStatus?
-  /// The end of what it wrote to its standard output and error.
+  /// The end of what it wrote to its standard output and error, at most ``ChildProgram/outputLimit``.
   public var output: [UInt8]
   /// There was more, which is not kept.
   public var isOutputCut: Bool
 
-  /// How much of the output is kept, in bytes.
+  /// How much of it is kept where nothing else is said.
   public static var outputLimit: Int { 4096 }
 
-  mutating func keep(_ bytes: [UInt8]) {
+  mutating func keep(_ bytes: [UInt8], limit: Int) {
     output += bytes
-    if output.count > ChildOutcome.outputLimit {
+    if output.count > limit {
       isOutputCut = true
-      output.removeFirst(output.count - ChildOutcome.outputLimit)
+      output.removeFirst(output.count - limit)
     }
   }
 }
@@ -59,7 +61,7 @@ extension ChildProgram {
     let output = try Pipe.make()
     let child = try spawn(output.write)
     // The write end is closed by now, so that the end of all writers is an end of file.
-    return try ChildProgram.follow(child, output.read, timeout: timeout)
+    return try follow(child, output.read)
   }
 
   private func spawn(_ output: consuming FileDescriptor) throws(SystemError) -> SpawnedProcess {
@@ -84,8 +86,8 @@ extension ChildProgram {
     return SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd))
   }
 
-  private static func follow(
-    _ child: borrowing SpawnedProcess, _ output: borrowing FileDescriptor, timeout: Int64?
+  private func follow(
+    _ child: borrowing SpawnedProcess, _ output: borrowing FileDescriptor
   ) throws(SystemError) -> ChildOutcome {
     var outcome = ChildOutcome(status: nil, output: [], isOutputCut: false)
     let end = timeout.map { Clock.monotonicMilliseconds() + $0 }
@@ -95,8 +97,8 @@ extension ChildProgram {
       let ready = try Poll.wait(
         [(child.descriptor.number, Poll.readable), (outputNumber, Poll.readable)], timeout: left)
       if ready[1] != 0 {
-        let bytes = try output.read(upTo: pipeSize)
-        outcome.keep(bytes)
+        let bytes = try output.read(upTo: ChildProgram.pipeSize)
+        outcome.keep(bytes, limit: outputLimit)
         // ppoll(2) passes over a negative number: a pipe that has ended would always be ready.
         if bytes.isEmpty { outputNumber = -1 }
       }
@@ -106,13 +108,13 @@ extension ChildProgram {
       }
       // The clock decides and not an empty round: who writes without a pause has no empty round.
       if let end, Clock.monotonicMilliseconds() >= end {
-        try killGroup(child)
+        try ChildProgram.killGroup(child)
         break
       }
     }
     // What is still in the pipe, and no more: a background process may go on writing for ever.
     if outputNumber >= 0, try Poll.wait(output, for: Poll.readable, timeout: 0) {
-      outcome.keep(try output.read(upTo: pipeSize))
+      outcome.keep(try output.read(upTo: ChildProgram.pipeSize), limit: outputLimit)
     }
     return outcome
   }

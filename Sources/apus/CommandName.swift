@@ -10,6 +10,7 @@ enum CommandName: String, CaseIterable, Sendable {
   case delete
   case run
   case exec
+  case ps
   case list
   case spec
   case plan
@@ -27,6 +28,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .delete: DeleteCommand.specification
     case .run: RunCommand.specification
     case .exec: ExecCommand.specification
+    case .ps: PsCommand.specification
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
@@ -43,6 +45,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .delete: .delete(DeleteCommand(scanned))
     case .run: .run(try RunCommand(scanned))
     case .exec: .exec(try ExecCommand(scanned))
+    case .ps: .ps(try PsCommand(scanned))
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
@@ -60,6 +63,7 @@ enum Command: Equatable, Sendable {
   case delete(DeleteCommand)
   case run(RunCommand)
   case exec(ExecCommand)
+  case ps(PsCommand)
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
@@ -75,6 +79,7 @@ enum Command: Equatable, Sendable {
     case .delete(let command): try command.run(session)
     case .run(let command): return try command.run(session)
     case .exec(let command): return try command.run(session)
+    case .ps(let command): try command.run(session)
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)
