@@ -8,7 +8,7 @@ struct FeatureList: Sendable, CustomTestStringConvertible {
   let place: String
   /// The line of the plan that has to hold the word; nil where the plan does not show it.
   let line: String?
-  /// Words that are wrong, or right and refused. Those that are announced on this machine are passed over.
+  /// Words that are wrong, and all that are right: those that are announced are passed over, and the rest is refused.
   let others: [String]
   let edits: @Sendable (String) -> [(String, JSONValue)]
 
@@ -24,15 +24,23 @@ struct FeatureList: Sendable, CustomTestStringConvertible {
       edits: { mount($0) }),
     FeatureList(
       list: "/linux/namespaces", place: "/linux/namespaces/1/type", line: "make namespaces",
-      others: ["", "net", "mnt", "PID", "pid_for_children", "syslog"],
+      others: [
+        "", "net", "mnt", "PID", "pid_for_children", "syslog", "cgroup", "ipc", "mount", "network", "pid", "time",
+        "user",
+        "uts",
+      ],
       edits: { namespaces(["mount", $0]) }),
     FeatureList(
       list: "/linux/seccomp/actions", place: "/linux/seccomp/syscalls/0/action", line: nil,
-      others: ["", "ERRNO", "SCMP_ACT_NOTIFY", "SCMP_ACT_PANIC", "scmp_act_errno"],
+      others: ["", "ERRNO", "SCMP_ACT_PANIC", "scmp_act_errno"]
+        + ["ALLOW", "ERRNO", "KILL", "KILL_PROCESS", "KILL_THREAD", "LOG", "NOTIFY", "TRACE", "TRAP"].map {
+          "SCMP_ACT_\($0)"
+        },
       edits: { [("/linux/seccomp", seccomp(action: $0))] }),
     FeatureList(
       list: "/linux/seccomp/operators", place: "/linux/seccomp/syscalls/0/args/0/op", line: nil,
-      others: ["", "==", "SCMP_CMP_BETWEEN", "SCMP_CMP_EQUAL"],
+      others: ["", "==", "SCMP_CMP_BETWEEN", "SCMP_CMP_EQUAL"]
+        + ["EQ", "GE", "GT", "LE", "LT", "MASKED_EQ", "NE"].map { "SCMP_CMP_\($0)" },
       edits: { [("/linux/seccomp", seccomp(args: [["index": 0, "value": 1, "op": .string($0)]]))] }),
     FeatureList(
       list: "/linux/seccomp/archs", place: "/linux/seccomp/architectures/0", line: nil,
@@ -45,18 +53,25 @@ struct FeatureList: Sendable, CustomTestStringConvertible {
       edits: { [("/linux/seccomp", seccomp()), ("/linux/seccomp/architectures", JSONValue([$0]))] }),
     FeatureList(
       list: "/linux/seccomp/knownFlags", place: "/linux/seccomp/flags/0", line: nil,
-      others: ["", "LOG", "SECCOMP_FILTER_FLAG_NEW_LISTENER", "SECCOMP_FILTER_FLAG_TSYNC_ESRCH"],
+      others: ["", "LOG"]
+        + ["NEW_LISTENER", "TSYNC_ESRCH", "TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map {
+          "SECCOMP_FILTER_FLAG_\($0)"
+        },
       edits: { [("/linux/seccomp", seccomp()), ("/linux/seccomp/flags", JSONValue([$0]))] }),
     FeatureList(
       list: "/linux/memoryPolicy/modes", place: "/linux/memoryPolicy/mode", line: "set memory policy",
-      others: ["", "BIND", "MPOL_NEAREST", "mpol_bind"],
+      others: ["", "BIND", "MPOL_NEAREST", "mpol_bind"]
+        + ["DEFAULT", "PREFERRED", "BIND", "INTERLEAVE", "LOCAL", "PREFERRED_MANY", "WEIGHTED_INTERLEAVE"].map {
+          "MPOL_\($0)"
+        },
       edits: { mode in
         let takesNodes = !["MPOL_DEFAULT", "MPOL_LOCAL"].contains(mode)
         return [("/linux/memoryPolicy", ["mode": .string(mode), "nodes": takesNodes ? "0" : ""])]
       }),
     FeatureList(
       list: "/linux/memoryPolicy/flags", place: "/linux/memoryPolicy/flags/0", line: "set memory policy",
-      others: ["", "MPOL_F_NUMA", "STATIC_NODES", "MPOL_F_MEMS_ALLOWED"],
+      others: ["", "MPOL_F_NUMA", "STATIC_NODES", "MPOL_F_MEMS_ALLOWED"]
+        + ["NUMA_BALANCING", "RELATIVE_NODES", "STATIC_NODES"].map { "MPOL_F_\($0)" },
       edits: { [("/linux/memoryPolicy", ["mode": "MPOL_BIND", "nodes": "0", "flags": JSONValue([$0])])] }),
   ]
 
