@@ -86,7 +86,9 @@ let package = Package(
         "Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
         "OCISpec", "Seccomp",
       ], isSmall: true),
-    .target(name: "CStart", cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")]),
+    .target(
+      name: "CStart",
+      cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")] + (isRelease ? [.define("APUS_ALLOCATOR")] : [])),
     .executableTarget(
       name: "apus",
       dependencies: [
@@ -95,6 +97,9 @@ let package = Package(
       ],
       swiftSettings: smallSettings, linkerSettings: isRelease ? staticLinking : []),
     tests("Diagnostics"),
+    .target(name: "AllocatorSupport", path: "Tests/AllocatorSupport"),
+    .testTarget(
+      name: "AllocatorTests", dependencies: ["AllocatorSupport"], swiftSettings: commonSettings),
     tests("LinuxABI"),
     .testTarget(
       name: "CommandLineTests",

@@ -188,6 +188,8 @@ extension SeccompProfile: JSONDecodable {
       default: try reader.skipValue()
       }
     }
+    // Without rules either, it is a profile that says nothing: none, as in runc.
+    if defaultAction == nil && (syscalls ?? []).isEmpty { return }
     self.defaultAction = try reader.required(defaultAction, "defaultAction")
   }
 }

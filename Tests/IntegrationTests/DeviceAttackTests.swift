@@ -157,6 +157,25 @@ extension Integration {
       expectUntouched(canary, "\(outcome)")
     }
 
+    /// Where the container has no null device that could take its place.
+    @Test(
+      .attack("null-device"),
+      .peerDiffers("runc", "1.1.5", "hands the host's device on"),
+      .peerDiffers("crun", "1.8.1", "hands the host's device on"))
+    func nullDeviceOfTheHostIsShieldedInAContainerWithoutOne() throws {
+      let canary = try Canary()
+      let stream = open(canary.null, O_RDWR | O_CLOEXEC)
+      defer { close(stream) }
+      let container = try Container(privileged: ["/bin/agent", "change", "/proc/self/fd/0"])
+      let devices = try Workspace.active().directory + "/dev"
+      mkdir(devices, 0o755)
+      for name in ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"] { container.bundle.removeMount(name) }
+      container.bundle.addMount("/dev", type: "bind", source: devices, options: ["bind"])
+      let outcome = try container.spawn("run", options: .init(stdin: stream)).wait()
+      #expect(outcome.stdout.contains("chmod"), "\(outcome)")
+      expectUntouched(canary, "\(outcome)")
+    }
+
     /// A node of our own lies on the machine's /dev/null meanwhile, so that it is this one that an attack reaches.
     @Test(.attack("null-device"), .enabled("needs a mount namespace of its own") { TestRun.isPrivate })
     func maskedFileCannotBeChanged() throws {

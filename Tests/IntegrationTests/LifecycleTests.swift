@@ -144,9 +144,12 @@ extension Integration {
       container.bundle.config["process"]["env"] = ["TERM=other"]
       container.bundle.config["linux"]["namespaces"] = []
       try container.bundle.write()
+      let pid = try container.pid()
       try container.start()
       let output = try container.stdout.readToEnd()
       #expect(output == "xterm\ntesthost\n")
+      // The streams are closed a moment before the process has ended.
+      #expect(waitForEnd(of: pid))
       try container.delete()
       try expectNothingLeft()
     }

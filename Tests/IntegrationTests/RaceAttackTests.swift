@@ -108,6 +108,8 @@ extension Integration {
       for path in [volume, volume + "/folder"] { mkdir(path, 0o777) }
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.addMount("/volume", type: "bind", source: volume, options: ["rbind"])
+      // Nothing is made in it: options that end up there must not be a reason to refuse.
+      container.bundle.addMount("/other", type: "tmpfs", source: "tmpfs", options: ["mode=755"])
       var names = [volume + "/folder", volume + "/link"]
       let options: JSONValue = ["ro", "nosuid", "nodev", "noexec"]
       var mount: JSONValue = ["destination": "/volume/folder", "type": .string(type), "options": options]
@@ -121,11 +123,11 @@ extension Integration {
       case "overlay":
         mount["source"] = "overlay"
         mount["options"].append(.string("lowerdir=" + (try layers()).joined(separator: ":")))
-        symlink("../dev", names[1])
+        symlink("../other", names[1])
       default:
         mount["source"] = .string(canary.path + "/folder")
         mount["options"].append("bind")
-        symlink("../dev", names[1])
+        symlink("../other", names[1])
       }
       container.bundle.config["mounts"].append(mount)
       var tally = Tally()

@@ -235,26 +235,56 @@ extension Integration {
       }
     }
 
-    /// The /proc of the host, as the runtime sees it, may be covered in part too.
+    /// The /proc of the host, as the runtime sees it, may be covered in part too. The parameter is one whose file is the same
+    /// in all namespaces: others have one for each, on which nothing lies.
     @Test(.attack("CVE-2025-52881"), arguments: [false, true])
     func fakeProcOfTheHostIsNotWrittenTo(hasUserNamespace: Bool) throws {
+      let loses = hasUserNamespace ? [:] : ["crun": "CVE-2025-52881: writes to the file that covers the parameter"]
+      try allowing(loses, in: "user namespace \(hasUserNamespace)") { try writeWithFakeProc(hasUserNamespace) }
+    }
+
+    private func writeWithFakeProc(_ hasUserNamespace: Bool) throws {
       let fake = try Workspace.active().directory + "/fake"
       try Files.write("untouched", to: fake)
       let before = try hostValues()
-      let container = try container(["kernel.msgmax": "6666"], reading: "/proc/sys/kernel/msgmax")
+      let container = try container(["kernel.domainname": "changed"], reading: "/proc/sys/kernel/domainname")
       if hasUserNamespace {
         try container.bundle.mapUsers()
         container.bundle.removeNamespace("pid")
         container.bundle.removeMount("/proc")
       }
-      _ = try Subprocess("/bin/mount", ["-n", "--bind", fake, "/proc/sys/kernel/msgmax"]).wait()
-      let covered = try Files.read("/proc/sys/kernel/msgmax")
+      _ = try Subprocess("/bin/mount", ["-n", "--bind", fake, "/proc/sys/kernel/domainname"]).wait()
+      let covered = try Files.read("/proc/sys/kernel/domainname")
       let outcome = Result { try container.run() }
-      _ = try Subprocess("/bin/umount", ["-n", "/proc/sys/kernel/msgmax"]).wait()
+      _ = try Subprocess("/bin/umount", ["-n", "/proc/sys/kernel/domainname"]).wait()
       #expect(covered == "untouched")
       #expect(try Files.read(fake) == "untouched")
       #expect(try hostValues() == before)
-      if !hasUserNamespace { #expect(try outcome.get().stdout == "6666\n", "\(outcome)") }
+      if !hasUserNamespace { #expect(try outcome.get().stdout == "changed\n", "\(outcome)") }
+    }
+
+    /// Without a mount namespace the cover is still there when the parameter is written: the switch of the root, which
+    /// detaches the host's mounts one from another, is a mere chroot(2) then.
+    @Test(
+      .attack("CVE-2025-52881"),
+      .peerDiffers("runc", "1.1.5", "fails, and leaves the bind mount of the root file system on the host"),
+      .peerDiffers("crun", "1.8.1", "CVE-2025-52881: writes to the file that covers the parameter"))
+    func fakeProcOfTheHostIsNotWrittenToWithoutAMountNamespace() throws {
+      let fake = try Workspace.active().directory + "/fake"
+      try Files.write("untouched", to: fake)
+      let before = try hostValues()
+      let container = try container(["kernel.domainname": "changed"])
+      container.bundle.removeNamespace("mount")
+      container.bundle.config["mounts"] = []
+      for name in ["maskedPaths", "readonlyPaths"] { container.bundle.config["linux"][name] = nil }
+      container.bundle.config["root"]["readonly"] = false
+      container.bundle.args = ["/bin/agent", "report", "host"]
+      _ = try Subprocess("/bin/mount", ["-n", "--bind", fake, "/proc/sys/kernel/domainname"]).wait()
+      let outcome = Result { try container.run() }
+      _ = try Subprocess("/bin/umount", ["-n", "/proc/sys/kernel/domainname"]).wait()
+      #expect(try outcome.get().json["domainname"].string == "changed", "\(outcome)")
+      #expect(try Files.read(fake) == "untouched")
+      #expect(try hostValues() == before)
     }
   }
 }

@@ -51,7 +51,10 @@ import Testing
     ),
     (#""linux":{"memoryPolicy":{"nodes":"0"}}"#, "mode", "/linux/memoryPolicy"),
     (#""linux":{"personality":{}}"#, "domain", "/linux/personality"),
-    (#""linux":{"seccomp":{}}"#, "defaultAction", "/linux/seccomp"),
+    (
+      #""linux":{"seccomp":{"syscalls":[{"names":["read"],"action":"SCMP_ACT_ERRNO"}]}}"#, "defaultAction",
+      "/linux/seccomp"
+    ),
     (
       #""linux":{"seccomp":{"defaultAction":"a","syscalls":[{"action":"a"}]}}"#, "names",
       "/linux/seccomp/syscalls/0"
