@@ -8,27 +8,34 @@ package final class CgroupManager {
   package let record: CgroupRecord
   /// What `create` left open, in the order of the record; empty in a manager made from a record.
   private var open: [CgroupDirectory]
+  /// The mount points of hierarchies in which the caller may make nothing, and which the container does without.
+  package let leftOut: [String]
 
   /// The manager of a cgroup made by an earlier command.
   package init(record: CgroupRecord) {
     self.record = record
     self.open = []
+    self.leftOut = []
   }
 
-  private init(record: CgroupRecord, open: [CgroupDirectory]) {
+  private init(record: CgroupRecord, open: [CgroupDirectory], leftOut: [String]) {
     self.record = record
     self.open = open
+    self.leftOut = leftOut
   }
 
   /// Makes the container's cgroup in every hierarchy. Whatever was made is removed again if it fails.
   ///
   /// - Parameter writes: what will be applied; names the controllers that are needed on v2, and the values that need
   ///   not be inherited on v1.
+  /// - Parameter mayLeaveOut: asked when a hierarchy is refused to the caller for want of permission: whether the
+  ///   container is to do without it.
   package static func create(
-    _ path: CgroupPath, layout: CgroupLayout, writes: [CgroupWrite]
+    _ path: CgroupPath, layout: CgroupLayout, writes: [CgroupWrite], mayLeaveOut: () -> Bool = { false }
   ) throws(RuntimeError) -> CgroupManager {
     var directories: [CgroupRecord.Directory] = []
     var open: [CgroupDirectory] = []
+    var leftOut: [String] = []
     for hierarchy in layout.joined {
       var maker = CgroupMaker(
         hierarchy: hierarchy, components: path.below(hierarchy, kind: layout.kind))
@@ -36,12 +43,27 @@ package final class CgroupManager {
         open.append(try maker.make(writes, layout: layout))
         directories.append(maker.directory)
       } catch {
+        if error.isRefusal, mayLeaveOut() {
+          try CgroupManager(record: CgroupRecord(directories: [maker.directory])).remove(patience: 100)
+          leftOut.append(hierarchy.mountPoint)
+          continue
+        }
         open = []
         directories.append(maker.directory)
         throw undone(error, CgroupRecord(directories: directories))
       }
     }
-    return CgroupManager(record: CgroupRecord(directories: directories), open: open)
+    return CgroupManager(record: CgroupRecord(directories: directories), open: open, leftOut: leftOut)
+  }
+
+  /// The first value that was asked for and has no file, because its hierarchy was left out.
+  package func missing(_ writes: [CgroupWrite]) -> CgroupWrite? {
+    writes.first { write in
+      if write.isDefault { return false }
+      return !record.directories.contains {
+        $0.version == write.version && (write.version == .v2 || $0.controllers.contains(write.controller))
+      }
+    }
   }
 
   /// Where the cgroup will be, for a record that is written before anything is made: a creation that is killed must not
@@ -146,4 +168,12 @@ package final class CgroupEntrance {
   package var taskFileNumbers: [Int32] { taskFiles.map { $0.descriptor.number } }
   /// The v2 directory; nil on pure v1.
   package var directoryNumber: Int32? { unified?.descriptor.number }
+}
+
+extension RuntimeError {
+  /// The kernel refused for want of permission, and not because something is wrong.
+  package var isRefusal: Bool {
+    guard let errno = cause?.errno else { return false }
+    return errno == .accessDenied || errno == .notPermitted || errno == .readOnlyFileSystem
+  }
 }

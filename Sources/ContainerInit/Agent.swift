@@ -34,7 +34,7 @@ struct Agent: ~Copyable {
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
     // Before the user changes: a directory that only root may enter is a valid working directory, as in runc.
     let enteredEarly = enter(plan.workingDirectory)
-    let late = try giveUpPrivileges(plan, hasFilter: !payload.filter.isEmpty, reporter)
+    let late = try giveUpPrivileges(plan, payload.namespaces, hasFilter: !payload.filter.isEmpty, reporter)
     if let failure = enteredEarly {
       // Root of a user namespace may lack the right that the user has (a directory on NFS).
       if enter(plan.workingDirectory) != nil {
@@ -75,12 +75,12 @@ struct Agent: ~Copyable {
 
   /// Groups, user, bounding set, capabilities, no_new_privs. What is left to do behind the filter is answered.
   private static func giveUpPrivileges(
-    _ plan: AgentPlan, hasFilter: Bool, _ reporter: borrowing InitReporter
+    _ plan: AgentPlan, _ namespaces: NamespacePlan, hasFilter: Bool, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) -> [UInt32] {
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
-      try setGroups(plan.additionalGids)
+      try setGroups(plan.additionalGids, namespaces)
       try Credentials.setGroup(plan.gid)
     }
     let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
@@ -130,13 +130,15 @@ struct Agent: ~Copyable {
       effective: sets.effective, permitted: sets.permitted, inheritable: sets.inheritable)
   }
 
-  /// A user namespace that is joined may deny setgroups(2) to everybody in it. Stage 1 has given up all groups before it
-  /// went in; that none is left is looked at.
-  private static func setGroups(_ gids: [UInt32]) throws(SystemError) {
+  /// A user namespace may deny setgroups(2) to everybody in it. Stage 1 has given up all groups before it went in, or had
+  /// no right to: then they are the caller's own, who is not root, and stay (user_namespaces(7)).
+  private static func setGroups(_ gids: [UInt32], _ namespaces: NamespacePlan) throws(SystemError) {
     do {
       try Credentials.setGroups(gids)
     } catch {
-      guard error.errno == .notPermitted, gids.isEmpty, try !Credentials.hasGroups() else { throw error }
+      guard error.errno == .notPermitted, gids.isEmpty else { throw error }
+      if namespaces.hasUserNamespace { return }
+      if try Credentials.hasGroups() { throw error }
     }
   }
 

@@ -1,5 +1,6 @@
 import ContainerPlan
 import Diagnostics
+import InitChannel
 import Linux
 
 /// Gives the process the attributes of the plan.
@@ -36,16 +37,26 @@ enum AttributeExecutor {
   }
 
   /// On the host's side, before a user namespace is entered: to lower the value needs CAP_SYS_RESOURCE of the host. Child
-  /// processes inherit it.
+  /// processes inherit it. Who is not root of the host may have to do without.
   static func adjustOOMScore(
-    _ attributes: ProcessAttributes, _ proc: borrowing ProcFileSystem
+    _ attributes: ProcessAttributes, _ proc: borrowing ProcFileSystem, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) {
     guard let value = attributes.oomScoreAdjustment else { return }
     do {
+      // The file is root's as long as this process is not dumpable; no process of a container sees it yet.
+      let isUnprivileged = Processes.effectiveUser() != 0
+      if isUnprivileged { try Processes.becomeDumpable() }
       try proc.writeOwn("oom_score_adj", "\(value)")
+      if isUnprivileged { try Processes.becomeNotDumpable() }
     } catch {
       let hint =
         error.errno == .accessDenied ? "a value below the caller's own needs CAP_SYS_RESOURCE" : ""
+      if error.errno == .accessDenied && UserNamespace.lacksRootOfHost() {
+        return try describe(.initProtocol, "cannot warn") { () throws(SystemError) in
+          try reporter.send(
+            .warning("the out-of-memory adjustment stays the caller's: \(hint) (at `/process/oomScoreAdj`)"))
+        }
+      }
       throw error.because(
         .processAttribute, "cannot set the out-of-memory adjustment to \(value)", field: "/process/oomScoreAdj",
         hint: hint)

@@ -19,7 +19,7 @@ struct ExecStage {
     _ reporter: borrowing InitReporter, container: borrowing FileDescriptor
   ) throws(RuntimeError) -> RuntimeError {
     try joinCgroups()
-    try adjust()
+    try adjust(reporter)
     if join.kinds.contains(.newMount) { try StandardStreams.shieldHostNull() }
     try enter(container)
     // All that is left open is the channel, a socket for the terminal, and what the caller passes to the command.
@@ -39,12 +39,12 @@ struct ExecStage {
   }
 
   /// What takes rights of the host.
-  private func adjust() throws(RuntimeError) {
+  private func adjust(_ reporter: borrowing InitReporter) throws(RuntimeError) {
     guard let agent = payload.agent, agent.attributes.oomScoreAdjustment != nil else { return }
     let proc = try describe(.processAttribute, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
-    try AttributeExecutor.adjustOOMScore(agent.attributes, proc)
+    try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter)
   }
 
   private func enter(_ container: borrowing FileDescriptor) throws(RuntimeError) {
@@ -58,7 +58,14 @@ struct ExecStage {
         return directory
       }
     }
+    if join.kinds.contains(.newUser) {
+      // As in ``Stage1``.
+      try describe(.credentials, "cannot give up the groups") { () throws(SystemError) in
+        try Credentials.giveUpGroups()
+      }
+    }
     try joinNamespaces(container)
+    try stayNotDumpable()
     if root.number >= 0 {
       try describe(.namespace, "cannot enter the root directory of the container") { () throws(SystemError) in
         try Mounts.changeRoot(to: root)
@@ -66,13 +73,18 @@ struct ExecStage {
     }
     if join.kinds.contains(.newUser) {
       try describe(.credentials, "cannot become root of the user namespace") { () throws(SystemError) in
-        try Credentials.setGroup(0)
-        try Credentials.setUser(0)
+        try Credentials.setGroup(payload.namespaces.gidMap.setUpID)
+        try Credentials.setUser(payload.namespaces.uidMap.setUpID)
       }
-      // A change of ids makes a process dumpable again where suid_dumpable says so (prctl(2)).
-      try describe(.credentials, "cannot stay not dumpable") { () throws(SystemError) in
-        try Processes.becomeNotDumpable()
-      }
+      try stayNotDumpable()
+    }
+  }
+
+  /// A change of ids, or a user namespace of another user, makes a process dumpable again where suid_dumpable says so
+  /// (prctl(2)).
+  private func stayNotDumpable() throws(RuntimeError) {
+    try describe(.credentials, "cannot stay not dumpable") { () throws(SystemError) in
+      try Processes.becomeNotDumpable()
     }
   }
 

@@ -8,21 +8,20 @@ import LinuxABI
 struct Stage1 {
   let payload: InitPayload
   let descriptors: InitDescriptors
+  /// Without root there are no rights over anything before the user namespace is entered, and all over what belongs to it
+  /// afterwards.
+  let isUnprivileged = Processes.effectiveUser() != 0
 
-  /// Joins the cgroups of v1 and the namespaces given by path, makes the user and time namespaces, and starts stage 2. Answers true in stage 1 and
-  /// false in stage 2.
+  /// Joins the cgroups of v1 and the namespaces given by path, makes the user and time namespaces, and starts stage 2.
+  /// Answers true in stage 1 and false in stage 2.
   func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
-    let user = try enterNamespaces(reporter)
-    if user.number >= 0 {
-      try joinUserNamespace(user)
-      try becomeRoot(reporter)
-    } else if payload.namespaces.created.contains(.newUser) {
-      try describe(.namespace, "cannot make the user namespace") { () throws(SystemError) in
-        try Namespaces.unshare(.newUser)
-      }
-      try becomeRoot(reporter)
+    // Opened while /proc is the host's: a mount namespace that is joined has another one.
+    let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
+      try ProcFileSystem.mounted()
     }
+    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter) }
+    try enterNamespaces(proc, reporter)
     return try startStage2(reporter)
   }
 
@@ -35,32 +34,74 @@ struct Stage1 {
     }
   }
 
-  /// Answers the user namespace that is to be joined behind all others; number -1 for none. Its file is opened in its turn:
-  /// in a mount namespace that is joined the path may lead elsewhere.
-  private func enterNamespaces(_ reporter: borrowing InitReporter) throws(RuntimeError) -> FileDescriptor {
-    // Opened while /proc is the host's: a mount namespace that is joined has another one.
-    let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
-      try ProcFileSystem.mounted()
+  /// Root joins namespaces with the rights of the host, which hold over its own and over those that belong to any user
+  /// namespace below; in a user namespace, new or joined, only those over its own are left. Others have no right before
+  /// they are in it.
+  private func enterNamespaces(
+    _ proc: borrowing ProcFileSystem, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) {
+    guard payload.namespaces.hasUserNamespace else {
+      try joinNamespaces(proc, reporter)
+      return try enterTimeNamespace(proc)
     }
-    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc) }
-    var user = FileDescriptor(owning: -1)
-    for namespace in payload.namespaces.joined {
-      let file = try open(namespace, proc)
-      if namespace.kind == .newUser {
-        user = file
-        continue
-      }
-      try join(namespace, file)
+    try describe(.credentials, "cannot give up the groups") { () throws(SystemError) in
+      // Where it is surely allowed to root: setgroups(2) may be denied in the user namespace, and the groups would stay.
+      try Credentials.giveUpGroups()
+    }
+    if isUnprivileged {
+      try enterUserNamespace(proc)
+      try joinNamespaces(proc, reporter)
+      try becomeRoot(reporter)
+      // A change of ids makes a process not dumpable.
+      if payload.namespaces.created.contains(.newUser) { try becomeDumpable() }
+      try enterTimeNamespace(proc)
+    } else {
+      // Opened before a mount namespace is joined, in which the path may lead elsewhere.
+      let user = try openUserNamespace(proc)
+      try joinNamespaces(proc, reporter)
+      // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
+      // offsets could not be written any more.
+      try enterTimeNamespace(proc)
+      try enterUserNamespace(user)
+      try becomeRoot(reporter)
+    }
+    // A change of ids, or a user namespace of another user, makes the process dumpable again where the kernel's
+    // suid_dumpable says so (prctl(2)).
+    try stayNotDumpable()
+  }
+
+  private func joinNamespaces(
+    _ proc: borrowing ProcFileSystem, _ reporter: borrowing InitReporter
+  ) throws(RuntimeError) {
+    for namespace in payload.namespaces.joined where namespace.kind != .newUser {
+      try join(namespace, try open(namespace, proc))
       if namespace.kind == .newNetwork && payload.namespaces.takesNetDevices {
         try NetworkHandover.run(reporter)
       }
     }
-    // Before the user namespace: the files in /proc of a process that is not dumpable are the host's root's, and the
-    // offsets could not be written any more.
-    if payload.namespaces.created.contains(.newTime) {
-      try enterTimeNamespace(proc)
+  }
+
+  /// Number -1 where none is joined.
+  private func openUserNamespace(_ proc: borrowing ProcFileSystem) throws(RuntimeError) -> FileDescriptor {
+    guard let namespace = payload.namespaces.join(of: .newUser) else { return FileDescriptor(owning: -1) }
+    return try open(namespace, proc)
+  }
+
+  private func enterUserNamespace(_ proc: borrowing ProcFileSystem) throws(RuntimeError) {
+    try enterUserNamespace(try openUserNamespace(proc))
+  }
+
+  private func enterUserNamespace(_ file: borrowing FileDescriptor) throws(RuntimeError) {
+    if let namespace = payload.namespaces.join(of: .newUser) {
+      try join(namespace, file)
+      return try stayNotDumpable()
     }
-    return user
+    // The runtime has to write the maps, and without root may do so only to a process that it may trace. Nobody else is in
+    // the new namespace, and who has the same user without it may trace the caller as well.
+    if isUnprivileged { try becomeDumpable() }
+    try describe(.namespace, "cannot make the user namespace") { () throws(SystemError) in
+      try Namespaces.unshare(.newUser)
+    }
   }
 
   private func open(
@@ -79,8 +120,6 @@ struct Stage1 {
 
   private func field(_ namespace: JoinedNamespace) -> String { "/linux/namespaces/\(namespace.index)/path" }
 
-  /// With the rights of the host, which hold over its namespaces and over those that belong to any user namespace below; in
-  /// a user namespace, new or joined, only those over its own are left.
   private func join(_ namespace: JoinedNamespace, _ file: borrowing FileDescriptor) throws(RuntimeError) {
     do {
       try Namespaces.join(file, namespace.kind)
@@ -115,16 +154,8 @@ struct Stage1 {
     }
   }
 
-  private func joinUserNamespace(_ file: borrowing FileDescriptor) throws(RuntimeError) {
-    guard let namespace = payload.namespaces.join(of: .newUser) else { return }
-    // Given up here, where it is surely allowed: whoever made the namespace may have denied setgroups(2) in it, and the
-    // caller's groups would stay.
-    try describe(.credentials, "cannot give up the groups") { () throws(SystemError) in
-      try Credentials.setGroups([])
-    }
-    try join(namespace, file)
-    // A user namespace of another user makes the process dumpable again where the kernel's suid_dumpable says so.
-    try stayNotDumpable()
+  private func becomeDumpable() throws(RuntimeError) {
+    try describe(.credentials, "cannot become dumpable") { () throws(SystemError) in try Processes.becomeDumpable() }
   }
 
   private func stayNotDumpable() throws(RuntimeError) {
@@ -147,15 +178,19 @@ struct Stage1 {
     // All capabilities came with the new namespace; the ids are those of its root from here on, so that files made
     // during the set-up belong to it.
     try describe(.credentials, "cannot become root of the user namespace") { () throws(SystemError) in
-      try Credentials.setGroup(0)
-      try Credentials.setUser(0)
+      try Credentials.setGroup(payload.namespaces.gidMap.setUpID)
+      try Credentials.setUser(payload.namespaces.uidMap.setUpID)
     }
-    // A change of ids makes the process dumpable again where the kernel's suid_dumpable says so (prctl(2)).
-    try stayNotDumpable()
+    // The streams are the caller's, and only here somebody has a right over them (``StandardDescriptors``).
+    guard isUnprivileged, let agent = payload.agent, descriptors.consoleSocket < 0 else { return }
+    try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
+      for number in Int32(0)...2 { try StandardDescriptors.give(number, to: agent.uid) }
+    }
   }
 
   /// clone3 with CLONE_NEWTIME leaves no moment to write the offsets; after unshare(2) the children enter it.
   private func enterTimeNamespace(_ proc: borrowing ProcFileSystem) throws(RuntimeError) {
+    guard payload.namespaces.created.contains(.newTime) else { return }
     try describe(.namespace, "cannot make the time namespace") { () throws(SystemError) in
       try Namespaces.unshare(.newTime)
     }

@@ -281,6 +281,11 @@ public struct Planner {
   /// Settings that would change the host where the container shares its namespace.
   private func checkNamespaceUse(_ namespaces: NamespacePlan) throws(RuntimeError) {
     let created = namespaces.created
+    if input.facts.effectiveUser != 0 && !namespaces.hasUserNamespace {
+      throw RuntimeError(
+        .configInvalid, "without root a container needs a user namespace", field: "/linux/namespaces",
+        hint: "add {\"type\": \"user\"} with uidMappings and gidMappings, as `spec --rootless` does")
+    }
     if !created.contains(.newUTS) && !namespaces.joined.contains(where: { $0.kind == .newUTS }) {
       if let name = config.hostname, !name.isEmpty { throw needs("uts", "/hostname") }
       if let name = config.domainname, !name.isEmpty { throw needs("uts", "/domainname") }

@@ -139,6 +139,10 @@ extension [IDRange] {
     return nil
   }
 
+  /// Who sets the container up: the root of the namespace, or where the map has none its first id. The maps of a namespace
+  /// that is joined, which may not be known here, are sure to have root.
+  public var setUpID: UInt32 { isEmpty || outside(0) != nil ? 0 : self[0].inside }
+
   fileprivate func check(_ id: UInt32, _ field: String) throws(RuntimeError) {
     if outside(id) == nil {
       throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)

@@ -13,17 +13,26 @@ struct CgroupSetup {
   private let writes: [CgroupWrite]
   private let permissions: DevicePermissions
   private let hasUserNamespace: Bool
+  /// ``RuntimeOptions/isRootless``.
+  private let isRootless: Bool?
+  private let hasPath: Bool
+  private let log: LogSink
   private var manager: CgroupManager?
   private var entrance: CgroupEntrance?
   /// `cgroup.procs` of v2, by which stage 1 joins before it enters a user namespace.
   private var processesFile: OpenFile?
 
   /// Works out where and what, with no side effect; throws what the configuration asks for and this host cannot do.
-  init(_ plan: CgroupPlan, id: String, hasUserNamespace: Bool, log: LogSink) throws(RuntimeError) {
+  init(
+    _ plan: CgroupPlan, id: String, hasUserNamespace: Bool, isRootless: Bool?, log: LogSink
+  ) throws(RuntimeError) {
     layout = try CgroupLayout.read()
     path = try CgroupPath(plan.path, id: id)
     permissions = try DevicePermissions(plan.deviceRules)
     self.hasUserNamespace = hasUserNamespace
+    self.isRootless = isRootless
+    self.log = log
+    hasPath = !(plan.path ?? "").isEmpty
     if let resources = plan.resources {
       writes = try ResourceConversion.writes(resources, layout: layout)
       for warning in ResourceConversion.warnings(resources) { log.warning(warning) }
@@ -37,8 +46,9 @@ struct CgroupSetup {
 
   /// Makes the cgroup and sets every limit that must hold before the first process is in it.
   mutating func make() throws(RuntimeError) {
-    let manager = try CgroupManager.create(path, layout: layout, writes: writes)
+    let manager = try makeDirectories()
     self.manager = manager
+    if !manager.leftOut.isEmpty { try checkLeftOut(manager) }
     try manager.apply(writes, phase: .beforeJoin)
     #if APUS_MUTANTS
       if CgroupSetup.leavesOut("CgroupSetup.join") { return }
@@ -54,12 +64,51 @@ struct CgroupSetup {
     }
   }
 
+  private func makeDirectories() throws(RuntimeError) -> CgroupManager {
+    do {
+      return try CgroupManager.create(path, layout: layout, writes: writes) { !hasPath && doesWithout }
+    } catch {
+      guard error.isRefusal, hasPath, doesWithout else { throw error }
+      var hinted = error
+      hinted.hint = "leave cgroupsPath out, or have the cgroup delegated to user \(Processes.effectiveUser())"
+      throw hinted
+    }
+  }
+
+  /// Whether what is refused for want of permission may be done without.
+  private var doesWithout: Bool { isRootless ?? UserNamespace.lacksRootOfHost() }
+
+  /// A limit that would silently not hold is an error.
+  private func checkLeftOut(_ manager: CgroupManager) throws(RuntimeError) {
+    for mount in manager.leftOut { log.debug("no cgroup below \(mount): the caller may not make one") }
+    guard let write = manager.missing(writes) else { return }
+    throw RuntimeError(
+      .cgroupLimit,
+      "cannot set a limit: user \(Processes.effectiveUser()) may not make a cgroup with the controller `\(write.controller)`",
+      field: write.pointer,
+      hint: "have a cgroup delegated (`systemd-run --user --scope -p Delegate=yes`), or leave the limit out")
+  }
+
+  /// Without root no device can be made, and the nodes of the host ask for their own permissions: the filter is one more
+  /// fence, and only root may set it up.
+  private func setDevices(_ manager: CgroupManager) throws(RuntimeError) {
+    if manager.record.directories.isEmpty && !manager.leftOut.isEmpty { return }
+    do {
+      try manager.setDevices(permissions)
+    } catch {
+      let isAbsent = error.cause == nil && !manager.leftOut.isEmpty
+      guard isAbsent || error.isRefusal, doesWithout else { throw error }
+      log.debug("no device filter: \(error.text)")
+    }
+  }
+
   /// The limit of the number of tasks, when all processes that set the container up have been started, and the devices: a
   /// file system of the configuration is mounted from its block device inside of the cgroup. No code of the container's
   /// has run yet.
   func applyLast() throws(RuntimeError) {
-    try manager?.setDevices(permissions)
-    try manager?.apply(writes, phase: .last)
+    guard let manager else { return }
+    try setDevices(manager)
+    try manager.apply(writes, phase: .last)
   }
 
   /// What was made, or what will be.

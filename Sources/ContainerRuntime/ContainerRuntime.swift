@@ -11,6 +11,10 @@ public struct RuntimeOptions: Sendable {
   /// names an `apus` here.
   public var initExecutable: String?
 
+  /// Whether a cgroup that the caller may not make is done without (spec/architecture.md, "Without root"); nil to find out
+  /// whether the caller is root of the host.
+  public var isRootless: Bool?
+
   public init(root: String, log: LogSink) {
     self.root = root
     self.log = log

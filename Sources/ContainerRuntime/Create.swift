@@ -63,8 +63,8 @@ extension ContainerRuntime {
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, log: self.options.log
-    )
+      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, isRootless: self.options.isRootless,
+      log: self.options.log)
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)

@@ -111,7 +111,7 @@ struct InitLaunch: ~Copyable {
     if let joined = plan.namespaces.join(of: .newUser) {
       uidMap = try IDMapReader.check(joined, plan, pid: stage1.pid)
     } else {
-      try IDMapWriter.write(plan.namespaces, pid: stage1.pid)
+      try IDMapWriter.write(plan, pid: stage1.pid)
     }
     // With a terminal the container has others.
     guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }

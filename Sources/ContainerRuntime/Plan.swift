@@ -13,7 +13,7 @@ extension ContainerRuntime {
     try bundle.checkRoot(plan)
     _ = try CgroupSetup(
       plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.hasUserNamespace,
-      log: self.options.log)
+      isRootless: self.options.isRootless, log: self.options.log)
     // Not through the cache, which would be written to.
     _ = try SeccompCompiler.program(for: plan.seccomp, stateRoot: "", log: self.options.log)
     return plan.lines

@@ -9,6 +9,11 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else { return [] }
+    if record.cgroup.directories.isEmpty {
+      throw RuntimeError(
+        .cgroup, "the processes of `\(id)` cannot be found: it was made without a cgroup",
+        hint: "without root a container has one only where one is delegated")
+    }
     return try CgroupManager(record: record.cgroup).processes().sorted()
   }
 }

@@ -28,7 +28,7 @@ struct StateStore {
   func reserve(_ id: String) throws(RuntimeError) -> Entry {
     let directory: FileDescriptor
     do {
-      directory = try makeHostDirectories(root, mode: 0o700)
+      directory = try makeHostDirectories(root, mode: 0o1700)
     } catch {
       throw error.because(.stateUnwritable, "cannot make the state directory `\(root)`", field: "--root")
     }

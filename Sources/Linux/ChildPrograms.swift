@@ -55,6 +55,20 @@ public struct ChildOutcome: Sendable, Equatable {
 }
 
 extension ChildProgram {
+  /// The path of a program in the folders of PATH; nil if none has it.
+  public static func find(_ name: String) -> String? {
+    for directory in (Environment.value("PATH") ?? "").utf8.split(separator: 0x3A) {
+      let path = "\(String(Substring(directory)))/\(name)"
+      do {
+        try Programs.isExecutable(path)
+        return path
+      } catch {
+        continue
+      }
+    }
+    return nil
+  }
+
   /// Starts the program and waits for its end; an error says why it could not be started. What it leaves in the
   /// background lives on, without anybody who reads its output.
   public func run() throws(SystemError) -> ChildOutcome {

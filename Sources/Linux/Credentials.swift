@@ -1,6 +1,7 @@
 import CCapability
 import CLinux
 public import Diagnostics
+import LinuxABI
 
 /// Who a process is and what it may do. All of it is about the calling thread, which is the only one of an init stage.
 public enum Credentials {
@@ -16,6 +17,20 @@ public enum Credentials {
   /// setgroups(2): these and no others.
   public static func setGroups(_ gids: [UInt32]) throws(SystemError) {
     try check("setgroups", gids.withUnsafeBufferPointer { sys_setgroups($0.count, $0.baseAddress) })
+  }
+
+  /// Leaves every supplementary group. Who is not root keeps his own, and so does everybody where setgroups(2) is denied in
+  /// the user namespace: the kernel lets nobody out of them.
+  public static func giveUpGroups() throws(SystemError) {
+    do {
+      try setGroups([])
+    } catch {
+      guard error.errno == .notPermitted else { throw error }
+      if Processes.effectiveUser() != 0 { return }
+      if try !hasGroups() { return }
+      let rule = try FileDescriptor.open("/proc/self/setgroups", .readOnly).read(upTo: 16)
+      if !rule.starts(with: "deny".utf8) { throw error }
+    }
   }
 
   /// getgroups(2): whether this process has supplementary groups.

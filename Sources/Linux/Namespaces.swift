@@ -57,3 +57,22 @@ public enum Clone {
     return .parent(SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd)))
   }
 }
+
+public enum UserNamespace {
+  /// Whether this process has no rights of root over the host: it is not root, or only in a user namespace. For where an
+  /// error has to be judged; what cannot be read counts as the host.
+  public static func lacksRootOfHost() -> Bool {
+    Processes.effectiveUser() != 0 || !isInitial()
+  }
+
+  /// The map of the first user namespace is every id onto itself (user_namespaces(7)).
+  public static func isInitial() -> Bool {
+    do {
+      let map = try FileDescriptor.open("/proc/self/uid_map", .readOnly).read(upTo: 4096)
+      let words = map.split { $0 == 0x20 || $0 == 0x0A }
+      return words.count == 3 && words[2].elementsEqual("4294967295".utf8)
+    } catch {
+      return true
+    }
+  }
+}

@@ -91,6 +91,11 @@ public enum Processes {
     try check("prctl", sys_prctl(4, 0, 0, 0, 0), "PR_SET_DUMPABLE")
   }
 
+  /// PR_SET_DUMPABLE 1: the files in /proc of this process are its user's, who may also trace it.
+  public static func becomeDumpable() throws(SystemError) {
+    try check("prctl", sys_prctl(4, 1, 0, 0, 0), "PR_SET_DUMPABLE")
+  }
+
   /// The calling process gets `signal` when its parent dies, PR_SET_PDEATHSIG; 0 for none.
   public static func setParentDeathSignal(_ signal: Int32) throws(SystemError) {
     try check("prctl", sys_prctl(1, UInt64(signal), 0, 0, 0), "PR_SET_PDEATHSIG")

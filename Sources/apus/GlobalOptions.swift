@@ -7,8 +7,10 @@ enum LogFormat: Sendable, Equatable {
 
 /// What the global flags say.
 struct GlobalOptions: Equatable, Sendable {
-  /// As given: it may be relative to the working directory.
-  var root = "/run/apus"
+  /// As given: it may be relative to the working directory. Nil for the one of the user.
+  var root: String?
+  /// Nil for `auto`.
+  var isRootless: Bool?
   /// The log file; nil for none.
   var log: String?
   var logFormat = LogFormat.text
@@ -16,7 +18,8 @@ struct GlobalOptions: Equatable, Sendable {
 
   static let flags: [FlagSpecification] = [
     FlagSpecification(
-      .root, "root", value: "DIR", "where the state of containers is kept (default /run/apus)"),
+      .root, "root", value: "DIR",
+      "where the state of containers is kept (default /run/apus; without root $XDG_RUNTIME_DIR/apus)"),
     FlagSpecification(.log, "log", value: "FILE", "append errors to this file; they go to stderr too"),
     FlagSpecification(.logFormat, "log-format", value: "FORMAT", "`text` (default) or `json`"),
     FlagSpecification(.debug, "debug", "log every step"),
@@ -24,8 +27,8 @@ struct GlobalOptions: Equatable, Sendable {
     FlagSpecification(
       .cgroupManager, "cgroup-manager", value: "NAME", "`cgroupfs` (default); others are not supported yet"),
     FlagSpecification(
-      .rootless, "rootless", value: "WHEN", "`true`, `false` or `auto` (default); `true` is not supported yet"
-    ),
+      .rootless, "rootless", value: "WHEN",
+      "do without cgroups that the caller may not make: `true`, `false`, or `auto` (default), where it is not root"),
     FlagSpecification(.version, "version", short: "v", "print the version"),
     .help,
   ]
@@ -45,7 +48,7 @@ struct GlobalOptions: Equatable, Sendable {
         .usage, "invalid log format `\(format)`, expected `text` or `json`", field: "--log-format")
     }
     try GlobalOptions.checkCgroupManager(scanned)
-    try GlobalOptions.checkRootless(scanned)
+    try checkRootless(scanned)
     if let given = scanned.text(.root) {
       // Nothing but slashes and dots is the root of the host, where an id could be the name of any folder.
       guard !given.utf8.allSatisfy({ $0 == 0x2F || $0 == 0x2E }) || given.utf8.first != 0x2F else {
@@ -72,14 +75,12 @@ struct GlobalOptions: Equatable, Sendable {
     }
   }
 
-  private static func checkRootless(_ scanned: ScannedArguments) throws(RuntimeError) {
+  private mutating func checkRootless(_ scanned: ScannedArguments) throws(RuntimeError) {
     guard let text = scanned.text(.rootless), text != "auto" else { return }
-    guard let isRootless = Boolean.parse(text) else {
+    isRootless = Boolean.parse(text)
+    if isRootless == nil {
       throw RuntimeError(
         .usage, "invalid value `\(text)`, expected `true`, `false` or `auto`", field: "--rootless")
-    }
-    if isRootless {
-      throw RuntimeError(.usage, "containers without root are not supported yet", field: "--rootless")
     }
   }
 }

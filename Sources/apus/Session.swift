@@ -11,7 +11,7 @@ struct Session {
 
   /// The library, with what the global flags say.
   func runtime() throws(RuntimeError) -> ContainerRuntime {
-    var root = options.root
+    var root = options.root ?? StateRoot.standard()
     if root.utf8.first != 0x2F {
       do {
         root = "\(try Programs.workingDirectory())/\(root)"
@@ -19,6 +19,8 @@ struct Session {
         throw error.because(.usage, "cannot tell where the state directory is", field: "--root")
       }
     }
-    return ContainerRuntime(RuntimeOptions(root: root, log: log.sink))
+    var runtimeOptions = RuntimeOptions(root: root, log: log.sink)
+    runtimeOptions.isRootless = options.isRootless
+    return ContainerRuntime(runtimeOptions)
   }
 }

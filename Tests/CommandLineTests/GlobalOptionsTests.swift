@@ -17,7 +17,7 @@ import Testing
 
   @Test func defaultsAreThoseOfTheManual() throws {
     let options = try options()
-    #expect(options.root == "/run/apus")
+    #expect(options.root == nil && options.isRootless == nil)
     #expect(options.log == nil && options.logFormat == .text && !options.debug)
   }
 
@@ -27,7 +27,9 @@ import Testing
       "--systemd-cgroup=false", "--rootless=false", "--debug")
     #expect(shim.root == "/run/containerd/runc/k8s.io")
     #expect(shim.log == "/b/log.json" && shim.logFormat == .json && shim.debug)
-    #expect(try options("--cgroup-manager=cgroupfs", "--rootless", "auto").root == "/run/apus")
+    #expect(shim.isRootless == false)
+    #expect(try options("--cgroup-manager=cgroupfs", "--rootless", "auto").isRootless == nil)
+    #expect(try options("--rootless=true").isRootless == true)
   }
 
   @Test func wrongValuesAreRefused() {
@@ -40,7 +42,6 @@ import Testing
 
   @Test func whatIsNotSupportedYetIsRefused() {
     #expect(error("--systemd-cgroup")?.text.contains("not supported yet") == true)
-    #expect(error("--rootless=true")?.text.contains("not supported yet") == true)
     for name in ["systemd", "disabled"] {
       #expect(error("--cgroup-manager", name)?.text.contains("not supported yet") == true)
     }
@@ -65,5 +66,29 @@ import Testing
     var ended = ScannedArguments()
     try ended.scan(["id", "--", "-l"][...], flags, .beforeOperand(2))
     #expect(ended.operands == ["id", "-l"])
+  }
+}
+
+@Suite struct StateRootTests {
+  private func root(_ user: UInt32, _ directory: String?, _ name: String?, initial: Bool) -> String {
+    StateRoot.choose(user: user, runtimeDirectory: directory, userName: name) { initial }
+  }
+
+  @Test func rootOfTheHostHasOneForAll() {
+    #expect(root(0, nil, "root", initial: true) == "/run/apus")
+    #expect(root(0, "/run/user/0", nil, initial: true) == "/run/apus")
+  }
+
+  @Test func othersHaveTheirOwn() {
+    #expect(root(1000, "/run/user/1000", "x", initial: true) == "/run/user/1000/apus")
+    #expect(root(1000, nil, "x", initial: true) == "/run/user/1000/apus")
+    #expect(root(1000, "", "x", initial: true) == "/run/user/1000/apus")
+  }
+
+  @Test func rootOfAUserNamespaceIsTheUserOutside() {
+    #expect(root(0, "/run/user/1000", "x", initial: false) == "/run/user/1000/apus")
+    #expect(root(0, "/run/user/1000", nil, initial: false) == "/run/user/1000/apus")
+    #expect(root(0, "/run/user/1000", "root", initial: false) == "/run/apus")
+    #expect(root(0, nil, "x", initial: false) == "/run/apus")
   }
 }

@@ -47,8 +47,12 @@ struct PsCommand: Equatable, Sendable {
 
   /// What ps(1) prints.
   private func output() throws(RuntimeError) -> [UInt8] {
+    guard let path = ChildProgram.find("ps") else {
+      throw RuntimeError(
+        .executableNotFound, "there is no ps(1) in PATH", hint: "install procps, or use `--format json`")
+    }
     var program = ChildProgram(
-      path: try PsCommand.find(), arguments: ["ps"] + (options.isEmpty ? ["-ef"] : options),
+      path: path, arguments: ["ps"] + (options.isEmpty ? ["-ef"] : options),
       environment: Environment.all(),
       input: [])
     program.outputLimit = 64 << 20
@@ -61,20 +65,6 @@ struct PsCommand: Equatable, Sendable {
     if outcome.status == .exited(0) { return outcome.output }
     throw RuntimeError(
       .spawn, "ps(1) failed: \(LogRecord.printable(String(decoding: outcome.output.prefix(1024), as: UTF8.self)))")
-  }
-
-  private static func find() throws(RuntimeError) -> String {
-    for directory in (Environment.value("PATH") ?? "").utf8.split(separator: 0x3A) {
-      let path = "\(String(Substring(directory)))/ps"
-      do {
-        try Programs.isExecutable(path)
-        return path
-      } catch {
-        continue
-      }
-    }
-    throw RuntimeError(
-      .executableNotFound, "there is no ps(1) in PATH", hint: "install procps, or use `--format json`")
   }
 
   /// The heading, and the lines whose word under PID is one of `processes`.

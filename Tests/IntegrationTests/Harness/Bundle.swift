@@ -19,6 +19,7 @@ final class Bundle {
   }
 
   func write() throws {
+    if Rootless.isOn { try Rootless.adapt(self) }
     try Files.write(text ?? config.text, to: path + "/config.json")
   }
 

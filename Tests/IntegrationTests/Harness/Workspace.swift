@@ -19,6 +19,7 @@ final class Workspace: @unchecked Sendable {
     directory = "\(TestRun.directory)/\(Workspace.count)"
     stateRoot = directory + "/state"
     mkdir(directory, 0o711)
+    if Rootless.isOn { chown(directory, Rootless.user, Rootless.user) }
     before = Snapshot(stateRoot: stateRoot)
   }
 
