@@ -26,7 +26,7 @@ struct CgroupSetup {
     self.hasUserNamespace = hasUserNamespace
     if let resources = plan.resources {
       writes = try ResourceConversion.writes(resources, layout: layout)
-      for warning in ResourceConversion.warnings(resources) { log.warning(warning) }
+      for warning in ResourceConversion.warnings(resources) { log.warning(warning.text) }
     } else {
       writes = []
     }

@@ -1,4 +1,4 @@
-public import Diagnostics
+import Diagnostics
 
 /// A rule that a configuration has to keep. `create` follows all of them and stops at the first that is broken; `check`
 /// tells every place where one is. They stand in ``Rule/all``, in the order in which they are followed.
@@ -29,6 +29,13 @@ public struct Rule: Sendable {
     _ check: (@Sendable (inout Planner) throws(RuntimeError) -> Void)?
   ) {
     self.init(name, pointer, section, .error, check)
+  }
+}
+
+extension Rule {
+  /// A rule that is followed outside of the planner: what it is about is known by another module.
+  package init(_ name: String, _ pointer: String, _ section: String, _ kind: FindingKind = .error) {
+    self.init(name, pointer, section, kind, nil)
   }
 }
 
