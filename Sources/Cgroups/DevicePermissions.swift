@@ -64,23 +64,25 @@ package struct DevicePermissions: Equatable, Sendable {
     self.rules = []
     self.rules.reserveCapacity(rules.count)
     for (index, rule) in rules.enumerated() {
-      let field = "\(pointer)/\(index)"
-      let kind: DeviceKind?
-      switch rule.type ?? "" {
-      case "", "a": kind = nil
-      case "b": kind = .block
-      case "c": kind = .character
-      default:
-        throw RuntimeError(
-          .configInvalid, "unknown device type `\(rule.type ?? "")`: expected a, b or c",
-          field: field + "/type")
-      }
-      self.rules.append(
-        DevicePermission(
-          allow: rule.allow, kind: kind, major: try DevicePermissions.number(rule.major, field + "/major"),
-          minor: try DevicePermissions.number(rule.minor, field + "/minor"),
-          access: try DevicePermissions.access(rule.access, field + "/access")))
+      self.rules.append(try DevicePermissions.permission(rule, "\(pointer)/\(index)"))
     }
+  }
+
+  /// One rule, checked; `field` is its place.
+  package static func permission(_ rule: DeviceRule, _ field: String) throws(RuntimeError) -> DevicePermission {
+    let kind: DeviceKind?
+    switch rule.type ?? "" {
+    case "", "a": kind = nil
+    case "b": kind = .block
+    case "c": kind = .character
+    default:
+      throw RuntimeError(
+        .configInvalid, "unknown device type `\(rule.type ?? "")`: expected a, b or c",
+        field: field + "/type")
+    }
+    return DevicePermission(
+      allow: rule.allow, kind: kind, major: try number(rule.major, field + "/major"),
+      minor: try number(rule.minor, field + "/minor"), access: try access(rule.access, field + "/access"))
   }
 
   private static func number(_ number: Int64?, _ field: String) throws(RuntimeError) -> UInt32? {

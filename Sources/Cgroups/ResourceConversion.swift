@@ -15,15 +15,24 @@ package enum ResourceConversion {
   ) throws(RuntimeError) -> [CgroupWrite] {
     if let refused = unsupported(resources, layout: layout, pointer: pointer).first { throw refused }
     var list = WriteList(layout: layout, base: pointer)
-    if let memory = resources.memory { try list.addMemory(memory, current: memoryLimit) }
-    if let cpu = resources.cpu { try list.addCPU(cpu) }
-    if let blockIO = resources.blockIO { try list.addBlockIO(blockIO) }
-    if let limits = resources.hugepageLimits { try list.addHugepages(limits) }
-    if let network = resources.network { try list.addNetwork(network) }
-    if let rdma = resources.rdma { try list.addRDMA(rdma) }
-    if let pids = resources.pids { try list.addPids(pids) }
-    if let unified = resources.unified { try list.addUnified(unified) }
+    for part in ResourcePart.allCases { try list.add(part, of: resources, memoryLimit) }
     return list.writes
+  }
+
+  /// Everything that is wrong with the resources: each part is converted by itself.
+  package static func errors(
+    _ resources: Resources, layout: CgroupLayout, pointer: String = "/linux/resources"
+  ) -> [RuntimeError] {
+    var errors = unsupported(resources, layout: layout, pointer: pointer)
+    for part in ResourcePart.allCases {
+      var list = WriteList(layout: layout, base: pointer)
+      do {
+        try list.add(part, of: resources, nil)
+      } catch {
+        errors.append(error)
+      }
+    }
+    return errors
   }
 
   /// Every property that this layout cannot honour. A value that says what holds anyway (false, 0, -1) is no error.
@@ -64,15 +73,42 @@ package enum ResourceConversion {
   }
 
   /// What is accepted and has no effect, for the log.
-  package static func warnings(_ resources: Resources, pointer: String = "/linux/resources") -> [String] {
-    var warnings: [String] = []
-    if let kernel = resources.memory?.kernel, kernel > 0 {
-      warnings.append("`\(pointer)/memory/kernel` is ignored: the kernel has no such limit any more")
+  package static func warnings(_ resources: Resources, pointer: String = "/linux/resources") -> [RuntimeError] {
+    var warnings: [RuntimeError] = []
+    func warn(_ value: Int64?, _ property: String, _ message: String) {
+      if (value ?? 0) > 0 { warnings.append(RuntimeError(.configUnsupported, message, field: pointer + property)) }
     }
-    if let kernelTCP = resources.memory?.kernelTCP, kernelTCP > 0 {
-      warnings.append("`\(pointer)/memory/kernelTCP` is ignored: such memory counts towards the memory limit")
-    }
+    warn(
+      resources.memory?.kernel, "/memory/kernel", "this is ignored: the kernel has no such limit any more")
+    warn(
+      resources.memory?.kernelTCP, "/memory/kernelTCP", "this is ignored: such memory counts towards the memory limit")
     return warnings
+  }
+}
+
+/// What is converted together, in the order of the writes.
+private enum ResourcePart: CaseIterable {
+  case memory, cpuShares, cpuIdle, cpuBandwidth, cpuRealtime, cpuset, blockIO, hugepages, network, rdma, pids, unified
+}
+
+extension WriteList {
+  fileprivate mutating func add(
+    _ part: ResourcePart, of resources: Resources, _ memoryLimit: UInt64?
+  ) throws(RuntimeError) {
+    switch part {
+    case .memory: if let memory = resources.memory { try addMemory(memory, current: memoryLimit) }
+    case .cpuShares: if let cpu = resources.cpu { try addShares(cpu) }
+    case .cpuIdle: if let cpu = resources.cpu { try addIdle(cpu) }
+    case .cpuBandwidth: if let cpu = resources.cpu { try addBandwidth(cpu) }
+    case .cpuRealtime: if let cpu = resources.cpu { try addRealtime(cpu) }
+    case .cpuset: if let cpu = resources.cpu { try addCPUSet(cpu) }
+    case .blockIO: if let blockIO = resources.blockIO { try addBlockIO(blockIO) }
+    case .hugepages: if let limits = resources.hugepageLimits { try addHugepages(limits) }
+    case .network: if let network = resources.network { try addNetwork(network) }
+    case .rdma: if let rdma = resources.rdma { try addRDMA(rdma) }
+    case .pids: if let pids = resources.pids { try addPids(pids) }
+    case .unified: if let unified = resources.unified { try addUnified(unified) }
+    }
   }
 }
 

@@ -2,10 +2,7 @@ import Diagnostics
 import OCISpec
 
 extension WriteList {
-  mutating func addCPU(_ cpu: CPUResources) throws(RuntimeError) {
-    try addShares(cpu)
-    try addBandwidth(cpu)
-    try addRealtime(cpu)
+  mutating func addCPUSet(_ cpu: CPUResources) throws(RuntimeError) {
     if let cpus = cpu.cpus, !cpus.isEmpty {
       try add("cpuset", v1: "cpuset.cpus", v2: "cpuset.cpus", cpus, "/cpu/cpus")
     }
@@ -14,7 +11,7 @@ extension WriteList {
     }
   }
 
-  private mutating func addShares(_ cpu: CPUResources) throws(RuntimeError) {
+  mutating func addShares(_ cpu: CPUResources) throws(RuntimeError) {
     if let shares = cpu.shares, shares != 0 {
       if layout.version(of: "cpu") == .v2, let weight = CPUWeight.weight(shares: shares) {
         try add("cpu", v1: "", v2: "cpu.weight", "\(weight)", "/cpu/shares", isDefault: weight == 100)
@@ -27,7 +24,10 @@ extension WriteList {
         try add("cpu", v1: "cpu.shares", v2: "", "\(shares)", "/cpu/shares", isDefault: shares == 1024)
       }
     }
-    // After the weight, which an idle cgroup refuses.
+  }
+
+  /// After the weight, which an idle cgroup refuses.
+  mutating func addIdle(_ cpu: CPUResources) throws(RuntimeError) {
     if let idle = cpu.idle {
       guard idle == 0 || idle == 1 else {
         throw invalid("`\(idle)` is out of range: expected 0 or 1", "/cpu/idle")
@@ -36,7 +36,7 @@ extension WriteList {
     }
   }
 
-  private mutating func addBandwidth(_ cpu: CPUResources) throws(RuntimeError) {
+  mutating func addBandwidth(_ cpu: CPUResources) throws(RuntimeError) {
     let quota = cpu.quota ?? 0
     let period = cpu.period ?? 0
     if quota < -1 {
@@ -66,7 +66,7 @@ extension WriteList {
     }
   }
 
-  private mutating func addRealtime(_ cpu: CPUResources) throws(RuntimeError) {
+  mutating func addRealtime(_ cpu: CPUResources) throws(RuntimeError) {
     if let period = cpu.realtimePeriod, period != 0 {
       try add("cpu", v1: "cpu.rt_period_us", v2: "", "\(period)", "/cpu/realtimePeriod")
     }

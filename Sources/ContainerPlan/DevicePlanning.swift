@@ -10,11 +10,9 @@ struct DevicePlan {
 }
 
 extension Planner {
-  private static var characterDevice: UInt32 { 0o020000 }
-
   /// Default devices (config-linux.md, "Default Devices"), then `linux.devices`.
-  func planDevices() throws(RuntimeError) -> DevicePlan {
-    let nodes = try configuredDevices()
+  func planDevices() -> DevicePlan {
+    let nodes = configuredDevices()
     var all = Planner.defaultDevices
     for node in nodes {
       // An entry of the configuration takes the place of a default device.
@@ -39,52 +37,23 @@ extension Planner {
   }
 
   private static func device(_ name: String, _ major: UInt32, _ minor: UInt32) -> DeviceNode {
-    DeviceNode(path: "dev/\(name)", mode: characterDevice | 0o666, major: major, minor: minor)
+    DeviceNode(path: "dev/\(name)", mode: DeviceNode.characterDevice | 0o666, major: major, minor: minor)
   }
 
-  private func configuredDevices() throws(RuntimeError) -> [DeviceNode] {
+  private func configuredDevices() -> [DeviceNode] {
     var nodes: [DeviceNode] = []
     for (index, device) in (linux.devices ?? []).enumerated() {
-      let field = "/linux/devices/\(index)"
-      guard device.path.utf8.first == 0x2F else {
-        throw RuntimeError(
-          .configInvalid, "`\(device.path)` must be an absolute path", field: "\(field)/path")
-      }
-      let path = relative(device.path)
-      if nodes.contains(where: { $0.path == path }) {
-        throw RuntimeError(.configInvalid, "`\(device.path)` stands twice in devices", field: "\(field)/path")
-      }
-      let kind: UInt32
-      switch device.type {
-      case "c", "u": kind = Planner.characterDevice
-      case "b": kind = 0o060000
-      case "p": kind = 0o010000
-      default:
-        throw RuntimeError(
-          .configInvalid, "unknown device type `\(device.type)`", field: "\(field)/type",
-          hint: "expected c, b, u or p")
-      }
+      guard let kind = DeviceNode.kind(device.type) else { continue }
       var numbers: (UInt32, UInt32) = (0, 0)
       if device.type != "p" {
-        numbers = (
-          try deviceNumber(device.major, 0xFFF, "\(field)/major"),
-          try deviceNumber(device.minor, 0xF_FFFF, "\(field)/minor")
-        )
+        numbers = (UInt32(clamping: device.major ?? 0), UInt32(clamping: device.minor ?? 0))
       }
       nodes.append(
         DeviceNode(
-          path: path, mode: kind | (device.fileMode ?? 0o666) & 0o7777, major: numbers.0, minor: numbers.1,
-          uid: device.uid ?? 0, gid: device.gid ?? 0, index: UInt32(index)))
+          path: relative(device.path), mode: kind | (device.fileMode ?? 0o666) & 0o7777, major: numbers.0,
+          minor: numbers.1, uid: device.uid ?? 0, gid: device.gid ?? 0, index: UInt32(index)))
     }
     return nodes
-  }
-
-  /// The kernel has 12 bits for the major and 20 for the minor number; more would silently be another device.
-  private func deviceNumber(_ number: Int64?, _ limit: UInt32, _ field: String) throws(RuntimeError) -> UInt32 {
-    guard let number, let value = UInt32(exactly: number), value <= limit else {
-      throw RuntimeError(.configInvalid, "a device needs a number from 0 to \(limit)", field: field)
-    }
-    return value
   }
 
   /// The rules of the configuration, then those without which the default devices would be dead files. As in runc the
@@ -103,5 +72,21 @@ extension Planner {
     allow("c", 5, 2, "rwm")  // ptmx
     allow("c", 10, 200, "rwm")  // tun and tap
     return rules
+  }
+}
+
+extension DeviceNode {
+  static var characterDevice: UInt32 { 0o020000 }
+  static var majorLimit: Int64 { 0xFFF }
+  static var minorLimit: Int64 { 0xF_FFFF }
+
+  /// The bits of the mode for a type of `linux.devices`; nil for one that there is not.
+  static func kind(_ type: String) -> UInt32? {
+    switch type {
+    case "c", "u": characterDevice
+    case "b": 0o060000
+    case "p": 0o010000
+    default: nil
+    }
   }
 }

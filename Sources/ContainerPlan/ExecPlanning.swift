@@ -40,9 +40,8 @@ extension Planner {
     _ overrides: ExecOverrides
   ) throws(RuntimeError) -> ExecPlan {
     let config = Config(ociVersion: "", root: Root(path: ""), process: document)
-    var planner = Planner(
-      input: PlanInput(config: config, bundle: "", keyring: nil, facts: HostFacts(effectiveUser: 0)),
-      linux: LinuxConfig())
+    var planner = Planner(PlanInput(config: config, bundle: "", keyring: nil, facts: HostFacts(effectiveUser: 0)))
+    planner.namespaces = namespaces
     return try planner.makeExec(template, namespaces, affinity, overrides)
   }
 
@@ -53,9 +52,9 @@ extension Planner {
     var agent: AgentPlan
     var console: ConsoleStep?
     if config.process != nil {
-      agent = try planDocument(template, namespaces)
-      console = try planConsole(isMounted: false)
-      affinity = try planExecAffinity() ?? affinity
+      agent = try planDocument(template)
+      console = planConsole(isMounted: false)
+      affinity = config.process?.execCPUAffinity ?? affinity
     } else if let template {
       agent = template
     } else {
@@ -70,20 +69,18 @@ extension Planner {
     return ExecPlan(
       agent: agent, console: console,
       initialCPUs: try numberList(affinity.initial ?? "", "/process/execCPUAffinity/initial"),
-      finalCPUs: try numberList(affinity.final ?? "", "/process/execCPUAffinity/final"), warnings: warnings)
+      finalCPUs: try numberList(affinity.final ?? "", "/process/execCPUAffinity/final"), warnings: findings.warnings)
   }
 
   /// The document says what the process is; what it leaves out and belongs to the container is the container's.
-  private mutating func planDocument(
-    _ template: AgentPlan?, _ namespaces: NamespacePlan
-  ) throws(RuntimeError) -> AgentPlan {
-    guard let process = config.process else { throw RuntimeError(.configInvalid, "no process", field: "/process") }
-    try Unsupported.refuse(config)
-    try refuseNul()
-    guard var agent = try planAgent(namespaces) else {
+  private mutating func planDocument(_ template: AgentPlan?) throws(RuntimeError) -> AgentPlan {
+    try follow(Rule.ofDocument)
+    try follow(Rule.ofProcess)
+    try follow(Rule.ofAttributes)
+    guard let process = config.process, var agent = planAgent() else {
       throw RuntimeError(.configInvalid, "no process", field: "/process")
     }
-    var attributes = try planAttributes()
+    var attributes = planAttributes()
     if let template {
       if process.capabilities == nil { agent.capabilities = template.capabilities }
       if agent.limits.isEmpty { agent.limits = template.limits }
@@ -103,7 +100,9 @@ extension Planner {
     _ overrides: ExecOverrides, to agent: inout AgentPlan, _ namespaces: NamespacePlan
   ) throws(RuntimeError) {
     if !overrides.arguments.isEmpty { agent.arguments = overrides.arguments }
-    for argument in agent.arguments { try refuseNul(argument, "/process/args") }
+    for argument in agent.arguments where argument.utf8.contains(0) {
+      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: "/process/args")
+    }
     for entry in overrides.environment {
       guard let equals = entry.utf8.firstIndex(of: 0x3D), equals != entry.utf8.startIndex else {
         throw RuntimeError(.usage, "`\(entry)` is not of the form NAME=value", field: "--env")

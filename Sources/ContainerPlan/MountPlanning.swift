@@ -3,21 +3,19 @@ import LinuxABI
 import OCISpec
 
 extension Planner {
-  mutating func planMounts(_ namespaces: NamespacePlan) throws(RuntimeError) -> [MountStep] {
-    if let label = linux.mountLabel, !label.isEmpty, !input.facts.hasSELinux {
-      throw RuntimeError(
-        .configUnsupported,
-        "selinux label is specified in config, but selinux is disabled or not supported on this host",
-        field: "/linux/mountLabel")
-    }
+  mutating func readMounts() {
+    for (index, mount) in (config.mounts ?? []).enumerated() { mounts.append(MountEntry(index, mount)) }
+  }
+
+  mutating func planMounts() throws(RuntimeError) -> [MountStep] {
     var steps: [MountStep] = []
-    for (index, mount) in (config.mounts ?? []).enumerated() {
-      if mount.destination.utf8.first != 0x2F && !mount.destination.isEmpty {
-        warnings.append(
-          "mount destination `\(mount.destination)` is not absolute, which is deprecated: taken from `/`"
-            + " (at `/mounts/\(index)/destination`)")
+    steps.reserveCapacity(mounts.count)
+    for entry in mounts {
+      do {
+        steps.append(try planMount(entry))
+      } catch {
+        try findings.add(Rule.mountMappings, error)
       }
-      steps.append(try planMount(mount, index, namespaces))
     }
     if let folder = input.notifyFolder { steps.append(notifyMount(folder, index: steps.count)) }
     return steps
@@ -34,20 +32,11 @@ extension Planner {
       propagation: [PropagationChange(kind: 1 << 18, recursive: false)])
   }
 
-  private func planMount(
-    _ mount: Mount, _ index: Int, _ namespaces: NamespacePlan
-  ) throws(RuntimeError) -> MountStep {
-    let field = "/mounts/\(index)"
-    guard !mount.destination.isEmpty else {
-      throw RuntimeError(.configInvalid, "the destination is empty", field: "\(field)/destination")
-    }
-    let options = try MountOptions(mount.options ?? [], "\(field)/options")
-    let destination = relative(mount.destination)
-    let source = try planSource(mount, options, field)
-    try checkTraits(options, source, field)
-    let idMap = try planIDMap(mount, options, source, namespaces, field)
+  private func planMount(_ entry: MountEntry) throws(RuntimeError) -> MountStep {
+    let options = entry.options
+    let idMap = try planIDMap(entry)
     var step = MountStep(
-      index: UInt32(index), destination: destination, source: source,
+      index: UInt32(entry.index), destination: relative(entry.mount.destination), source: planSource(entry),
       set: options.own.set.rawValue, clear: options.own.clear.rawValue,
       clearByName: options.own.clear.rawValue,
       setRecursively: options.all.set.rawValue, clearRecursively: options.all.clear.rawValue,
@@ -61,48 +50,19 @@ extension Planner {
     return step
   }
 
-  /// Options that make sense for some kinds of mount only.
-  private func checkTraits(
-    _ options: MountOptions, _ source: MountSource, _ field: String
-  ) throws(RuntimeError) {
-    func refuse(_ text: String) -> RuntimeError {
-      RuntimeError(.configInvalid, text, field: "\(field)/options")
-    }
-    switch source {
-    case .bind:
-      if options.traits.contains(.copiesUp) { throw refuse("`tmpcopyup` is for tmpfs only") }
-    case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
-      if options.traits.contains(.copiesUp) && type != "tmpfs" {
-        throw refuse("`tmpcopyup` is for tmpfs only")
-      }
-      if !options.traits.isDisjoint(with: [.copiesSymlink, .sourceNoFollow]) {
-        throw refuse("`copy-symlink` and `src-nofollow` are for bind mounts only")
-      }
-    case .cgroup, .remount:
-      if !options.traits.isDisjoint(with: [.copiesUp, .copiesSymlink, .sourceNoFollow]) {
-        throw refuse("`tmpcopyup`, `copy-symlink` and `src-nofollow` do not apply to this kind of mount")
-      }
-    }
-  }
-
-  private func planSource(
-    _ mount: Mount, _ options: MountOptions, _ field: String
-  ) throws(RuntimeError) -> MountSource {
-    let type = mount.type ?? ""
-    if options.remounts {
-      return .remount(
-        attributesOnly: options.bindRecursively != nil || type == "bind", parameters: options.allParameters)
-    }
-    if let recursive = options.bindRecursively ?? (type == "bind" ? false : nil) {
-      return try planBind(mount, options, recursive: recursive, field)
-    }
-    switch type {
-    case "":
-      throw RuntimeError(
-        .configInvalid, "a mount needs a type, or the option `bind` or `rbind`", field: "\(field)/type")
-    case "cgroup", "cgroup2":
+  private func planSource(_ entry: MountEntry) -> MountSource {
+    let options = entry.options
+    let source = entry.mount.source ?? ""
+    switch entry.kind {
+    case .remount(let attributesOnly):
+      return .remount(attributesOnly: attributesOnly, parameters: options.allParameters)
+    case .bind(let recursive):
+      // A relative source is one of the bundle (config.md, "Mounts").
+      let path = source.utf8.first == 0x2F ? source : "\(input.bundle)/\(source)"
+      return .bind(path: path, recursive: recursive)
+    case .cgroup:
       return .cgroup
-    default:
+    case .fileSystem(let type):
       var parameters = options.allParameters
       // The kernel knows no labels for these two.
       if let label = linux.mountLabel, !label.isEmpty, type != "proc", type != "sysfs",
@@ -110,7 +70,6 @@ extension Planner {
       {
         parameters.append(MountParameter(key: "context", value: label))
       }
-      let source = mount.source ?? ""
       // A disk that cannot be written, or that somebody else writes to, must not be opened for writing either; mount(2) has
       // one flag for both. File systems of the kernel's own have nothing behind them, and some are shared.
       if options.own.set.contains(.readOnly) && !Planner.virtualTypes.contains(type) {
@@ -136,77 +95,17 @@ extension Planner {
     }.joined(separator: ",")
   }
 
-  private func planIDMap(
-    _ mount: Mount, _ options: MountOptions, _ source: MountSource, _ namespaces: NamespacePlan, _ field: String
-  ) throws(RuntimeError) -> MountIDMap? {
-    let uids = mount.uidMappings ?? []
-    let gids = mount.gidMappings ?? []
-    if uids.isEmpty != gids.isEmpty {
-      throw RuntimeError(
-        .configInvalid, "an id-mapped mount needs both uidMappings and gidMappings",
-        field: "\(field)/\(uids.isEmpty ? "uidMappings" : "gidMappings")")
+  private func planIDMap(_ entry: MountEntry) throws(RuntimeError) -> MountIDMap? {
+    let option = entry.options.idMap
+    if let option, !option.mapping.isEmpty {
+      return try IDMapText(namespaces).parse(
+        option.mapping, recursive: option.recursive, "\(entry.field)/options")
     }
-    guard let option = options.idMap else {
-      if uids.isEmpty { return nil }
-      try refuseIDMap(mount, source, field)
-      return try idMap(mount, recursive: false, field)
-    }
-    try refuseIDMap(mount, source, field)
-    if !option.mapping.isEmpty {
-      if !uids.isEmpty {
-        throw RuntimeError(
-          .configInvalid, "the mappings stand in the option and in uidMappings", field: "\(field)/options")
-      }
-      return try IDMapText(namespaces).parse(option.mapping, recursive: option.recursive, "\(field)/options")
-    }
-    if uids.isEmpty && !namespaces.hasUserNamespace {
-      throw RuntimeError(
-        .configInvalid, "an id-mapped mount needs mappings, and the container has no user namespace to take them from",
-        field: "\(field)/options", hint: "add uidMappings and gidMappings to the mount")
-    }
-    return try idMap(mount, recursive: option.recursive, field)
-  }
-
-  private func idMap(_ mount: Mount, recursive: Bool, _ field: String) throws(RuntimeError) -> MountIDMap {
-    MountIDMap(
-      recursive: recursive, uids: try IDMappingCheck.ranges(mount.uidMappings ?? [], "\(field)/uidMappings"),
-      gids: try IDMappingCheck.ranges(mount.gidMappings ?? [], "\(field)/gidMappings"))
-  }
-
-  /// The kernel has no id-mapped mounts of these file systems; of most others it has, and answers itself.
-  private func refuseIDMap(_ mount: Mount, _ source: MountSource, _ field: String) throws(RuntimeError) {
-    var hint = "id-map the bind mounts instead"
-    switch source {
-    case .bind: return
-    case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _):
-      switch type {
-      case "overlay": hint = "id-map the mounts that the layers lie on, before the overlay is made"
-      case "proc", "sysfs", "devpts": hint = "its ids are those of the container's user namespace already"
-      default: return
-      }
-    case .cgroup, .remount: break
-    }
-    let name = (mount.type ?? "").isEmpty ? "remount" : mount.type ?? ""
-    throw RuntimeError(
-      .configInvalid, "a mount of type `\(name)` cannot be id-mapped", field: "\(field)/options", hint: hint)
-  }
-
-  private func planBind(
-    _ mount: Mount, _ options: MountOptions, recursive: Bool, _ field: String
-  ) throws(RuntimeError) -> MountSource {
-    guard let source = mount.source, !source.isEmpty else {
-      throw RuntimeError(.configInvalid, "a bind mount needs a source", field: "\(field)/source")
-    }
-    // runc's rule: what a bind mount shows is mounted already, so there is nobody to give the data to.
-    if let parameter = options.parameters.first {
-      throw RuntimeError(
-        .configInvalid,
-        "bind mounts cannot have any filesystem-specific options applied: `\(parameter.text)`",
-        field: "\(field)/options")
-    }
-    // A relative source is one of the bundle (config.md, "Mounts").
-    let path = source.utf8.first == 0x2F ? source : "\(input.bundle)/\(source)"
-    return .bind(path: path, recursive: recursive)
+    if option == nil && !entry.hasUIDs { return nil }
+    return MountIDMap(
+      recursive: option?.recursive ?? false,
+      uids: try IDMappingCheck.ranges(entry.mount.uidMappings ?? [], "\(entry.field)/uidMappings"),
+      gids: try IDMappingCheck.ranges(entry.mount.gidMappings ?? [], "\(entry.field)/gidMappings"))
   }
 }
 
@@ -278,6 +177,8 @@ struct MountOptions {
   var remounts = false
   /// The mapping is empty for that of the entry or of the container.
   var idMap: (recursive: Bool, mapping: String)?
+  /// The place of a second option with mappings.
+  var repeatedIDMap: Int?
 
   /// The parameters, then the words for what belongs to the file system as a whole.
   var allParameters: [MountParameter] {
@@ -290,13 +191,11 @@ struct MountOptions {
     return all
   }
 
-  init(_ options: [String], _ field: String) throws(RuntimeError) {
-    for (index, option) in options.enumerated() {
-      try add(option, "\(field)/\(index)")
-    }
+  init(_ options: [String]) {
+    for (index, option) in options.enumerated() { add(option, index) }
   }
 
-  private mutating func add(_ option: String, _ field: String) throws(RuntimeError) {
+  private mutating func add(_ option: String, _ index: Int) {
     guard let known = MountOption.parse(option) else {
       for part in MountOptions.split(option) { parameters.append(MountOptions.parameter(part)) }
       return
@@ -315,9 +214,7 @@ struct MountOptions {
     case .remount:
       remounts = true
     case .idMapped(let recursive, let mapping):
-      if let idMap, !idMap.mapping.isEmpty, mapping != nil {
-        throw RuntimeError(.configInvalid, "the mappings of `idmap` stand twice", field: field)
-      }
+      if let idMap, !idMap.mapping.isEmpty, mapping != nil { repeatedIDMap = index }
       idMap = ((idMap?.recursive ?? false) || recursive, mapping ?? idMap?.mapping ?? "")
     case .extension(.copyUp):
       traits.formUnion(.copiesUp)

@@ -3,35 +3,27 @@ import JSON
 import LinuxABI
 import OCISpec
 
-extension Planner {
-  /// `linux.sysctl`. Most of /proc/sys is about the whole host: only what a namespace has for itself may be set, and only
-  /// where the container does not share that namespace with the host. What is not known to be so is refused.
-  func planSysctls(_ namespaces: inout NamespacePlan) throws(RuntimeError) -> [InitStep] {
-    var steps: [InitStep] = []
-    var paths: Set<String> = []
-    for entry in linux.sysctl ?? [] {
-      let field = "/linux/sysctl/\(escapeForPointer(entry.name))"
-      try refuseNul(entry.name, field)
-      try refuseNul(entry.value, field)
-      let path = try sysctlPath(entry.name, field)
-      guard paths.insert(path).inserted else {
-        throw RuntimeError(.configInvalid, "sysctl `\(entry.name)` stands there twice, in two forms", field: field)
-      }
-      guard let kind = namespace(of: path) else {
-        throw RuntimeError(
-          .configInvalid, "sysctl `\(entry.name)` is not in a separate kernel namespace", field: field,
-          hint: "it would change the whole host; set it there")
-      }
-      try refuseConflict(path, entry, field)
-      try namespaces.mayChange(kind, for: field) { "sysctl `\(entry.name)`" }
-      steps.append(.sysctl(SysctlStep(path: path, value: entry.value, field: field)))
+/// An entry of `linux.sysctl` whose name is read.
+struct SysctlEntry {
+  let name: String
+  let value: String
+  /// Relative to /proc/sys; empty where the name is none of a kernel parameter.
+  let path: String
+  /// The kind of namespace that has a value of its own; nil for what is the whole host's.
+  let kind: NamespaceKind?
+
+  static func read(_ sysctls: [NamedValue<String>]) -> [SysctlEntry] {
+    sysctls.map { entry in
+      let path = path(of: entry.name)
+      return SysctlEntry(name: entry.name, value: entry.value, path: path, kind: namespace(of: path))
     }
-    return steps
   }
 
-  /// The path below /proc/sys. As in sysctl.d(5) the first of `.` and `/` is what separates; the other one then stands for
+  var field: String { "/linux/sysctl/\(escapeForPointer(name))" }
+
+  /// The path below /proc/sys, empty for a name that is none. As in sysctl.d(5) the first of `.` and `/` is what separates; the other one then stands for
   /// itself (`net.ipv4.conf.eno2/100.rp_filter` and `net/ipv4/conf/eno2.100/rp_filter` are the same).
-  private func sysctlPath(_ name: String, _ field: String) throws(RuntimeError) -> String {
+  private static func path(of name: String) -> String {
     let (dot, slash) = (UInt8(ascii: "."), UInt8(ascii: "/"))
     var bytes = [UInt8](name.utf8)
     if bytes.first(where: { $0 == dot || $0 == slash }) == dot {
@@ -48,14 +40,12 @@ extension Planner {
     let isClean = parts.allSatisfy { part in
       !part.isEmpty && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
     }
-    guard isClean && parts.count > 1 else {
-      throw RuntimeError(.configInvalid, "`\(name)` is no name of a kernel parameter", field: field)
-    }
+    guard isClean && parts.count > 1 else { return "" }
     return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The kind of namespace that has a value of its own for the parameter; nil for one that is the host's.
-  private func namespace(of path: String) -> NamespaceKind? {
+  private static func namespace(of path: String) -> NamespaceKind? {
     switch path {
     case "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shmall", "kernel/shmmax",
       "kernel/shmmni", "kernel/shm_rmid_forced":
@@ -69,36 +59,27 @@ extension Planner {
       return path.starts(with: "user/".utf8) ? .user : nil
     }
   }
+}
 
-  /// The two names of the host have properties of their own.
-  private func refuseConflict(
-    _ path: String, _ entry: NamedValue<String>, _ field: String
-  ) throws(RuntimeError) {
-    if path == "kernel/hostname" {
-      throw RuntimeError(
-        .configInvalid, "sysctl `\(entry.name)` conflicts with the property `hostname`", field: field,
-        hint: "set `hostname` instead")
+extension Planner {
+  /// `linux.sysctl`. Most of /proc/sys is about the whole host: only what a namespace has for itself may be set, and only
+  /// where the container does not share that namespace with the host. What is not known to be so is refused.
+  mutating func planSysctls() -> [InitStep] {
+    var steps: [InitStep] = []
+    for entry in sysctls {
+      guard let kind = entry.kind else { continue }
+      namespaces.willChange(kind, for: entry.field)
+      steps.append(.sysctl(SysctlStep(path: entry.path, value: entry.value, field: entry.field)))
     }
-    if path == "kernel/domainname", let name = config.domainname, !name.isEmpty, name != entry.value {
-      throw RuntimeError(
-        .configInvalid, "sysctl `\(entry.name)` conflicts with the property `domainname`, which is `\(name)`",
-        field: field)
-    }
+    return steps
   }
 }
 
 extension NamespacePlan {
-  /// Refuses a change of a namespace that is the host's. One that is joined by path may still turn out to be it; the init
-  /// stage, which opens it, then refuses.
-  mutating func mayChange(
-    _ kind: NamespaceKind, for field: String, _ what: () -> String
-  ) throws(RuntimeError) {
-    if created.contains(kind.cloneFlag) { return }
-    guard let index = joined.firstIndex(where: { $0.kind == kind.cloneFlag }) else {
-      throw RuntimeError(
-        .configInvalid, "\(what()) is not allowed in the host's \(kind.ociName) namespace", field: field,
-        hint: "add {\"type\": \"\(kind.ociName)\"} to `linux.namespaces`")
+  /// Notes who changes a namespace that is joined: it must not turn out to be the host's.
+  mutating func willChange(_ kind: NamespaceKind, for field: String) {
+    for index in joined.indices where joined[index].kind == kind.cloneFlag && joined[index].changedBy.isEmpty {
+      joined[index].changedBy = field
     }
-    if joined[index].changedBy.isEmpty { joined[index].changedBy = field }
   }
 }

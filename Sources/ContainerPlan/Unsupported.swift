@@ -12,12 +12,11 @@ package enum Unsupported {
   /// Whether the property at this JSON pointer is refused.
   package static func contains(_ field: String) -> Bool { properties.contains { $0.field == field } }
 
-  static func refuse(_ config: Config) throws(RuntimeError) {
-    guard let process = config.process else { return }
-    for property in properties where property.isUsed(process) {
-      throw RuntimeError(
-        .configUnsupported, "this property is not supported yet", field: property.field,
-        hint: "remove it, or use another runtime for this container")
-    }
+  /// The pointers of those that a configuration uses.
+  static func fields(of config: Config) -> [String] {
+    guard let process = config.process else { return [] }
+    var fields: [String] = []
+    for property in properties where property.isUsed(process) { fields.append(property.field) }
+    return fields
   }
 }

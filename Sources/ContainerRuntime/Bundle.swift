@@ -14,6 +14,12 @@ struct Bundle {
   static var sizeLimit: Int { 16 << 20 }
 
   static func load(_ path: String) throws(RuntimeError) -> Bundle {
+    let (path, bytes) = try read(path)
+    return Bundle(path: path, config: try Config.decode(bytes, file: "\(path)/config.json"))
+  }
+
+  /// The path of the bundle and its configuration, not looked into.
+  static func read(_ path: String) throws(RuntimeError) -> (path: String, bytes: [UInt8]) {
     let directory = try describe(.bundleInvalid, "cannot open the bundle `\(path)`", field: "--bundle") {
       () throws(SystemError) in
       try FileDescriptor.open(path.isEmpty ? "." : path, [.readOnly, .directory])
@@ -22,8 +28,7 @@ struct Bundle {
       () throws(SystemError) in
       try directory.hostPath()
     }
-    let bytes = try readConfig(directory, absolute)
-    return Bundle(path: absolute, config: try Config.decode(bytes, file: "\(absolute)/config.json"))
+    return (absolute, try readConfig(directory, absolute))
   }
 
   private static func readConfig(

@@ -35,7 +35,7 @@ struct CgroupSetup {
     hasPath = !(plan.path ?? "").isEmpty
     if let resources = plan.resources {
       writes = try ResourceConversion.writes(resources, layout: layout)
-      for warning in ResourceConversion.warnings(resources) { log.warning(warning) }
+      for warning in ResourceConversion.warnings(resources) { log.warning(warning.text) }
     } else {
       writes = []
     }

@@ -100,14 +100,16 @@ extension ContainerRuntime {
     let plan = try Planner.plan(
       PlanInput(
         config: bundle.config, bundle: bundle.path, keyring: keyring, noPivot: noPivot,
-        notifyFolder: notifyFolder,
-        facts: HostFacts(
-          effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(bundle.config))))
+        notifyFolder: notifyFolder, facts: try facts(for: bundle.config)))
     #if APUS_MUTANTS
       return try plan.leavingOut()
     #else
       return plan
     #endif
+  }
+
+  func facts(for config: Config) throws(RuntimeError) -> HostFacts {
+    HostFacts(effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(config))
   }
 
   /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.

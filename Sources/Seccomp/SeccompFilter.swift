@@ -42,22 +42,41 @@ package struct SeccompFilter: Sendable, Hashable {
   /// The filter of `profile`; nil if it asks for none: without default action and rules, as runc has it.
   ///
   /// Errors are `configInvalid`, or `configUnsupported` for what is right but not done, with the pointer to the value.
-  package static func make(_ profile: SeccompProfile) throws(RuntimeError) -> SeccompFilter? {
+  ///
+  /// - Parameter report: gets each part that is wrong, and throws it unless all of them are wanted.
+  package static func make(
+    _ profile: SeccompProfile,
+    report: (RuntimeError) throws(RuntimeError) -> Void = { (error) throws(RuntimeError) in throw error }
+  ) throws(RuntimeError) -> SeccompFilter? {
     let rules = profile.syscalls ?? []
     if profile.defaultAction.isEmpty && rules.isEmpty { return nil }
-    var filter = SeccompFilter(
-      defaultAction: try action(
-        profile.defaultAction, errnoRet: profile.defaultErrnoRet,
-        at: "defaultAction", errnoAt: "defaultErrnoRet"),
-      architectures: try architectures(profile.architectures ?? []), flags: try flags(profile.flags),
-      rules: [])
-    let path = profile.listenerPath ?? ""
-    if path.isEmpty && !(profile.listenerMetadata ?? "").isEmpty {
-      throw invalid("`listenerMetadata` must not be set without `listenerPath`", "listenerMetadata")
+    var filter = SeccompFilter(defaultAction: SeccompReturn.allow, architectures: [], flags: [], rules: [])
+    do {
+      filter.defaultAction = try action(
+        profile.defaultAction, errnoRet: profile.defaultErrnoRet, at: "defaultAction", errnoAt: "defaultErrnoRet")
+    } catch {
+      try report(error)
+    }
+    do {
+      filter.architectures = try architectures(profile.architectures ?? [])
+    } catch {
+      try report(error)
+    }
+    do {
+      filter.flags = try flags(profile.flags)
+    } catch {
+      try report(error)
+    }
+    if (profile.listenerPath ?? "").isEmpty && !(profile.listenerMetadata ?? "").isEmpty {
+      try report(invalid("`listenerMetadata` must not be set without `listenerPath`", "listenerMetadata"))
     }
     filter.rules.reserveCapacity(rules.count)
     for index in rules.indices {
-      try filter.add(rules[index], at: index)
+      do {
+        try filter.add(rules[index], at: index)
+      } catch {
+        try report(error)
+      }
     }
     return filter
   }

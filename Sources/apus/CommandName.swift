@@ -14,6 +14,7 @@ enum CommandName: String, CaseIterable, Sendable {
   case list
   case spec
   case plan
+  case check
   case features
 
   /// The exit status for an error of this program. That of `exec` is told from one of the command that it runs.
@@ -32,6 +33,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
+    case .check: CheckCommand.specification
     case .features: FeaturesCommand.specification
     }
   }
@@ -49,6 +51,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
+    case .check: .check(try CheckCommand(scanned))
     case .features: .features(FeaturesCommand())
     }
   }
@@ -67,6 +70,7 @@ enum Command: Equatable, Sendable {
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
+  case check(CheckCommand)
   case features(FeaturesCommand)
 
   /// Carries it out; the exit status of the program.
@@ -83,6 +87,7 @@ enum Command: Equatable, Sendable {
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)
+    case .check(let command): return try command.run(session)
     case .features(let command): try command.run(session)
     }
     return 0

@@ -244,9 +244,25 @@ struct Row: CustomTestStringConvertible, Sendable {
     #expect(text(swapOnly) == ["memory.swap.max=12288"])
   }
 
+  @Test func everyPartIsLookedAtByItself() {
+    let resources = Resources(
+      memory: .init(swap: 1), cpu: .init(shares: 1, quota: -2, realtimePeriod: 1, idle: 2),
+      pids: .init(limit: -2), blockIO: .init(weight: 1), hugepageLimits: [.init(pageSize: "x", limit: 1)],
+      rdma: [.init("card", .init())], unified: [.init("memory", "1")])
+    #expect(
+      ResourceConversion.errors(resources, layout: Layouts.v1).map { $0.field.dropFirst("/linux/resources/".count) }
+        == [
+          "unified", "memory/swap", "cpu/shares", "cpu/idle", "cpu/quota", "blockIO/weight",
+          "hugepageLimits/0/pageSize",
+          "rdma/card", "pids/limit", "unified/memory",
+        ])
+    #expect(ResourceConversion.errors(Resources(), layout: Layouts.v1).isEmpty)
+  }
+
   @Test func kernelMemoryWarns() {
     let warnings = ResourceConversion.warnings(Resources(memory: .init(kernel: 1, kernelTCP: 1)))
-    #expect(warnings.count == 2)
+    #expect(
+      warnings.map { $0.field } == ["/linux/resources/memory/kernel", "/linux/resources/memory/kernelTCP"])
     #expect(ResourceConversion.warnings(Resources(memory: .init(kernel: -1, kernelTCP: 0))).isEmpty)
   }
 

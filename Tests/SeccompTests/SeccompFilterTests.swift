@@ -113,6 +113,21 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     }
   }
 
+  @Test func allMistakesAreReportedWhereAllAreWanted() throws {
+    var wrong = profile(
+      "ALLOW", SeccompRule(names: [], action: "SCMP_ACT_TRAP"), SeccompRule(names: ["read"], action: "SCMP_ACT_TRAP"),
+      SeccompRule(names: ["write"], action: "TRAP"))
+    wrong.architectures = ["amd64"]
+    wrong.flags = ["LOG"]
+    wrong.listenerMetadata = "a"
+    var fields: [String] = []
+    _ = try SeccompFilter.make(wrong) { (error) throws(RuntimeError) in fields.append(error.field) }
+    #expect(
+      fields.map { $0.dropFirst("/linux/seccomp/".count) } == [
+        "defaultAction", "architectures/0", "flags/0", "listenerMetadata", "syscalls/0/names", "syscalls/2/action",
+      ])
+  }
+
   @Test func listenerMetadataNeedsAListener() {
     var wrong = profile()
     wrong.listenerMetadata = "a"
