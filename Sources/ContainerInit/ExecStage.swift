@@ -99,6 +99,12 @@ struct ExecStage {
       guard error.errno == .notPermitted, join.kinds.contains(.newUser) else {
         throw error.because(.namespace, "cannot join the namespaces of the container")
       }
+      // The process that waits for `start` lets nobody look into it.
+      if Processes.effectiveUser() != 0 {
+        throw error.because(
+          .namespace, "cannot join the namespaces of the container",
+          hint: "without root only those of a container that runs can be joined: `start` it first")
+      }
     }
     var left = join.kinds
     let kinds: [CloneFlags] = [.newNetwork, .newIPC, .newUTS, .newCgroup, .newTime, .newPID]

@@ -205,6 +205,7 @@ private struct Creation: ~Copyable {
     if !hooksBegan { try cgroup.applyLast() }
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
+    record.cgroup.userNamespace = launch.userNamespace
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0

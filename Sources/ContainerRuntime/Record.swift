@@ -42,7 +42,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3452_5041 }  // "APR4"
+  private static var magic: UInt32 { 0x3552_5041 }  // "APR5"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
