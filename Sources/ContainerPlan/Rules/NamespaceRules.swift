@@ -59,6 +59,14 @@ enum NamespaceRules {
     planner.gidMap = try planner.ranges(planner.linux.gidMappings, "/linux/gidMappings")
   }
 
+  /// Nothing that a container needs may be made without one.
+  static func withoutRoot(_ planner: inout Planner) throws(RuntimeError) {
+    if planner.input.facts.effectiveUser == 0 || planner.hasNamespace(.user) { return }
+    try planner.report(
+      "without root a container needs a user namespace", "/linux/namespaces",
+      hint: "add {\"type\": \"user\"} with uidMappings and gidMappings, as `spec --rootless` does")
+  }
+
   // MARK: Time namespaces
 
   static func offsetsNeedNamespace(_ planner: inout Planner) throws(RuntimeError) {
