@@ -15,7 +15,8 @@ extension Integration {
       let container = try running()
       let outcome = try container.spawn("ps", ["--format", "json"]).wait()
       let numbers = try outcome.json.elements.compactMap { $0.int }
-      #expect(numbers.count == 3 && numbers.contains(try container.pid()), "\(outcome)")
+      let pid = try container.pid()
+      #expect(numbers.count == 3 && numbers.contains(pid), "\(outcome)")
       #expect(numbers == numbers.sorted())
     }
 
