@@ -174,20 +174,12 @@ public struct Planner {
 
   private func rootfsPropagation() throws(RuntimeError) -> PropagationChange? {
     guard let name = linux.rootfsPropagation, !name.isEmpty else { return nil }
-    switch name {
-    case "shared": return PropagationChange(kind: 1 << 20, recursive: false)
-    case "rshared": return PropagationChange(kind: 1 << 20, recursive: true)
-    case "slave": return PropagationChange(kind: 1 << 19, recursive: false)
-    case "rslave": return PropagationChange(kind: 1 << 19, recursive: true)
-    case "private": return PropagationChange(kind: 1 << 18, recursive: false)
-    case "rprivate": return PropagationChange(kind: 1 << 18, recursive: true)
-    case "unbindable": return PropagationChange(kind: 1 << 17, recursive: false)
-    case "runbindable": return PropagationChange(kind: 1 << 17, recursive: true)
-    default:
+    guard let (kind, recursive) = Propagation.parse(name) else {
       throw RuntimeError(
         .configInvalid, "unknown propagation `\(name)`", field: "/linux/rootfsPropagation",
         hint: "expected shared, slave, private or unbindable, or one of them with an `r` in front")
     }
+    return PropagationChange(kind: kind.flag.rawValue, recursive: recursive)
   }
 
   // MARK: Namespaces

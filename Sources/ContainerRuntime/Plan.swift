@@ -14,7 +14,8 @@ extension ContainerRuntime {
     _ = try CgroupSetup(
       plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.hasUserNamespace,
       log: self.options.log)
-    if let seccomp = plan.seccomp { _ = try SeccompFilter.make(seccomp) }
+    // Not through the cache, which would be written to.
+    _ = try SeccompCompiler.program(for: plan.seccomp, stateRoot: "", log: self.options.log)
     return plan.lines
   }
 }

@@ -47,17 +47,11 @@ public enum NamespaceKind: UInt8, Sendable, Hashable, CaseIterable {
 
   /// The kind that a configuration calls by this name; nil if there is none.
   public init?(ociName: String) {
-    switch ociName {
-    case "pid": self = .pid
-    case "network": self = .network
-    case "mount": self = .mount
-    case "ipc": self = .ipc
-    case "uts": self = .uts
-    case "user": self = .user
-    case "cgroup": self = .cgroup
-    case "time": self = .time
-    default: return nil
+    for kind in NamespaceKind.allCases where kind.ociName == ociName {
+      self = kind
+      return
     }
+    return nil
   }
 
   /// The name in config.json and in the features document.

@@ -150,17 +150,11 @@ public enum Propagation: UInt8, Sendable, Hashable, CaseIterable {
 
   /// One of the four names, or one with `r` in front of it, which means the mounts below too; nil for anything else.
   public static func parse(_ name: String) -> (propagation: Propagation, recursive: Bool)? {
-    switch name {
-    case "shared": (.shared, false)
-    case "slave": (.slave, false)
-    case "private": (.private, false)
-    case "unbindable": (.unbindable, false)
-    case "rshared": (.shared, true)
-    case "rslave": (.slave, true)
-    case "rprivate": (.private, true)
-    case "runbindable": (.unbindable, true)
-    default: nil
+    for kind in allCases {
+      if name == kind.ociName { return (kind, false) }
+      if name == "r" + kind.ociName { return (kind, true) }
     }
+    return nil
   }
 }
 

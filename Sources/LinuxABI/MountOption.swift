@@ -17,82 +17,59 @@ public enum MountOption: Sendable, Hashable {
   case idMapped(recursive: Bool, mapping: String?)
   case `extension`(MountExtension)
 
+  /// The options that change attributes. Each has a recursive form with an `r` in front.
+  private static let attributes: [(name: String, set: MountAttributes, clear: MountAttributes)] = [
+    ("ro", .readOnly, []), ("rw", [], .readOnly),
+    ("nosuid", .noSetUserID, []), ("suid", [], .noSetUserID),
+    ("nodev", .noDevices, []), ("dev", [], .noDevices),
+    ("noexec", .noExecute, []), ("exec", [], .noExecute),
+    ("noatime", .noAccessTime, []), ("atime", [], .noAccessTime),
+    ("strictatime", .strictAccessTime, []), ("nostrictatime", [], .strictAccessTime),
+    // Relatime is what a mount has that has neither of the other two, so there is nothing to take away.
+    ("relatime", [], .accessTimeField), ("norelatime", [], []),
+    ("nodiratime", .noDirectoryAccessTime, []), ("diratime", [], .noDirectoryAccessTime),
+    ("nosymfollow", .noSymlinkFollow, []), ("symfollow", [], .noSymlinkFollow),
+  ]
+
+  /// The options for the file system as a whole. A superblock has no mounts below it; crun still has a recursive form of
+  /// some, which is the same as the plain one.
+  private static let superblockFlags: [(name: String, flag: SuperblockFlag, isSet: Bool, isRecursive: Bool)] = [
+    ("sync", .synchronous, true, true), ("async", .synchronous, false, true),
+    ("dirsync", .synchronousDirectories, true, true),
+    ("mand", .mandatoryLocks, true, true), ("nomand", .mandatoryLocks, false, true),
+    ("lazytime", .lazyTime, true, false), ("nolazytime", .lazyTime, false, false),
+    ("iversion", .inodeVersion, true, false), ("noiversion", .inodeVersion, false, false),
+    ("silent", .silent, true, false), ("loud", .silent, false, false),
+    ("acl", .posixACL, true, false), ("noacl", .posixACL, false, false),
+  ]
+
+  private static let others: [(name: String, meaning: MountOption)] = [
+    ("defaults", .nothing), ("remount", .remount),
+    ("bind", .bind(recursive: false)), ("rbind", .bind(recursive: true)),
+    ("idmap", .idMapped(recursive: false, mapping: nil)), ("ridmap", .idMapped(recursive: true, mapping: nil)),
+    ("tmpcopyup", .extension(.copyUp)), ("copy-symlink", .extension(.copySymlink)),
+    ("src-nofollow", .extension(.sourceNoFollow)), ("dest-nofollow", .extension(.destinationNoFollow)),
+  ]
+
+  /// Every name that ``parse(_:)`` knows, once: `mountOptions` of the features document.
+  public static var allNames: [String] {
+    var names: [String] = []
+    for row in attributes { names += [row.name, "r" + row.name] }
+    for row in superblockFlags {
+      names.append(row.name)
+      if row.isRecursive { names.append("r" + row.name) }
+    }
+    for kind in Propagation.allCases { names += [kind.ociName, "r" + kind.ociName] }
+    for row in others { names.append(row.name) }
+    return names
+  }
+
   /// The meaning of `option`; nil if it is one for the file system itself (`size=64k`).
   public static func parse(_ option: String) -> MountOption? {
-    if let plain = parsePlain(option) { return plain }
-    if let special = parseSpecial(option) { return special }
+    if let known = find(option, recursive: false) { return known }
+    for row in others where row.name == option { return row.meaning }
     if let (propagation, recursive) = Propagation.parse(option) {
       return .propagation(propagation, recursive: recursive)
-    }
-    // The recursive ones have an `r` in front of the plain ones.
-    var rest = option.utf8[...]
-    guard rest.popFirst() == 0x72 else { return nil }
-    switch parsePlain(String(Substring(rest))) {
-    case .attribute(let set, let clear, _):
-      return .attribute(set: set, clear: clear, recursive: true)
-    case .superblockFlag(let flag, let isSet):
-      // crun has them for these three. A superblock has no mounts below it: they are the same as the plain ones.
-      switch flag {
-      case .synchronous, .mandatoryLocks: return .superblockFlag(flag, isSet: isSet)
-      case .synchronousDirectories: return .superblockFlag(flag, isSet: isSet)
-      default: return nil
-      }
-    default: return nil
-    }
-  }
-
-  /// The options that have, or could have, a recursive form.
-  private static func parsePlain(_ option: String) -> MountOption? {
-    switch option {
-    case "ro": attribute(set: .readOnly)
-    case "rw": attribute(clear: .readOnly)
-    case "nosuid": attribute(set: .noSetUserID)
-    case "suid": attribute(clear: .noSetUserID)
-    case "nodev": attribute(set: .noDevices)
-    case "dev": attribute(clear: .noDevices)
-    case "noexec": attribute(set: .noExecute)
-    case "exec": attribute(clear: .noExecute)
-    case "noatime": attribute(set: .noAccessTime)
-    case "atime": attribute(clear: .noAccessTime)
-    case "strictatime": attribute(set: .strictAccessTime)
-    case "nostrictatime": attribute(clear: .strictAccessTime)
-    case "relatime": attribute(clear: .accessTimeField)
-    // Relatime is what a mount has that has neither of the other two, so there is nothing to take away.
-    case "norelatime": attribute()
-    case "nodiratime": attribute(set: .noDirectoryAccessTime)
-    case "diratime": attribute(clear: .noDirectoryAccessTime)
-    case "nosymfollow": attribute(set: .noSymlinkFollow)
-    case "symfollow": attribute(clear: .noSymlinkFollow)
-    case "sync": .superblockFlag(.synchronous, isSet: true)
-    case "async": .superblockFlag(.synchronous, isSet: false)
-    case "dirsync": .superblockFlag(.synchronousDirectories, isSet: true)
-    case "lazytime": .superblockFlag(.lazyTime, isSet: true)
-    case "nolazytime": .superblockFlag(.lazyTime, isSet: false)
-    case "mand": .superblockFlag(.mandatoryLocks, isSet: true)
-    case "nomand": .superblockFlag(.mandatoryLocks, isSet: false)
-    case "iversion": .superblockFlag(.inodeVersion, isSet: true)
-    case "noiversion": .superblockFlag(.inodeVersion, isSet: false)
-    case "silent": .superblockFlag(.silent, isSet: true)
-    case "loud": .superblockFlag(.silent, isSet: false)
-    case "acl": .superblockFlag(.posixACL, isSet: true)
-    case "noacl": .superblockFlag(.posixACL, isSet: false)
-    default: nil
-    }
-  }
-
-  private static func parseSpecial(_ option: String) -> MountOption? {
-    switch option {
-    case "defaults": return .nothing
-    case "bind": return .bind(recursive: false)
-    case "rbind": return .bind(recursive: true)
-    case "remount": return .remount
-    case "idmap": return .idMapped(recursive: false, mapping: nil)
-    case "ridmap": return .idMapped(recursive: true, mapping: nil)
-    case "tmpcopyup": return .extension(.copyUp)
-    case "copy-symlink": return .extension(.copySymlink)
-    case "src-nofollow": return .extension(.sourceNoFollow)
-    case "dest-nofollow": return .extension(.destinationNoFollow)
-    default: break
     }
     if let mapping = value(of: option, after: "idmap=") {
       return .idMapped(recursive: false, mapping: mapping)
@@ -100,11 +77,18 @@ public enum MountOption: Sendable, Hashable {
     if let mapping = value(of: option, after: "ridmap=") {
       return .idMapped(recursive: true, mapping: mapping)
     }
-    return nil
+    guard let rest = value(of: option, after: "r") else { return nil }
+    return find(rest, recursive: true)
   }
 
-  private static func attribute(set: MountAttributes = [], clear: MountAttributes = []) -> MountOption {
-    .attribute(set: set, clear: clear, recursive: false)
+  private static func find(_ name: String, recursive: Bool) -> MountOption? {
+    for row in attributes where row.name == name {
+      return .attribute(set: row.set, clear: row.clear, recursive: recursive)
+    }
+    for row in superblockFlags where row.name == name && (row.isRecursive || !recursive) {
+      return .superblockFlag(row.flag, isSet: row.isSet)
+    }
+    return nil
   }
 
   private static func value(of option: String, after prefix: StaticString) -> String? {
@@ -113,22 +97,6 @@ public enum MountOption: Sendable, Hashable {
       guard rest.popFirst() == prefix.utf8Start[offset] else { return nil }
     }
     return String(Substring(rest))
-  }
-
-  /// Every name that ``parse(_:)`` knows, sorted: `mountOptions` of the features document.
-  public static var allNames: [String] {
-    [
-      "acl", "async", "atime", "bind", "copy-symlink", "defaults", "dest-nofollow", "dev", "diratime",
-      "dirsync",
-      "exec", "idmap", "iversion", "lazytime", "loud", "mand", "noacl", "noatime", "nodev", "nodiratime",
-      "noexec",
-      "noiversion", "nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
-      "rasync", "ratime", "rbind", "rdev", "rdiratime", "rdirsync", "relatime", "remount", "rexec", "ridmap",
-      "rmand", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnomand", "rnorelatime", "rnostrictatime",
-      "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
-      "rstrictatime", "rsuid", "rsymfollow", "rsync", "runbindable", "rw", "shared", "silent", "slave",
-      "src-nofollow", "strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable",
-    ]
   }
 }
 

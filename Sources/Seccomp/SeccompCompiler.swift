@@ -38,11 +38,13 @@ package enum SeccompCompiler {
     return "\(version.major).\(version.minor).\(version.micro)"
   }
 
-  /// The names of the architectures that the library knows: `archs` of the features document.
-  package static var knownArchitectureNames: [String] {
+  /// The names of the architectures that the library knows and that can share a filter with this machine's: `archs` of
+  /// the features document.
+  package static var architectureNames: [String] {
+    guard let context = seccomp_init(SeccompReturn.allow) else { return [] }
+    defer { seccomp_release(context) }
     var names: [String] = []
-    for architecture in SeccompArchitecture.allCases
-    where seccomp_arch_resolve_name(architecture.libraryName) != 0 {
+    for architecture in SeccompArchitecture.allCases where add(architecture, to: context) == 0 {
       names.append(architecture.name)
     }
     return names
@@ -65,7 +67,7 @@ package enum SeccompCompiler {
     do {
       let cache = try SeccompCache(root: stateRoot)
       if let instructions = try cache.read(key) {
-        return SeccompProgram(instructions: instructions, flags: loadFlags(filter.flags))
+        return SeccompProgram(instructions: instructions, flags: filter.flags.intersection(.supported))
       }
     } catch {
       // It is made anew below, and a damaged file is replaced. Only what somebody may have tampered with is worth a
@@ -104,23 +106,20 @@ package enum SeccompCompiler {
         "seccomp_attr_set", seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2),
         "libseccomp cannot make a binary tree", "/linux/seccomp/syscalls")
     }
-    return SeccompProgram(instructions: try export(context), flags: loadFlags(filter.flags))
+    return SeccompProgram(instructions: try export(context), flags: filter.flags.intersection(.supported))
   }
 
   private static func add(
     _ architecture: SeccompArchitecture, at index: Int, to context: scmp_filter_ctx
   ) throws(RuntimeError) {
     let pointer = "/linux/seccomp/architectures/\(index)"
-    let token = seccomp_arch_resolve_name(architecture.libraryName)
-    guard token != 0 else {
+    let result = add(architecture, to: context)
+    if result == unknownArchitecture {
       throw RuntimeError(
         .configUnsupported,
         "libseccomp \(libraryVersionText) does not know the architecture `\(architecture.name)`",
         field: pointer)
     }
-    let result = seccomp_arch_add(context, token)
-    // EEXIST: the native one is there from the start.
-    if result == -17 { return }
     if result == -33 {  // EDOM
       throw RuntimeError(
         .configInvalid,
@@ -130,6 +129,17 @@ package enum SeccompCompiler {
     try check(
       "seccomp_arch_add", result, "cannot add the architecture `\(architecture.name)` to the seccomp filter",
       pointer)
+  }
+
+  private static var unknownArchitecture: Int32 { 1 }
+
+  /// 0, ``unknownArchitecture``, or the negative errno of seccomp_arch_add(3).
+  private static func add(_ architecture: SeccompArchitecture, to context: scmp_filter_ctx) -> Int32 {
+    let token = seccomp_arch_resolve_name(architecture.libraryName)
+    if token == 0 { return unknownArchitecture }
+    let result = seccomp_arch_add(context, token)
+    // EEXIST: the native one is there from the start.
+    return result == -17 ? 0 : result
   }
 
   /// Whether the rule was added: false for an unknown system call.
@@ -180,12 +190,6 @@ package enum SeccompCompiler {
         field: "/linux/seccomp/syscalls")
     }
     return instructions
-  }
-
-  /// The flags that are right for a program without SCMP_ACT_NOTIFY: waiting for a listener means nothing then, and the
-  /// kernel refuses it.
-  private static func loadFlags(_ flags: SeccompFilterFlags) -> SeccompFilterFlags {
-    flags.subtracting(.waitKillable)
   }
 
   private static func check(

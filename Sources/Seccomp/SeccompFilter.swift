@@ -90,9 +90,9 @@ package struct SeccompFilter: Sendable, Hashable {
     guard let action = SeccompAction(name: name) else {
       throw invalid("unknown seccomp action `\(name)`, expected one such as `SCMP_ACT_ERRNO`", pointer)
     }
-    if action == .notify {
+    guard action.isSupported else {
       throw RuntimeError(
-        .configUnsupported, "seccomp action `SCMP_ACT_NOTIFY` is not supported yet",
+        .configUnsupported, "seccomp action `\(name)` is not supported yet",
         field: "/linux/seccomp/\(pointer)")
     }
     // Without a number it is EPERM.

@@ -13,18 +13,11 @@ package enum SeccompAction: UInt8, Sendable, CaseIterable {
   case trap = 8
 
   package init?(name: String) {
-    switch name {
-    case "SCMP_ACT_ALLOW": self = .allow
-    case "SCMP_ACT_ERRNO": self = .errno
-    case "SCMP_ACT_KILL": self = .kill
-    case "SCMP_ACT_KILL_PROCESS": self = .killProcess
-    case "SCMP_ACT_KILL_THREAD": self = .killThread
-    case "SCMP_ACT_LOG": self = .log
-    case "SCMP_ACT_NOTIFY": self = .notify
-    case "SCMP_ACT_TRACE": self = .trace
-    case "SCMP_ACT_TRAP": self = .trap
-    default: return nil
+    for action in SeccompAction.allCases where action.name == name {
+      self = action
+      return
     }
+    return nil
   }
 
   package var name: String {
@@ -40,6 +33,9 @@ package enum SeccompAction: UInt8, Sendable, CaseIterable {
     case .trap: "SCMP_ACT_TRAP"
     }
   }
+
+  /// False for what is known and refused.
+  package var isSupported: Bool { self != .notify }
 
   /// The largest `errnoRet`; nil if the action takes none. The kernel cuts an errno at 4095, and libseccomp refuses
   /// that one already.
@@ -77,16 +73,11 @@ package enum SeccompOperator: UInt8, Sendable, CaseIterable {
   case maskedEqual = 7
 
   package init?(name: String) {
-    switch name {
-    case "SCMP_CMP_NE": self = .notEqual
-    case "SCMP_CMP_LT": self = .less
-    case "SCMP_CMP_LE": self = .lessOrEqual
-    case "SCMP_CMP_EQ": self = .equal
-    case "SCMP_CMP_GE": self = .greaterOrEqual
-    case "SCMP_CMP_GT": self = .greater
-    case "SCMP_CMP_MASKED_EQ": self = .maskedEqual
-    default: return nil
+    for comparison in SeccompOperator.allCases where comparison.name == name {
+      self = comparison
+      return
     }
+    return nil
   }
 
   package var name: String {
@@ -130,32 +121,11 @@ package enum SeccompArchitecture: UInt8, Sendable, CaseIterable {
 
   /// The architecture of a name such as `SCMP_ARCH_X86_64`; nil if the specification has none of it.
   package init?(name: String) {
-    switch name {
-    case "SCMP_ARCH_X86": self = .x86
-    case "SCMP_ARCH_X86_64": self = .amd64
-    case "SCMP_ARCH_X32": self = .x32
-    case "SCMP_ARCH_ARM": self = .arm
-    case "SCMP_ARCH_AARCH64": self = .aarch64
-    case "SCMP_ARCH_MIPS": self = .mips
-    case "SCMP_ARCH_MIPS64": self = .mips64
-    case "SCMP_ARCH_MIPS64N32": self = .mips64n32
-    case "SCMP_ARCH_MIPSEL": self = .mipsel
-    case "SCMP_ARCH_MIPSEL64": self = .mipsel64
-    case "SCMP_ARCH_MIPSEL64N32": self = .mipsel64n32
-    case "SCMP_ARCH_PPC": self = .ppc
-    case "SCMP_ARCH_PPC64": self = .ppc64
-    case "SCMP_ARCH_PPC64LE": self = .ppc64le
-    case "SCMP_ARCH_S390": self = .s390
-    case "SCMP_ARCH_S390X": self = .s390x
-    case "SCMP_ARCH_PARISC": self = .parisc
-    case "SCMP_ARCH_PARISC64": self = .parisc64
-    case "SCMP_ARCH_RISCV64": self = .riscv64
-    case "SCMP_ARCH_LOONGARCH64": self = .loongarch64
-    case "SCMP_ARCH_M68K": self = .m68k
-    case "SCMP_ARCH_SH": self = .sh
-    case "SCMP_ARCH_SHEB": self = .sheb
-    default: return nil
+    for architecture in SeccompArchitecture.allCases where architecture.name == name {
+      self = architecture
+      return
     }
+    return nil
   }
 
   package var name: String {
@@ -186,52 +156,37 @@ package enum SeccompArchitecture: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// What libseccomp calls it, seccomp_arch_resolve_name(3).
+  /// What libseccomp calls it, seccomp_arch_resolve_name(3): the end of the name, in lower case.
   package var libraryName: String {
-    switch self {
-    case .x86: "x86"
-    case .amd64: "x86_64"
-    case .x32: "x32"
-    case .arm: "arm"
-    case .aarch64: "aarch64"
-    case .mips: "mips"
-    case .mips64: "mips64"
-    case .mips64n32: "mips64n32"
-    case .mipsel: "mipsel"
-    case .mipsel64: "mipsel64"
-    case .mipsel64n32: "mipsel64n32"
-    case .ppc: "ppc"
-    case .ppc64: "ppc64"
-    case .ppc64le: "ppc64le"
-    case .s390: "s390"
-    case .s390x: "s390x"
-    case .parisc: "parisc"
-    case .parisc64: "parisc64"
-    case .riscv64: "riscv64"
-    case .loongarch64: "loongarch64"
-    case .m68k: "m68k"
-    case .sh: "sh"
-    case .sheb: "sheb"
+    var text: [UInt8] = []
+    for byte in name.utf8.dropFirst("SCMP_ARCH_".utf8.count) {
+      text.append(0x41...0x5A ~= byte ? byte | 0x20 : byte)
     }
+    return String(decoding: text, as: UTF8.self)
   }
 }
 
 extension SeccompFilterFlags {
+  private static let names: [(name: String, flag: SeccompFilterFlags)] = [
+    ("SECCOMP_FILTER_FLAG_TSYNC", .synchronizeThreads), ("SECCOMP_FILTER_FLAG_LOG", .log),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", .allowSpeculation),
+    ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", .waitKillable),
+  ]
+
+  /// The flags that a filter is loaded with, all older than the oldest kernel that is supported. Waiting for a listener
+  /// means nothing to a program without SCMP_ACT_NOTIFY, and the kernel refuses it there.
+  package static var supported: SeccompFilterFlags { [.synchronizeThreads, .log, .allowSpeculation] }
+
   /// The names of `linux.seccomp.flags`: `knownFlags` of the features document.
-  package static var knownNames: [String] {
-    [
-      "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-    ]
+  package static var knownNames: [String] { names.map { $0.name } }
+
+  /// Those of them that have an effect: `supportedFlags`.
+  package static var supportedNames: [String] {
+    knownNames.filter { parse($0).map { supported.contains($0) } ?? false }
   }
 
   package static func parse(_ name: String) -> SeccompFilterFlags? {
-    switch name {
-    case "SECCOMP_FILTER_FLAG_TSYNC": .synchronizeThreads
-    case "SECCOMP_FILTER_FLAG_LOG": .log
-    case "SECCOMP_FILTER_FLAG_SPEC_ALLOW": .allowSpeculation
-    case "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV": .waitKillable
-    default: nil
-    }
+    for row in names where row.name == name { return row.flag }
+    return nil
   }
 }

@@ -15,7 +15,7 @@ enum Version {
     \(program) version \(number)
     commit: \(commit)
     spec: \(OCIVersion.current)
-    libseccomp: \(SeccompLibrary.version)
+    libseccomp: \(SeccompCompiler.libraryVersionText)
 
     """
   }

@@ -90,20 +90,6 @@ import Testing
         """)
   }
 
-  @Test func everyAnnouncedMountOptionIsCarriedOut() {
-    for option in FeaturesCommand.mountOptions {
-      switch MountOption.parse(option) {
-      case nil, .remount, .idMapped: Issue.record("\(option) is announced and not carried out")
-      case .extension(let kind): #expect(kind == .copyUp)
-      default: break
-      }
-    }
-    #expect(FeaturesCommand.mountOptions == FeaturesCommand.mountOptions.sorted())
-    #expect(Set(FeaturesCommand.mountOptions).count == FeaturesCommand.mountOptions.count)
-    // Kubernetes offers recursive read-only mounts where this one stands.
-    #expect(FeaturesCommand.mountOptions.contains("rro"))
-  }
-
   @Test func seccompActionsThatAreRefusedAreNotAnnounced() {
     let actions = FeaturesCommand.document.linux?.seccomp?.actions ?? []
     #expect(actions.contains("SCMP_ACT_ERRNO") && !actions.contains("SCMP_ACT_NOTIFY"))

@@ -149,6 +149,8 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     #expect(SeccompAction.allCases.count == 9)
     #expect(SeccompOperator.allCases.count == 7)
     #expect(SeccompArchitecture.allCases.count == 23)
-    #expect(SeccompFilterFlags.knownNames.allSatisfy { SeccompFilterFlags.parse($0) != nil })
+    let flags = SeccompFilterFlags.knownNames.compactMap { SeccompFilterFlags.parse($0) }
+    #expect(flags == [.synchronizeThreads, .log, .allowSpeculation, .waitKillable])
+    #expect(SeccompFilterFlags.supportedNames == Array(SeccompFilterFlags.knownNames.prefix(3)))
   }
 }

@@ -18,44 +18,32 @@ struct FeaturesCommand: Equatable, Sendable {
     try StandardStream.print(document: FeaturesCommand.document.document())
   }
 
-  /// Only what is carried out is announced: a name that is known and then refused stands nowhere here.
+  /// Every property of the document. Only what is carried out is announced: a name that is known and then refused stands
+  /// nowhere here. The lists are those that the configuration is read by.
   static var document: Features {
     Features(
-      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current, hooks: HookKind.allCases.map { $0.name },
-      mountOptions: mountOptions, linux: linux,
-      annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompLibrary.version)])
+      ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current,
+      hooks: HookKind.allCases.map { $0.name }, mountOptions: MountOption.allNames, linux: linux,
+      annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText)],
+      // Annotations go to the state and change nothing.
+      potentiallyUnsafeConfigAnnotations: [])
   }
 
   private static var linux: LinuxFeatures {
-    LinuxFeatures(
-      namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-      capabilities: Capability.allCases.map { $0.name },
-      cgroup: CgroupFeatures(v1: true, v2: true, systemd: false, systemdUser: false),
+    let yes = EnabledFeature(enabled: true)
+    return LinuxFeatures(
+      namespaces: NamespaceKind.allCases.map { $0.ociName }, capabilities: Capability.allCases.map { $0.name },
+      // The systemd driver is refused with `--systemd-cgroup`.
+      cgroup: CgroupFeatures(v1: true, v2: true, systemd: false, systemdUser: false, rdma: true),
       seccomp: SeccompFeatures(
-        enabled: true,
-        actions: SeccompAction.allCases.filter { $0 != .notify }.map { $0.name },
-        operators: SeccompOperator.allCases.map { $0.name },
-        archs: SeccompCompiler.knownArchitectureNames,
-        knownFlags: SeccompFilterFlags.knownNames),
-      apparmor: EnabledFeature(enabled: false), selinux: EnabledFeature(enabled: false),
+        enabled: true, actions: SeccompAction.allCases.filter { $0.isSupported }.map { $0.name },
+        operators: SeccompOperator.allCases.map { $0.name }, archs: SeccompCompiler.architectureNames,
+        knownFlags: SeccompFilterFlags.knownNames, supportedFlags: SeccompFilterFlags.supportedNames),
+      apparmor: EnabledFeature(enabled: !Unsupported.contains("/process/apparmorProfile")),
+      selinux: EnabledFeature(enabled: !Unsupported.contains("/process/selinuxLabel")),
       intelRdt: IntelRDTFeatures(enabled: true, schemata: true, monitoring: true),
       memoryPolicy: MemoryPolicyFeatures(
         modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),
-      mountExtensions: MountExtensionFeatures(idmap: EnabledFeature(enabled: false)),
-      netDevices: EnabledFeature(enabled: true))
-  }
-
-  static var mountOptions: [String] {
-    [
-      "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "lazytime", "loud", "mand",
-      "noatime", "nodev", "nodiratime", "noexec", "nolazytime", "nomand", "norelatime", "nostrictatime",
-      "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec",
-      "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
-      "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime",
-      "rsuid",
-      "rsymfollow", "runbindable", "rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow",
-      "sync",
-      "tmpcopyup", "unbindable",
-    ]
+      mountExtensions: MountExtensionFeatures(idmap: yes), netDevices: yes)
   }
 }
