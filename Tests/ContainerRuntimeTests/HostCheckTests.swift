@@ -99,7 +99,7 @@ struct HostRow: Sendable, CustomTestStringConvertible {
   ]
 
   private static let onDisk: [HostRow] = [
-    HostRow(rule: "mount-source", pointer: "/mounts/3/source", says: "no such file") { $0.mounts?[3].source = "none" },
+    HostRow(rule: "mount-source", pointer: "/mounts/4/source", says: "no such file") { $0.mounts?[4].source = "none" },
     HostRow(rule: "executable", pointer: "/process/args/0", says: "`false`") { $0.process?.args = ["false"] },
     HostRow(rule: "executable", pointer: "/process/args/0", says: "`./true`") { $0.process?.args = ["./true"] },
     HostRow(rule: "hook", pointer: "/hooks/createRuntime/0/path", says: "no such file") {

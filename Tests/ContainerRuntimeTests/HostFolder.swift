@@ -43,6 +43,7 @@ struct HostFolder {
       "dev/fuse": "", "etc/passwd": "root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home:/bin/sh\n",
       "etc/subuid": "other:1:9\nuser:100000:65536\n", "etc/subgid": "1000:100000:65536\n",
       "lib/modules/6.1.0/modules.dep": "kernel/fs/xfs/xfs.ko.xz: kernel/lib/a.ko.xz\n",
+      "lib/modules/6.1.0/modules.alias": "alias fs-nfs4 nfs\n",
     ]
     for name in ["pid", "net", "mnt", "ipc", "uts", "user", "cgroup", "time"] {
       files["proc/self/ns/\(name)"] = ""
@@ -70,6 +71,7 @@ struct HostFolder {
     config.mounts = [
       Mount(destination: "/proc", type: "proc", source: "proc"),
       Mount(destination: "/xfs", type: "xfs", source: "/dev/vda"),
+      Mount(destination: "/nfs", type: "nfs4", source: "h:/"),
       Mount(destination: "/sshfs", type: "fuse.sshfs", source: "x"),
       Mount(destination: "/data", type: "bind", source: "rootfs", options: ["bind"]),
     ]
@@ -85,13 +87,13 @@ struct HostFolder {
     ]
     config.linux?.uidMappings = mappings
     config.linux?.gidMappings = mappings
-    config.mounts?.remove(at: 1)
+    config.mounts?.removeSubrange(1...2)
     return config
   }()
 
   func findings(_ config: Config, caller: UInt32, stateRoot: String = "/run/apus") throws -> [Finding] {
     let input = PlanInput(config: config, bundle: bundle, keyring: nil, facts: HostFacts(effectiveUser: caller))
-    var check = BundleCheck(
+    let check = BundleCheck(
       config: config, plan: try Planner.check(input).plan, bundle: Bundle(path: bundle, config: config), caller: caller,
       callerGroup: caller, isRootless: caller != 0, stateRoot: stateRoot, files: HostFiles(prefix: path))
     check.checkKernel()

@@ -7,7 +7,7 @@ import OCISpec
 
 // Where the cgroup would be, and what can be limited there.
 extension BundleCheck {
-  mutating func checkCgroups() {
+  func checkCgroups() {
     let layout: CgroupLayout
     do {
       layout = try CgroupLayout.read()
@@ -52,7 +52,7 @@ extension BundleCheck {
 
   /// How a limit is written differs from one version of cgroups to the other, and so does what is refused. Answers the
   /// writes of what is right.
-  private mutating func followResources(_ layout: CgroupLayout) -> [CgroupWrite] {
+  private func followResources(_ layout: CgroupLayout) -> [CgroupWrite] {
     guard let resources = linux.resources else { return [] }
     for warning in ResourceConversion.warnings(resources) { add(.resourcesIgnored, warning) }
     let (writes, errors) = ResourceConversion.gather(resources, layout: layout)
@@ -60,7 +60,7 @@ extension BundleCheck {
     return writes
   }
 
-  private mutating func checkFree(_ directory: CgroupRecord.Directory) {
+  private func checkFree(_ directory: CgroupRecord.Directory) {
     guard directory.made.isEmpty, let processes = files.text("\(directory.path)/cgroup.procs"), !processes.isEmpty
     else { return }
     add(
@@ -71,7 +71,7 @@ extension BundleCheck {
   }
 
   /// Without root a container does without a cgroup that nobody has asked for; not without a limit.
-  private mutating func report(_ refused: [RefusedCgroup], _ writes: [CgroupWrite]) {
+  private func report(_ refused: [RefusedCgroup], _ writes: [CgroupWrite]) {
     guard let first = refused.first else { return }
     let others = refused.count > 1 ? " and \(refused.count - 1) more" : ""
     let isNamed = !(plan.cgroup.path ?? "").isEmpty
@@ -103,7 +103,7 @@ extension BundleCheck {
   }
 
   /// A controller of v2 comes from above, each cgroup can only give what it has.
-  private mutating func checkControllers(
+  private func checkControllers(
     in parent: String, _ writes: [CgroupWrite], _ layout: CgroupLayout
   ) {
     let present = files.table("\(parent)/cgroup.controllers").first ?? []

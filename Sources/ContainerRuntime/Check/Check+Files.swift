@@ -7,7 +7,7 @@ import OCISpec
 
 // What has to be there on the host: files, devices, places to write to.
 extension BundleCheck {
-  mutating func checkFiles() {
+  func checkFiles() {
     checkStateRoot()
     // The paths are those of the mount namespace that is joined.
     if !plan.namespaces.joins(.newMount) {
@@ -21,7 +21,7 @@ extension BundleCheck {
     checkResctrl()
   }
 
-  private mutating func checkStateRoot() {
+  private func checkStateRoot() {
     var path = stateRoot
     while path.utf8.count > 1 && !HostFiles().exists(path) { path = "/\(splitLast(path).parent)" }
     do {
@@ -37,7 +37,7 @@ extension BundleCheck {
 
   // MARK: Mounts
 
-  private mutating func checkSources() {
+  private func checkSources() {
     for step in plan.steps {
       guard case .mount(let mount) = step, case .bind(let path, _) = mount.source,
         !(sourceOfMount(mount.index) ?? "").isEmpty
@@ -58,7 +58,7 @@ extension BundleCheck {
 
   // MARK: The command
 
-  private mutating func checkExecutable() {
+  private func checkExecutable() {
     guard let command = plan.agent?.arguments.first, !command.isEmpty, let root = openRoot() else { return }
     var candidates = [command]
     if !command.utf8.contains(0x2F) {
@@ -97,7 +97,7 @@ extension BundleCheck {
 
   // MARK: Hooks
 
-  private mutating func checkHooks() {
+  private func checkHooks() {
     let hooks = plan.hooks
     for hook in hooks.prestart + hooks.createRuntime + hooks.createContainer + hooks.poststart + hooks.poststop
     where hook.path.utf8.first == 0x2F {
@@ -123,7 +123,7 @@ extension BundleCheck {
 
   // MARK: Devices
 
-  private mutating func checkDevices() {
+  private func checkDevices() {
     var drivers: [(kind: String, major: String)] = []
     var kind = ""
     for line in files.table("/proc/devices") {
@@ -147,7 +147,7 @@ extension BundleCheck {
   }
 
   /// In a user namespace nobody makes device nodes, so that of the host is bound.
-  private mutating func checkHostNodes() {
+  private func checkHostNodes() {
     guard plan.namespaces.hasUserNamespace else { return }
     for (index, device) in (linux.devices ?? []).enumerated()
     where device.type != "p" && !files.exists(device.path) {
@@ -159,7 +159,7 @@ extension BundleCheck {
     }
   }
 
-  private mutating func checkNetDevices() {
+  private func checkNetDevices() {
     if plan.netDevices.isEmpty { return }
     do throws(SystemError) {
       let host = try NetlinkSocket.open()
@@ -171,7 +171,7 @@ extension BundleCheck {
     }
   }
 
-  private mutating func checkResctrl() {
+  private func checkResctrl() {
     guard let rdt = plan.intelRdt else { return }
     do {
       _ = try ResctrlGroup.find(rdt, id: "check")

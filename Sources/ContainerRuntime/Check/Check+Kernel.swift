@@ -8,7 +8,7 @@ import Seccomp
 
 // What the kernel has to have for a configuration.
 extension BundleCheck {
-  mutating func checkKernel() {
+  func checkKernel() {
     let missing = KernelProbe.missingCalls()
     if !missing.isEmpty {
       add(
@@ -27,7 +27,7 @@ extension BundleCheck {
 
   // MARK: Namespaces
 
-  private mutating func checkNamespaces() {
+  private func checkNamespaces() {
     for (index, namespace) in (linux.namespaces ?? []).enumerated() {
       guard let kind = NamespaceKind(ociName: namespace.type) else { continue }
       let field = "/linux/namespaces/\(index)"
@@ -45,7 +45,7 @@ extension BundleCheck {
     }
   }
 
-  private mutating func checkJoin(_ kind: NamespaceKind, _ path: String, _ field: String) {
+  private func checkJoin(_ kind: NamespaceKind, _ path: String, _ field: String) {
     do {
       let found = try FileDescriptor.open(files.prefix + path, [.readOnly, .nonBlocking]).namespaceKind()
       if found == kind.cloneFlag { return }
@@ -65,7 +65,7 @@ extension BundleCheck {
 
   // MARK: File systems
 
-  private mutating func checkFileSystems() {
+  private func checkFileSystems() {
     let known = files.table("/proc/filesystems").compactMap { $0.last }
     if known.isEmpty { return }
     for step in plan.steps {
@@ -86,22 +86,24 @@ extension BundleCheck {
     }
   }
 
-  /// mount(2) loads the module of a type that is not known yet.
+  /// mount(2) loads the module of a type that is not known yet: one of that name, or one with an alias for it.
   private func hasModule(_ type: String) -> Bool {
-    guard let release = files.text("/proc/sys/kernel/osrelease"),
-      let modules = files.text("/lib/modules/\(release)/modules.dep", limit: 16 << 20)
-    else { return false }
+    guard let release = files.text("/proc/sys/kernel/osrelease") else { return false }
+    let folder = "/lib/modules/\(release)"
+    let modules = files.text("\(folder)/modules.dep", limit: 16 << 20) ?? ""
     for line in modules.utf8.split(separator: 0x0A) {
       let path = line.prefix { $0 != 0x3A }
       let name = path.split(separator: 0x2F).last ?? path
       if name.starts(with: "\(type).ko".utf8) { return true }
     }
+    let aliases = files.text("\(folder)/modules.alias", limit: 16 << 20) ?? ""
+    for line in aliases.utf8.split(separator: 0x0A) where line.starts(with: "alias fs-\(type) ".utf8) { return true }
     return false
   }
 
   // MARK: Seccomp
 
-  private mutating func checkSeccomp() {
+  private func checkSeccomp() {
     guard let profile = plan.seccomp else { return }
     var actions: [(name: String, field: String)] = []
     if !profile.defaultAction.isEmpty { actions.append((profile.defaultAction, "/linux/seccomp/defaultAction")) }
@@ -129,7 +131,7 @@ extension BundleCheck {
 
   // MARK: Security modules
 
-  private mutating func checkLabels() {
+  private func checkLabels() {
     if !(config.process?.apparmorProfile ?? "").isEmpty,
       files.text("/sys/module/apparmor/parameters/enabled") != "Y"
     {
@@ -149,7 +151,7 @@ extension BundleCheck {
 
   /// What is lacking is left out with a warning when the container starts. In a user namespace of its own a process has
   /// all that there are.
-  private mutating func checkCapabilities() {
+  private func checkCapabilities() {
     guard let sets = config.process?.capabilities else { return }
     let last = files.number("/proc/sys/kernel/cap_last_cap") ?? 63
     let isOwn = plan.namespaces.hasUserNamespace
@@ -182,7 +184,7 @@ extension BundleCheck {
   // MARK: Kernel parameters
 
   /// Looked for in the namespaces of the caller. What is about one network device is there only with the device.
-  private mutating func checkSysctls() {
+  private func checkSysctls() {
     for step in plan.steps {
       guard case .sysctl(let sysctl) = step else { continue }
       let parts = sysctl.path.utf8.split(separator: 0x2F).map { String(Substring($0)) }

@@ -6,7 +6,7 @@ import OCISpec
 
 // User namespaces: which ids may be mapped, and what takes more than the caller has.
 extension BundleCheck {
-  mutating func checkUsers() {
+  func checkUsers() {
     checkOwnMap(plan.namespaces.uidMap, "/proc/self/uid_map", "/linux/uidMappings")
     checkOwnMap(plan.namespaces.gidMap, "/proc/self/gid_map", "/linux/gidMappings")
     if plan.namespaces.created.contains(.newUser) || isRootless { checkOwnedNamespaces() }
@@ -14,7 +14,7 @@ extension BundleCheck {
   }
 
   /// In a user namespace there are no other ids than those that it maps.
-  private mutating func checkOwnMap(_ map: [IDRange], _ file: String, _ field: String) {
+  private func checkOwnMap(_ map: [IDRange], _ file: String, _ field: String) {
     guard plan.namespaces.created.contains(.newUser) else { return }
     let own = SubordinateIDs(map: files.table(file))
     if own.ranges.isEmpty { return }
@@ -32,7 +32,7 @@ extension BundleCheck {
   }
 
   /// File systems that show a namespace are mounted by who owns it (mount_namespaces(7), proc(5)).
-  private mutating func checkOwnedNamespaces() {
+  private func checkOwnedNamespaces() {
     for step in plan.steps {
       guard case .mount(let mount) = step, case .fileSystem(let type, _, _) = mount.source else { continue }
       let owned: (CloneFlags, String)
@@ -53,7 +53,7 @@ extension BundleCheck {
 
   // MARK: Without root
 
-  private mutating func checkRootless() {
+  private func checkRootless() {
     // Without a user namespace a rule is broken, and nothing below matters.
     guard plan.namespaces.hasUserNamespace else { return }
     if plan.namespaces.created.contains(.newUser) {
@@ -69,7 +69,7 @@ extension BundleCheck {
     checkLimits()
   }
 
-  private mutating func checkUserNamespacesAllowed() {
+  private func checkUserNamespacesAllowed() {
     let field = "/linux/namespaces"
     if files.number("/proc/sys/kernel/unprivileged_userns_clone") == 0 {
       add(
@@ -88,7 +88,7 @@ extension BundleCheck {
     }
   }
 
-  private mutating func checkMaps() {
+  private func checkMaps() {
     var user: String?
     for line in (files.text("/etc/passwd") ?? "").utf8.split(separator: 0x0A) {
       let fields = line.split(separator: 0x3A, omittingEmptySubsequences: false)
@@ -111,7 +111,7 @@ extension BundleCheck {
 
   /// Answers whether the map is the one that needs no help: the caller's own id alone.
   @discardableResult
-  private mutating func checkMap(
+  private func checkMap(
     _ map: [IDRange], own: UInt32, _ subordinate: SubordinateIDs, _ file: String, _ helper: String, _ field: String
   ) -> Bool {
     if map.count == 1 && map[0].count == 1 && map[0].outside == own { return true }
@@ -132,7 +132,7 @@ extension BundleCheck {
     return false
   }
 
-  private mutating func checkHelper(_ name: String, _ field: String) {
+  private func checkHelper(_ name: String, _ field: String) {
     let path = Environment.value("PATH") ?? "/usr/local/bin:/usr/bin:/bin"
     for folder in path.utf8.split(separator: 0x3A) {
       let program = "\(files.prefix)\(String(Substring(folder)))/\(name)"
@@ -163,7 +163,7 @@ extension BundleCheck {
     ]
   }
 
-  private mutating func checkPrivilegedMounts() {
+  private func checkPrivilegedMounts() {
     for step in plan.steps {
       guard case .mount(let mount) = step else { continue }
       if mount.idMap != nil {
@@ -185,7 +185,7 @@ extension BundleCheck {
   }
 
   /// Nobody but root raises a hard limit or makes himself less likely to be killed.
-  private mutating func checkLimits() {
+  private func checkLimits() {
     if caller == 0 { return }
     for (index, limit) in (plan.agent?.limits ?? []).enumerated() {
       do {

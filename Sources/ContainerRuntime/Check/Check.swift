@@ -52,7 +52,7 @@ extension ContainerRuntime {
     if options.isRootless && facts.effectiveUser == 0 { facts.effectiveUser = 65534 }
     let input = PlanInput(config: config, bundle: path, keyring: nil, facts: facts)
     let (plan, findings) = try Planner.check(input)
-    var check = BundleCheck(
+    let check = BundleCheck(
       config: config, plan: plan, bundle: Bundle(path: path, config: config),
       caller: Processes.effectiveUser(), callerGroup: Processes.effectiveGroup(), isRootless: facts.effectiveUser != 0,
       stateRoot: self.options.root)
@@ -63,8 +63,8 @@ extension ContainerRuntime {
   }
 }
 
-/// One run of `check`.
-struct BundleCheck {
+/// One run of `check`. A reference: its parts are many, and each would copy the configuration and the plan.
+final class BundleCheck {
   let config: Config
   /// Good for looking at; it may be of a configuration that is wrong.
   let plan: ContainerPlan
@@ -93,11 +93,12 @@ struct BundleCheck {
     self.files = files
   }
 
-  mutating func add(_ rule: Rule, _ error: RuntimeError) {
+  @inline(never)
+  func add(_ rule: Rule, _ error: RuntimeError) {
     findings.append(Finding(rule, error))
   }
 
-  mutating func lookAtHost() {
+  func lookAtHost() {
     checkKernel()
     checkUsers()
     checkCgroups()
@@ -105,7 +106,7 @@ struct BundleCheck {
   }
 
   /// What the modules below know of the configuration.
-  mutating func followRules() {
+  func followRules() {
     do {
       try bundle.checkRoot(plan)
     } catch {
@@ -126,7 +127,7 @@ struct BundleCheck {
     followSeccomp()
   }
 
-  private mutating func followSeccomp() {
+  private func followSeccomp() {
     guard let profile = plan.seccomp else { return }
     var errors: [RuntimeError] = []
     do {
