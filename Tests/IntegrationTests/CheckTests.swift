@@ -102,6 +102,19 @@ extension Integration {
     }
 
     @Test(.apusOnly("no other runtime has it"))
+    func aCgroupThatAnotherContainerHasIsTold() throws {
+      let first = try Container()
+      try first.create()
+      let second = try Container()
+      second.bundle.config["linux"]["cgroupsPath"] = first.bundle.config["linux"]["cgroupsPath"]
+      let outcome = try check(second)
+      #expect(findings(outcome) == ["host: /linux/cgroupsPath"], "\(outcome)")
+      #expect(outcome.stdout.contains("holds processes already"))
+      expectError(try second.attempt("create"), detail: "/linux/cgroupsPath")
+      try first.delete("--force")
+    }
+
+    @Test(.apusOnly("no other runtime has it"))
     func findingsAreJSONForPrograms() throws {
       let container = try Container()
       container.bundle.config["process"]["cwd"] = "tmp"

@@ -28,10 +28,11 @@ extension BundleCheck {
       return
     }
     var refused: [RefusedCgroup] = []
-    for directory in CgroupManager.planned(path, layout: layout).directories {
+    let directories = CgroupManager.planned(path, layout: layout).directories
+    checkFree(directories)
+    for directory in directories {
       // `made` holds what is not there yet, the outermost first.
       let parent = directory.made.first.map { "/\(splitLast($0).parent)" } ?? directory.path
-      checkFree(directory)
       if directory.version == .v2 { checkControllers(in: parent, writes, layout) }
       if directory.made.isEmpty { continue }
       do {
@@ -60,14 +61,16 @@ extension BundleCheck {
     return writes
   }
 
-  private func checkFree(_ directory: CgroupRecord.Directory) {
-    guard directory.made.isEmpty, let processes = files.text("\(directory.path)/cgroup.procs"), !processes.isEmpty
-    else { return }
-    add(
-      .cgroupFree,
-      RuntimeError(
-        .cgroup, "the cgroup `\(directory.path)` holds processes already", field: CgroupPath.pointer,
-        hint: "give the container a cgroup of its own"))
+  private func checkFree(_ directories: [CgroupRecord.Directory]) {
+    for directory in directories where directory.made.isEmpty {
+      guard let processes = files.text("\(directory.path)/cgroup.procs"), !processes.isEmpty else { continue }
+      // The others will hold the same.
+      return add(
+        .cgroupFree,
+        RuntimeError(
+          .cgroup, "the cgroup `\(directory.path)` holds processes already", field: CgroupPath.pointer,
+          hint: "give the container a cgroup of its own"))
+    }
   }
 
   /// Without root a container does without a cgroup that nobody has asked for; not without a limit.
