@@ -113,7 +113,7 @@ let package = Package(
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
-    tests("ContainerRuntime", ["Cgroups", "ContainerPlan", "InitChannel", "Linux", "OCISpec"]),
+    tests("ContainerRuntime", ["Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "Linux", "OCISpec"]),
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
     .testTarget(

@@ -32,7 +32,8 @@ extension Rule {
   ]
 
   static let ofNamespaceUse: [Rule] = [
-    Rule("user-namespace-without-root", "/linux/namespaces", "user_namespaces(7)", NamespaceRules.withoutRoot),
+    Rule(
+      "rootless-user-namespace", "/linux/namespaces", "user_namespaces(7)", .host, NamespaceRules.withoutRoot),
     Rule("hostname-namespace", "/hostname", "config.md, Hostname", NamespaceRules.hostname),
     Rule("domainname-namespace", "/domainname", "config.md, Domainname", NamespaceRules.domainname),
     Rule("mounts-namespace", "/mounts", "mount_namespaces(7)", NamespaceRules.mounts),
