@@ -25,18 +25,6 @@ extension ContainerRuntime {
     return proxy
   }
 
-  /// Ends and removes the very container that was started, if it is still there.
-  private func destroy(_ started: ContainerRecord) {
-    do {
-      let entry = try store.open(started.id, locking: true)
-      guard let record = try entry.read(), record.isSameProcess(as: started) else { return }
-      destroy(record, entry)
-    } catch {
-      if error.code == .containerNotFound { return }
-      options.log.warning("cannot end `\(started.id)`: \(error.text)")
-    }
-  }
-
   /// The part under the container's lock: gives the order and waits until the command is executed.
   private func execute(
     _ id: String, _ notifySocket: String?
