@@ -23,6 +23,24 @@ import Testing
     #expect(text(outcome) == "in\nb c\nerr\n5\n")
   }
 
+  @Test func aChildHasTheLimitsThatItIsGiven() throws {
+    var program = ChildProgram(
+      path: "/bin/sh", arguments: ["sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -Hc"], environment: [], input: [])
+    program.limits = [
+      ChildLimit(resource: 7 /* RLIMIT_NOFILE */, soft: 90, hard: 100),
+      ChildLimit(resource: 4 /* RLIMIT_CORE */, soft: 0, hard: 0),
+    ]
+    #expect(text(try program.run()) == "90\n100\n0\n")
+    #expect(try Credentials.limit(7).hard > 100)
+    program.limits = [ChildLimit(resource: 7, soft: 1, hard: 1 << 40)]
+    do throws(SystemError) {
+      _ = try program.run()
+      Issue.record("it ran")
+    } catch {
+      #expect(error.errno == .notPermitted)
+    }
+  }
+
   @Test func theWayItEndedIsKnown() throws {
     #expect(try shell("exit 7").status == .exited(7))
     #expect(try shell("kill -9 $$").status == .signaled(9))
