@@ -37,6 +37,9 @@ let staticLinking: [LinkerSetting] = [
         "-lgcc", "-lgcc_eh",
       ]),
 ]
+// The heap is the release binary's own. The rest is what musl has not.
+let startSettings: [CSetting] =
+  isRelease ? [.define("APUS_ALLOCATOR")] + (musl.isEmpty ? [] : [.define("APUS_MUSL")]) : []
 let swiftSettings = isRelease ? commonSettings + embeddedSettings : commonSettings
 
 /// For modules that run for a few microseconds: repeated machine code becomes calls, which saves a tenth of them.
@@ -88,7 +91,7 @@ let package = Package(
       ], isSmall: true),
     .target(
       name: "CStart",
-      cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")] + (isRelease ? [.define("APUS_ALLOCATOR")] : [])),
+      cSettings: [.define("APUS_COMMIT", to: "\"\(commit)\"")] + startSettings),
     .executableTarget(
       name: "apus",
       dependencies: [
