@@ -52,6 +52,12 @@ import Testing
     #expect(dlsym(nil, name) == dlsym(library, name))
   }
 
+  @Test func theFileOfAProcessIsKnown() throws {
+    let own = try #require(try Processes.executable(Processes.ownPid()))
+    #expect(try FileDescriptor.open("/proc/self/exe", .path).status().inode == own.inode)
+    #expect(try Processes.executable(1 << 22) == nil)
+  }
+
   @Test func ownStartTimeDoesNotChange() throws {
     let first = try #require(try Processes.status(Processes.ownPid()))
     let second = try #require(try Processes.status(Processes.ownPid()))
