@@ -71,9 +71,10 @@ public struct ChildOutcome: Sendable, Equatable {
 }
 
 extension ChildProgram {
-  /// The path of a program in the folders of PATH; nil if none has it.
-  public static func find(_ name: String) -> String? {
-    for directory in (Environment.value("PATH") ?? "").utf8.split(separator: 0x3A) {
+  /// The path of a program in the folders of PATH; nil if none has it. Only in those with an absolute path: what lies in
+  /// the working directory is not for root to run.
+  public static func find(_ name: String, in path: String? = Environment.value("PATH")) -> String? {
+    for directory in (path ?? "").utf8.split(separator: 0x3A) where directory.first == 0x2F {
       let path = "\(String(Substring(directory)))/\(name)"
       do {
         try Programs.isExecutable(path)

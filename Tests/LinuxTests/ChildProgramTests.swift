@@ -41,6 +41,21 @@ import Testing
     }
   }
 
+  /// Root in a folder of somebody else's must not run what lies there.
+  @Test func programsAreFoundInAbsoluteFoldersOnly() throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/apus-find-\(getpid())"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { do { try FileManager.default.removeItem(atPath: folder) } catch { Issue.record(error) } }
+    #expect(
+      FileManager.default.createFile(atPath: folder + "/tool", contents: Data(), attributes: [.posixPermissions: 0o755])
+    )
+    let up = FileManager.default.currentDirectoryPath.split(separator: "/").map { _ in ".." }.joined(separator: "/")
+    #expect(access("\(up)\(folder)/tool", X_OK) == 0)
+    #expect(ChildProgram.find("tool", in: "\(up)\(folder):.:") == nil)
+    #expect(ChildProgram.find("tool", in: "\(up)\(folder):/no/such:\(folder)") == "\(folder)/tool")
+    #expect(ChildProgram.find("tool", in: nil) == nil)
+  }
+
   @Test func theWayItEndedIsKnown() throws {
     #expect(try shell("exit 7").status == .exited(7))
     #expect(try shell("kill -9 $$").status == .signaled(9))
