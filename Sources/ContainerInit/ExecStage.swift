@@ -40,7 +40,9 @@ struct ExecStage {
 
   /// What takes rights of the host.
   private func adjust(_ reporter: borrowing InitReporter) throws(RuntimeError) {
-    guard let agent = payload.agent, agent.attributes.oomScoreAdjustment != nil else { return }
+    guard let agent = payload.agent else { return }
+    if join.kinds.contains(.newUser) { _ = try LateLimits.raiseHard(agent.limits) }
+    if agent.attributes.oomScoreAdjustment == nil { return }
     let proc = try describe(.processAttribute, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }

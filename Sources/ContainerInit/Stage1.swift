@@ -11,16 +11,26 @@ struct Stage1 {
   /// Without root there are no rights over anything before the user namespace is entered, and all over what belongs to it
   /// afterwards.
   let isUnprivileged = Processes.effectiveUser() != 0
+  /// The limits of the caller that were raised; hooks have those.
+  private(set) var callerLimits: [LimitPlan] = []
+
+  init(payload: InitPayload, descriptors: InitDescriptors) {
+    self.payload = payload
+    self.descriptors = descriptors
+  }
 
   /// Joins the cgroups of v1 and the namespaces given by path, makes the user and time namespaces, and starts stage 2.
   /// Answers true in stage 1 and false in stage 2.
-  func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
+  mutating func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
     // Opened while /proc is the host's: a mount namespace that is joined has another one.
     let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
-    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter) }
+    if let agent = payload.agent {
+      try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter)
+      if payload.namespaces.hasUserNamespace { callerLimits = try LateLimits.raiseHard(agent.limits) }
+    }
     try enterNamespaces(proc, reporter)
     return try startStage2(reporter)
   }

@@ -31,6 +31,21 @@ extension ContainerRuntime {
     if let record { runPoststop(record) }
   }
 
+  /// Ends and removes the very container that was created, if it is still there, and nobody else who has its id now.
+  func destroy(_ created: ContainerRecord) {
+    do {
+      // Before the lock, which a `start` that waits for a stopped container would hold for ever. There is no other process
+      // that this could reach.
+      try killProcess(created)
+      let entry = try store.open(created.id, locking: true)
+      guard let record = try entry.read(), record.isSameProcess(as: created) else { return }
+      destroy(record, entry)
+    } catch {
+      if error.code == .containerNotFound { return }
+      options.log.warning("cannot end `\(created.id)`: \(error.text)")
+    }
+  }
+
   /// Ends and removes a container that a hook has condemned. What cannot be done is a warning: the error that led here
   /// matters more, and `delete --force` can do the rest.
   func destroy(_ record: ContainerRecord, _ entry: borrowing StateStore.Entry) {

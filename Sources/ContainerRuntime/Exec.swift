@@ -140,9 +140,10 @@ private struct ExecStart {
         pidFile = path
       }
       try sockets.send(pidfd: launch.initProcess.descriptor)
+      let stage = try runtime.stageFile(launch.initProcess.pid)
       try launch.commit()
       if let failure = try launch.outcome() { throw failure.during("unable to start container process") }
-      try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, "the process")
+      try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")
       return launch.takeProcess()
     } catch {
       if let pidFile, let failure = PidFile.remove(pidFile) {

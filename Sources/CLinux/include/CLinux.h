@@ -237,6 +237,12 @@ int64_t apus_spawn(int executable, char *const *arguments, char *const *environm
                    int count, int cgroup, int *pidfd);
 
 // A program that has nothing to do with this one: a hook.
+struct apus_limit {
+  int32_t resource;
+  // The soft and the hard one.
+  uint64_t values[2];
+};
+
 struct apus_program {
   const char *path;
   char *const *arguments;
@@ -246,6 +252,9 @@ struct apus_program {
   // Its working directory, and its umask; -1 for those of the caller.
   int32_t directory;
   int32_t umask;
+  // Limits that are not those of the caller.
+  const struct apus_limit *limits;
+  int32_t limit_count;
 };
 
 // spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
