@@ -43,11 +43,18 @@ extension Integration {
             (status[.posixPermissions] as? Int ?? 0) & 0o222 != 0 || file == "devices.list",
             let text = try? Files.read(folder + "/" + file)
           else { continue }
-          let isMeasured = ["usage", "failcnt", "stat", "max_usage", "pressure"].contains { file.contains($0) }
+          let isMeasured = ["usage", "failcnt", "stat", "pressure", "procs", "tasks"].contains { file.contains($0) }
           if !isMeasured { found[controller + "/" + file] = text }
         }
       }
       return found
+    }
+
+    private func changed(_ container: Container, since before: [String: String]) throws -> [String] {
+      let now = try everything(container)
+      return Set(now.keys).union(before.keys).sorted().filter { now[$0] != before[$0] }.map {
+        "\($0): \(before[$0] ?? "nothing"), now \(now[$0] ?? "nothing")"
+      }
     }
 
     static let flags: [(flags: [String], file: String, value: String)] = [
@@ -113,7 +120,7 @@ extension Integration {
       try update(container, "--cpu-share", "512")
       before["cpu/cpu.shares"] = "512\n"
       before["cpu/cpu.weight"] = nil
-      #expect(try everything(container) == before)
+      #expect(try changed(container, since: before) == [])
     }
 
     /// The kernel compares both limits at each write, so the order is another one upwards and downwards.
@@ -198,7 +205,7 @@ extension Integration {
       let outcome = try container.attempt("update", "-r", file)
       expectError(outcome, detail: detail)
       #expect(outcome.stderr.contains("resources.json"), "\(outcome)")
-      #expect(try everything(container) == before)
+      #expect(try changed(container, since: before) == [])
     }
 
     @Test func documentThatIsNotThereIsAnError() throws {
@@ -221,7 +228,7 @@ extension Integration {
       let container = try running()
       let before = try everything(container)
       expectError(try container.attempt("update", flag), detail: "(at `\(name)`)")
-      #expect(try everything(container) == before)
+      #expect(try changed(container, since: before) == [])
     }
 
     /// The last value is refused by the kernel; all that were set before it are put back.
@@ -238,7 +245,7 @@ extension Integration {
           "--cpu-share", "10",
           "--cpu-quota", "5000", "--cpu-period", "10000", "--pids-limit", "3", "--cpuset-cpus", "9999"),
         detail: "(at `--cpuset-cpus`)")
-      #expect(try everything(container) == before)
+      #expect(try changed(container, since: before) == [])
     }
 
     @Test(.views(.hybrid, .v1), .apusOnly("the peers do not put back"))
@@ -262,7 +269,7 @@ extension Integration {
           "devices": [["allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"]],
         ])
       expectError(outcome, detail: "(at `/blockIO/throttleReadIOPSDevice/0/rate`)")
-      #expect(try everything(container) == before)
+      #expect(try changed(container, since: before) == [])
     }
 
     @Test(.views(.hybrid, .v1)) func limitBelowWhatIsInUseIsRefused() throws {
@@ -275,7 +282,7 @@ extension Integration {
       expectError(
         try container.attempt("update", "--pids-limit", "30", "--memory", "2097152"),
         detail: "uses more than that already")
-      #expect(try everything(container) == before || Runtime.current.isPeer)
+      #expect(try changed(container, since: before).isEmpty || Runtime.current.isPeer)
       #expect(try container.status() == "running")
     }
 
