@@ -126,12 +126,10 @@ private struct ExecStart {
   let options: ExecOptions
 
   func run(_ sockets: borrowing CallerSockets) throws(RuntimeError) -> SpawnedProcess {
-    let executable = try SelfExecutable.open(runtime.options.initExecutable)
     // That process and no other: whatever happens to the pid from here on.
     let container = try runtime.openProcess(record)
     try giveStreams()
-    let entrance = try ExecCgroups(record.cgroup, options.cgroups).open()
-    var launch = try launch(executable, container, entrance, sockets)
+    var launch = try launch(container, sockets)
     var pidFile: String?
     do throws(RuntimeError) {
       while try launch.advance(nil) != .prepared {}
@@ -164,9 +162,27 @@ private struct ExecStart {
   }
 
   private func launch(
-    _ executable: consuming FileDescriptor, _ container: borrowing FileDescriptor, _ entrance: CgroupEntrance,
-    _ sockets: borrowing CallerSockets
+    _ container: borrowing FileDescriptor, _ sockets: borrowing CallerSockets
   ) throws(RuntimeError) -> InitLaunch {
+    do {
+      return try launch(container, try ExecCgroups(record.cgroup, options.cgroups).open(), sockets)
+    } catch {
+      // The container has divided its cgroup. Where one below is asked for, it is that one or none.
+      guard error.isClosedCgroup, options.cgroups.isEmpty,
+        let entrance = try CgroupManager(record: record.cgroup).openForJoining(neighbour: record.pid)
+      else { throw error }
+      try describe(.containerNotRunning, "container not running: `\(record.id)`") { () throws(SystemError) in
+        // Or the cgroup could be that of another process with its pid.
+        try container.sendSignal(0)
+      }
+      return try launch(container, entrance, sockets)
+    }
+  }
+
+  private func launch(
+    _ container: borrowing FileDescriptor, _ entrance: CgroupEntrance, _ sockets: borrowing CallerSockets
+  ) throws(RuntimeError) -> InitLaunch {
+    let executable = try SelfExecutable.open(runtime.options.initExecutable)
     // What the init stage runs on from its first moment is what it inherits.
     let old = try describe(.processAttribute, "cannot set the CPUs", field: "/process/execCPUAffinity/initial") {
       () throws(SystemError) -> [UInt64] in
@@ -194,5 +210,12 @@ private struct ExecStart {
       hasCgroupDirectory: false, hasConsoleSocket: plan.console != nil,
       passedDescriptors: options.passedDescriptors,
       exec: ExecJoin(kinds: template.namespaces.created, pid: record.pid, finalCPUs: plan.finalCPUs))
+  }
+}
+
+extension RuntimeError {
+  /// The kernel lets no process into this cgroup of v2, only into those below.
+  fileprivate var isClosedCgroup: Bool {
+    code == .spawn && (cause?.errno == .busy || cause?.errno == .notSupported)
   }
 }

@@ -195,7 +195,7 @@ public enum Signals {
 public enum Spawn {
   /// Starts the program in `executable` with `descriptors` as 3, 4, …; everything else above 2 is closed. It starts
   /// with every signal blocked and an empty environment but for `environment`, in the directory `cgroup` of cgroup v2 unless
-  /// that is -1 (CLONE_INTO_CGROUP; EBUSY where the kernel lets no process into an inner cgroup).
+  /// that is -1 (CLONE_INTO_CGROUP; EBUSY or EOPNOTSUPP where the kernel lets no process into an inner cgroup).
   public static func start(
     _ executable: borrowing FileDescriptor, arguments: [String], environment: [String], descriptors: [Int32],
     cgroup: Int32 = -1
