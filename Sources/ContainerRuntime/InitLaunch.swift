@@ -52,7 +52,7 @@ struct InitLaunch: ~Copyable {
     var isNetworkReady = false
     var network: FileDescriptor?
     while true {
-      guard var received = try channel.receive() else {
+      guard var received = try receive() else {
         if let failure { throw failure }
         throw silentDeath()
       }
@@ -78,7 +78,7 @@ struct InitLaunch: ~Copyable {
       case .prepared:
         reached = .prepared
       case .failed(let error):
-        // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
+        // With the pid known, or with the end of stage 1 if it was that one that failed, there is nothing to wait for.
         failure = error
       }
       // Stage 2 can be faster than the report of its clone: not before it is known, it would be left over if this failed. A
@@ -102,6 +102,23 @@ struct InitLaunch: ~Copyable {
         }
       }
     }
+  }
+
+  /// The next report; nil when nobody is left who could send one. Before the child is announced that is stage 1: the child
+  /// holds a copy of the channel and waits for an order, so if stage 1 dies in between there is no end of file.
+  private func receive() throws(RuntimeError) -> ReceivedReport? {
+    if initProcess.pid == 0 {
+      let isGone = try describe(.initProtocol, "cannot wait for the init stage") { () throws(SystemError) -> Bool in
+        let ready = try Poll.wait([
+          (number: channel.number, events: Poll.readable), (number: stage1.descriptor.number, events: Poll.readable),
+        ])
+        if ready[0] != 0 { return false }
+        // What it said may have come between the two looks.
+        return try Poll.wait([(number: channel.number, events: Poll.readable)], timeout: 0)[0] == 0
+      }
+      if isGone { return nil }
+    }
+    return try channel.receive()
   }
 
   /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
