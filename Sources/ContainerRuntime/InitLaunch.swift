@@ -56,15 +56,13 @@ struct InitLaunch: ~Copyable {
         if let failure { throw failure }
         throw silentDeath()
       }
+      try checkTurn(of: received.report, isExec: plan == nil)
       switch received.report {
       case .userNamespaceReady:
         if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):
-        guard let descriptor = received.takeDescriptor() else {
-          throw RuntimeError(.initProtocol, "the init stage announced a process without its descriptor")
-        }
-        initProcess = SpawnedProcess(pid: pid, descriptor: descriptor)
+        initProcess = SpawnedProcess(pid: pid, descriptor: try InitLaunch.check(received.takeDescriptor(), pid))
         try reapStage1()
       case .warning(let text):
         log.warning(text)
@@ -119,6 +117,33 @@ struct InitLaunch: ~Copyable {
       if isGone { return nil }
     }
     return try channel.receive()
+  }
+
+  /// The other half of the channel is in the container from the clone on, where somebody may be allowed to trace it and send
+  /// on it. Nothing that it says then may lead the runtime to act on another process, or, in a container that runs, to act
+  /// for it at all.
+  private func checkTurn(of report: InitReport, isExec: Bool) throws(RuntimeError) {
+    switch report {
+    case .warning, .prepared, .failed: return
+    case .cloned where initProcess.pid == 0: return
+    case .userNamespaceReady where initProcess.pid == 0 && !isExec: return
+    case .mountsMade where !isExec, .networkReady where !isExec, .helpWanted where !isExec: return
+    default: throw RuntimeError(.initProtocol, "the init stage sent a message out of turn")
+    }
+  }
+
+  /// The descriptor of a child with this number: pid files, managers and signals believe in both.
+  private static func check(
+    _ descriptor: consuming FileDescriptor?, _ pid: Int32
+  ) throws(RuntimeError) -> FileDescriptor {
+    guard let descriptor else {
+      throw RuntimeError(.initProtocol, "the init stage announced a process without its descriptor")
+    }
+    let isChild = try describe(.initProtocol, "cannot look at the announced process") { () throws(SystemError) in
+      try Processes.isChild(descriptor, pid)
+    }
+    if !isChild { throw RuntimeError(.initProtocol, "the init stage announced a process that is not its child") }
+    return descriptor
   }
 
   /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right

@@ -65,4 +65,22 @@ enum StageStep {
     // The halves write to one socket, without an order between them.
     #expect(try follow([.child, .send(encodeReport(.prepared)), .announce, .exit]) == nil)
   }
+
+  /// With another number or descriptor the runtime would write, pass on and signal a process of somebody else's choice.
+  @Test(arguments: [
+    [StageStep.child, .announceAnother, .wait], [.announceParent, .wait], [.child, .announce, .announce, .wait],
+  ])
+  func processThatIsNotTheChildIsRefused(steps: [StageStep]) throws {
+    let failure = try #require(try follow(steps))
+    #expect(failure.code == .initProtocol, "\(failure.text)")
+  }
+
+  /// What is said from inside of a container that runs must not start a helper with the rights of the host.
+  @Test(arguments: [[UInt8]](arrayLiteral: [1], [7], [20], [6, 1, 0, 0, 0, 0]))
+  func reportsOfACreationAreRefusedInExec(report: [UInt8]) throws {
+    for steps in [[StageStep.child, .announce, .send(report), .wait], [.send(report), .wait]] {
+      let failure = try #require(try follow(steps))
+      #expect(failure.code == .initProtocol && failure.text.contains("out of turn"), "\(failure.text)")
+    }
+  }
 }
