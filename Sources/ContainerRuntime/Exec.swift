@@ -35,7 +35,7 @@ public struct ExecOptions: Sendable {
 extension ContainerRuntime {
   /// Runs a command in a container. With `detach` it returns 0 when the command has started; else it waits in the
   /// foreground, hands signals on, and returns the exit status of the command, 128 + n for a signal. When it throws,
-  /// the command has not run.
+  /// the command has not run, or was ended because this program cannot stand in front of it any longer.
   public func exec(
     _ id: String, _ options: ExecOptions, detach: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
@@ -46,12 +46,28 @@ extension ContainerRuntime {
     var session = try ForegroundSession.begin(subreaper: subreaper)
     do throws(RuntimeError) {
       let process = try startExec(id, options, .copied(session.foreground.terminal))
-      try session.foreground.terminal.begin()
-      let status = try session.foreground.wait(process, id, self.options.log)
+      let status = try wait(for: process, id, options, session)
       session.end()
       return status.shellStatus
     } catch {
       session.end()
+      throw error
+    }
+  }
+
+  /// A command that nobody waits for any more must not go on behind the back of the caller.
+  private func wait(
+    for process: borrowing SpawnedProcess, _ id: String, _ options: ExecOptions, _ session: borrowing ForegroundSession
+  ) throws(RuntimeError) -> ExitStatus {
+    do {
+      return try session.foreground.wait(process, id, self.options.log)
+    } catch {
+      if let failure = InitLaunch.end(process) {
+        self.options.log.warning("cannot end the command: \(failure.text)")
+      }
+      if let path = options.pidFile, let failure = PidFile.remove(path) {
+        self.options.log.warning("cannot remove the pid file: \(failure.text)")
+      }
       throw error
     }
   }
@@ -80,7 +96,8 @@ extension ContainerRuntime {
     let sockets = try CallerSockets(
       hasTerminal: plan.console != nil, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket,
       terminal)
-    let start = ExecStart(runtime: self, record: record, template: template, plan: plan, options: options)
+    let start = ExecStart(
+      runtime: self, record: record, template: template, plan: plan, options: options, terminal: terminal)
     return try start.run(sockets)
   }
 
@@ -124,6 +141,7 @@ private struct ExecStart {
   let template: ExecTemplate
   let plan: ExecPlan
   let options: ExecOptions
+  let terminal: TerminalUse
 
   func run(_ sockets: borrowing CallerSockets) throws(RuntimeError) -> SpawnedProcess {
     // That process and no other: whatever happens to the pid from here on.
@@ -133,6 +151,8 @@ private struct ExecStart {
     var pidFile: String?
     do throws(RuntimeError) {
       while try launch.advance(nil) != .prepared {}
+      // The master has come by now, and nothing has run yet if it cannot be used.
+      if case .copied(let terminal) = terminal { try terminal.begin() }
       if let path = options.pidFile {
         try PidFile.write(launch.initProcess.pid, to: path)
         pidFile = path

@@ -281,7 +281,8 @@ struct InitLaunch: ~Copyable {
     return failures.first
   }
 
-  private static func end(_ process: borrowing SpawnedProcess) -> SystemError? {
+  /// Kills a child and collects it.
+  static func end(_ process: borrowing SpawnedProcess) -> SystemError? {
     do {
       try process.descriptor.sendSignal(9)
     } catch {

@@ -39,5 +39,53 @@ extension Integration {
       expectError(try container.exec(["/bin/agent", "exit", "0"], "--cgroup", ":inner"), detail: "cannot start")
       #expect(try container.exec(["/bin/agent", "exit", "4"], "--cgroup", ":inner/most").code == 4)
     }
+
+    /// Whether the processes of the container are its first one and the one that looks, as they were before.
+    private func expectNoCommandLeft(_ container: Container, _ what: String) throws {
+      #expect(try container.execReport("processes")["processes"].ints.count == 2, "left over: \(what)")
+    }
+
+    /// The caller's terminal hangs up while the container is paused, before anything of the command can have run.
+    @Test(.apusOnly("the peers do not wait for a paused container, or run the command"))
+    func commandDoesNotRunWhereTheTerminalOfTheCallerIsGone() throws {
+      let container = try running {
+        $0.bundle.args = ["/bin/agent", "children", "0"]
+        $0.bundle.config["root"]["readonly"] = false
+      }
+      try container.stdout.waitFor("ready")
+      let pidFile = "\(container.bundle.path)/exec.pid"
+      let freezer = try Freezer(container)
+      defer { try? freezer.thaw() }
+      try freezer.freeze()
+      var terminal: CallersTerminal? = try CallersTerminal()
+      let call = try container.spawn(
+        "exec", ["--ignore-paused", "--tty", "--pid-file", pidFile],
+        rest: ["/bin/sh", "-c", "touch /tmp/ran; exec /bin/agent pause"], options: .init(terminal: terminal?.slave))
+      #expect(call.isStillRunning(after: 0.3))
+      terminal = nil
+      try freezer.thaw()
+      #expect(try call.wait().code == 255)
+      #expect(!Files.exists(container.bundle.rootfs + "/tmp/ran") && !Files.exists(pidFile))
+      try expectNoCommandLeft(container, "the command without a terminal")
+    }
+
+    /// ppoll(2) takes no more descriptors than the limit of them says.
+    @Test(.apusOnly("crun leaves the command running, and runc does not poll"))
+    func commandIsEndedWhereNobodyCanWaitForIt() throws {
+      let container = try running()
+      let script =
+        "trap 'echo got it' USR1; busybox mkfifo /dev/shm/p; exec 3<>/dev/shm/p; echo ready; while :; do read x <&3; done"
+      let call = try container.spawn("exec", rest: ["/bin/sh", "-c", script])
+      try call.stdout.waitFor("ready")
+      // Handed on: the runtime has nothing else to do any more.
+      call.signal(SIGUSR1)
+      try call.stdout.waitFor("got it")
+      try Subprocess("/usr/bin/prlimit", ["--pid", "\(call.process)", "--nofile=2"]).wait().expectSuccess()
+      call.signal(SIGWINCH)
+      let outcome = try call.wait()
+      expectError(outcome, detail: "cannot wait for the process")
+      #expect(outcome.code == 255, "\(outcome)")
+      try expectNoCommandLeft(container, "the command")
+    }
   }
 }
