@@ -149,8 +149,7 @@ extension Planner {
   private func checkMapped(
     _ id: UInt32, _ map: [IDRange], _ namespaces: NamespacePlan, _ field: String
   ) throws(RuntimeError) {
-    // Of a user namespace that was joined nothing is known here; the kernel says it.
-    if map.isEmpty || !namespaces.created.contains(.newUser) { return }
+    if !namespaces.created.contains(.newUser) { return }
     if map.outside(id) == nil {
       throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
     }

@@ -89,7 +89,8 @@ extension ContainerRuntime {
         .wrongStatus, "cannot exec in a paused container: `\(id)`",
         hint: "`--ignore-paused` starts it as soon as the container is resumed")
     }
-    let template = try entry.execTemplate()
+    var template = try entry.execTemplate()
+    try readMaps(&template.namespaces, record)
     var plan = try plan(options, record, template)
     plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: false)
     for warning in plan.warnings { self.options.log.warning(warning) }
@@ -101,17 +102,27 @@ extension ContainerRuntime {
     return try start.run(sockets)
   }
 
+  /// Those of a user namespace that the container has joined need not stand in its configuration.
+  private func readMaps(_ namespaces: inout NamespacePlan, _ record: ContainerRecord) throws(RuntimeError) {
+    guard namespaces.created.contains(.newUser), namespaces.uidMap.isEmpty else { return }
+    let process = try openProcess(record)
+    (namespaces.uidMap, namespaces.gidMap) = try IDMapReader.read(pid: record.pid, field: "")
+    do {
+      // Still the same process, or the pid could have been another's.
+      try process.sendSignal(0)
+    } catch {
+      throw error.because(.containerNotRunning, "container not running: `\(record.id)`")
+    }
+  }
+
   private func plan(
     _ options: ExecOptions, _ record: ContainerRecord, _ template: ExecTemplate
   ) throws(RuntimeError) -> ExecPlan {
     var document: Process?
     if let path = options.processFile { document = try readProcess(path) }
-    var namespaces = template.namespaces
-    // The maps of a user namespace that was joined are not known; the kernel says what it has not.
-    if namespaces.uidMap.isEmpty { namespaces.created.subtract(.newUser) }
     do throws(RuntimeError) {
       return try Planner.planExec(
-        document, template.agent, namespaces, record.execCPUAffinity, options.overrides)
+        document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides)
     } catch {
       guard let path = options.processFile, error.field.utf8.starts(with: "/process".utf8) else { throw error }
       // The document is the process itself.

@@ -87,5 +87,33 @@ extension Integration {
       #expect(outcome.code == 255, "\(outcome)")
       try expectNoCommandLeft(container, "the command")
     }
+
+    /// The pipes of the harness are root's, who is nobody inside; the configuration need not say who is who.
+    @Test(
+      .peerDiffers("runc", "1.1.5", "wants mappings, which it does not use"),
+      .peerDiffers("crun", "1.8.1", "the streams stay the caller's"), arguments: ["none", "placeholder"])
+    func commandOwnsItsStreamsInAJoinedUserNamespace(mappings: String) throws {
+      let holder = try NamespaceHolder("--user", map: "0 100000 1000")
+      let container = try running {
+        try $0.bundle.joinUsers(holder.path("user"), size: 1000)
+        for name in ["uidMappings", "gidMappings"] {
+          $0.bundle.config["linux"][name] = [["containerID": 0, "hostID": 0, "size": 1]]
+          if mappings == "none" { $0.bundle.config["linux"][name] = nil }
+        }
+      }
+      for user in ["0", "5"] {
+        let outcome = try container.exec(
+          ["/bin/sh", "-c", "stat -L -c %u /proc/self/fd/1; echo seen > /dev/stderr"], "--user", user)
+        #expect(outcome.stdout == "\(user)\n" && outcome.stderr == "seen\n", "\(outcome)")
+      }
+      if Runtime.current.isPeer { return }
+      for user in ["1000", "0:1000"] {
+        expectError(
+          try container.exec(["/bin/agent", "exit", "0"], "--user", user), says: "id 1000 is not mapped",
+          detail: "--user")
+      }
+      try container.delete("--force")
+      try expectNothingLeft(but: holder)
+    }
   }
 }
