@@ -167,6 +167,7 @@ private struct Creation: ~Copyable {
     if resctrl != nil {
       try resctrl?.make()
       record.resctrl = resctrl?.removedWithContainer ?? []
+      record.joinedResctrl = resctrl?.joined ?? []
       try entry.write(record)
     }
     let executable = try SelfExecutable.open(runtime.options.initExecutable)

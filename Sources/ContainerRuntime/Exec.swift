@@ -164,6 +164,8 @@ private struct ExecStart {
       while try launch.advance(nil) != .prepared {}
       // The master has come by now, and nothing has run yet if it cannot be used.
       if case .copied(let terminal) = terminal { try terminal.begin() }
+      // Its ancestor is the runtime, so it does not come with a place in resctrl.
+      try ResctrlGroup.add(launch.initProcess.pid, to: record.joinedResctrl)
       if let path = options.pidFile {
         try PidFile.write(launch.initProcess.pid, to: path)
         pidFile = path

@@ -115,5 +115,30 @@ extension Integration {
       try container.delete("--force")
       try expectNothingLeft(but: holder)
     }
+
+    /// No machine of the tests has resctrl: a folder stands for the class, which a container that needs none is given. The list
+    /// of classes is the last field of the record (spec/state-format.md), with its length in front.
+    @Test(.apusOnly("the state is ours"))
+    func commandIsInTheClassOfServiceOfTheContainer() throws {
+      let container = try running()
+      let folder = "\(container.bundle.path)/class"
+      mkdir(folder, 0o755)
+      let record = "\(try Workspace.active().stateRoot)/\(container.id)/record"
+      func length(_ count: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } }
+      var bytes = [UInt8](try Files.data(record))
+      try #require(bytes.suffix(4) == [0, 0, 0, 0])
+      bytes.removeLast(4)
+      bytes += length(1) + length(folder.utf8.count) + Array(folder.utf8)
+      try Data(bytes).write(to: URL(fileURLWithPath: record))
+      let pidFile = "\(container.bundle.path)/exec.pid"
+      #expect(try container.exec(["/bin/agent", "exit", "3"], "--pid-file", pidFile).code == 3)
+      #expect(try Files.read("\(folder)/tasks") == Files.read(pidFile))
+      // A command that cannot come into its class does not run.
+      unlink("\(folder)/tasks")
+      rmdir(folder)
+      expectError(try container.exec(["/bin/agent", "exit", "0"]), detail: "class of service")
+      mkdir(folder, 0o755)
+      try expectNoCommandLeft(container, "the command without its class")
+    }
   }
 }
