@@ -155,10 +155,10 @@ private struct ExecStart {
   let terminal: TerminalUse
 
   func run(_ sockets: borrowing CallerSockets) throws(RuntimeError) -> SpawnedProcess {
+    let cgroups = try ExecCgroups(record.cgroup, options.cgroups)
     // That process and no other: whatever happens to the pid from here on.
     let container = try runtime.openProcess(record)
-    try giveStreams()
-    var launch = try launch(container, sockets)
+    var launch = try launch(container, cgroups, sockets)
     var pidFile: String?
     do throws(RuntimeError) {
       while try launch.advance(nil) != .prepared {}
@@ -171,6 +171,8 @@ private struct ExecStart {
         pidFile = path
       }
       try sockets.send(pidfd: launch.initProcess.descriptor)
+      // The last thing: what the streams lead to stays with its new owner.
+      try giveStreams()
       try launch.commit()
       if let failure = try launch.outcome() { throw failure.during("unable to start container process") }
       try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, "the process")
@@ -195,10 +197,10 @@ private struct ExecStart {
   }
 
   private func launch(
-    _ container: borrowing FileDescriptor, _ sockets: borrowing CallerSockets
+    _ container: borrowing FileDescriptor, _ cgroups: ExecCgroups, _ sockets: borrowing CallerSockets
   ) throws(RuntimeError) -> InitLaunch {
     do {
-      return try launch(container, try ExecCgroups(record.cgroup, options.cgroups).open(), sockets)
+      return try launch(container, try cgroups.open(), sockets)
     } catch {
       // The container has divided its cgroup. Where one below is asked for, it is that one or none.
       guard error.isClosedCgroup, options.cgroups.isEmpty,

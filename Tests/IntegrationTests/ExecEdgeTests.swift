@@ -140,5 +140,25 @@ extension Integration {
       mkdir(folder, 0o755)
       try expectNoCommandLeft(container, "the command without its class")
     }
+
+    /// An `exec` that fails leaves the files behind its streams as they were.
+    @Test(
+      .peerDiffers("crun", "1.8.1", "gives them away first"), .peerDiffers("runc", "1.1.5", "gives them away first"))
+    func streamsKeepTheirOwnerWhereTheCommandCannotRun() throws {
+      let container = try running { try $0.bundle.mapUsers() }
+      let path = "\(container.bundle.path)/log"
+      try Files.write("", to: path)
+      func owner(_ flags: [String], _ command: [String]) throws -> UInt32? {
+        let words = ["-c", "exec \"$@\" >> \(path)", "sh", Runtime.current.path] + container.root
+        let outcome = try Subprocess("/bin/sh", words + ["exec"] + flags + [container.id] + command).wait()
+        #expect((outcome.code == 0) == flags.isEmpty, "\(outcome)")
+        return Files.status(path)?.st_uid
+      }
+      #expect(try owner(["--cgroup", "missing"], ["/bin/agent", "exit", "0"]) == 0)
+      #expect(try owner(["--pid-file", "/no/such/pid"], ["/bin/agent", "exit", "0"]) == 0)
+      #expect(try owner(["--cwd", "/no/such"], ["/bin/agent", "exit", "0"]) == 0)
+      #expect(try owner(["-e", "A=B"], ["no-such-command"]) == 0)
+      #expect(try owner([], ["/bin/agent", "exit", "0"]) == 100_000)
+    }
   }
 }
