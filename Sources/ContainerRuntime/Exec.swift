@@ -135,8 +135,8 @@ extension ContainerRuntime {
   private func readProcess(_ path: String) throws(RuntimeError) -> Process {
     let bytes: [UInt8]
     do {
-      let file = try FileDescriptor.open(path, [.readOnly, .nonBlocking])
-      // A pipe or /dev/stdin is as good.
+      // A pipe or /dev/stdin is as good, and its writer may take a while: it is waited for.
+      let file = try FileDescriptor.open(path, [.readOnly, .noControllingTerminal])
       bytes = try file.readAll(limit: Bundle.sizeLimit)
     } catch {
       throw error.because(.configMissing, "cannot read the process document `\(path)`", field: "--process")

@@ -160,5 +160,16 @@ extension Integration {
       #expect(try owner(["-e", "A=B"], ["no-such-command"]) == 0)
       #expect(try owner([], ["/bin/agent", "exit", "0"]) == 100_000)
     }
+
+    @Test func processDocumentComesThroughAPipeWithTime() throws {
+      let container = try running()
+      let document: JSONValue = ["args": ["/bin/agent", "exit", "6"], "cwd": "/", "user": ["uid": 0, "gid": 0]]
+      let script = "(sleep 0.3; printf %s \"$1\") | { shift; \"$@\"; }"
+      let words =
+        ["-c", script, "sh", document.text, Runtime.current.path] + container.root
+        + ["exec", "--process", "/dev/stdin", container.id]
+      let outcome = try Subprocess("/bin/sh", words).wait()
+      #expect(outcome.code == 6, "\(outcome)")
+    }
   }
 }
