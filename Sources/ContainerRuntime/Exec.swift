@@ -82,14 +82,18 @@ extension ContainerRuntime {
       throw RuntimeError(.containerNotRunning, "container not running: `\(id)`")
     }
     guard try isAlive(record) else {
-      throw RuntimeError(.containerNotRunning, "cannot exec in a stopped container: `\(id)`")
+      let isCreating = try status(record, entry) == .creating
+      throw RuntimeError(
+        .containerNotRunning,
+        isCreating
+          ? "cannot exec in a container that is being created: `\(id)`" : "cannot exec in a stopped container: `\(id)`")
     }
     if !options.ignorePaused, try record.cgroup.isFrozen {
       throw RuntimeError(
         .wrongStatus, "cannot exec in a paused container: `\(id)`",
         hint: "`--ignore-paused` starts it as soon as the container is resumed")
     }
-    var template = try entry.execTemplate()
+    var template = try template(entry)
     try readMaps(&template.namespaces, record)
     var plan = try plan(options, record, template)
     plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: false)
@@ -100,6 +104,17 @@ extension ContainerRuntime {
     let start = ExecStart(
       runtime: self, record: record, template: template, plan: plan, options: options, terminal: terminal)
     return try start.run(sockets)
+  }
+
+  private func template(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> ExecTemplate {
+    do {
+      return try entry.execTemplate()
+    } catch {
+      // A `delete` was quicker, which ends the container before it removes anything.
+      guard error.cause?.errno == .noEntry else { throw error }
+      if let record = try entry.read(), try isAlive(record) { throw error }
+      throw RuntimeError(.containerNotFound, "container does not exist: `\(entry.id)`")
+    }
   }
 
   /// Those of a user namespace that the container has joined need not stand in its configuration.
@@ -158,6 +173,16 @@ private struct ExecStart {
     let cgroups = try ExecCgroups(record.cgroup, options.cgroups)
     // That process and no other: whatever happens to the pid from here on.
     let container = try runtime.openProcess(record)
+    do {
+      return try run(container, cgroups, sockets)
+    } catch {
+      throw explained(error, container)
+    }
+  }
+
+  private func run(
+    _ container: borrowing FileDescriptor, _ cgroups: ExecCgroups, _ sockets: borrowing CallerSockets
+  ) throws(RuntimeError) -> SpawnedProcess {
     var launch = try launch(container, cgroups, sockets)
     var pidFile: String?
     do throws(RuntimeError) {
@@ -186,6 +211,21 @@ private struct ExecStart {
       }
       throw error
     }
+  }
+
+  /// The end of its first process ends whatever comes into the container: the stage is killed without a word, the kernel
+  /// starts no process in a pid namespace without one (ENOMEM), the cgroup is gone.
+  private func explained(_ failure: RuntimeError, _ container: borrowing FileDescriptor) -> RuntimeError {
+    // It waits for all others to be collected, and the stage just was.
+    let isLikely = failure.code == .initDied || failure.cause?.errno == .noMemory
+    do {
+      guard try Poll.wait(container, for: Poll.readable, timeout: isLikely ? 200 : 0) else { return failure }
+    } catch {
+      return failure
+    }
+    return RuntimeError(
+      .containerNotRunning, "container not running: the first process of `\(record.id)` has just ended",
+      cause: failure.cause)
   }
 
   /// With the rights of the host, which root of a user namespace has not over streams of the caller.

@@ -171,5 +171,43 @@ extension Integration {
       let outcome = try Subprocess("/bin/sh", words).wait()
       #expect(outcome.code == 6, "\(outcome)")
     }
+
+    @Test(.apusOnly("in our words"))
+    func containerThatIsBeingCreatedTakesNoCommand() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let (begin, end) = ("\(container.bundle.path)/begin", "\(container.bundle.path)/end")
+      container.bundle.config["hooks"]["createRuntime"].append([
+        "path": "/bin/sh", "args": ["sh", "-c", .string("touch \(begin); until [ -e \(end) ]; do sleep 0.02; done")],
+      ])
+      let creation = try container.spawn("create")
+      let deadline = Deadline(Limits.call)
+      while !Files.exists(begin), !deadline.hasPassed { usleep(1000) }
+      expectError(try container.exec(["/bin/agent", "exit", "0"]), detail: "that is being created")
+      try Files.write("", to: end)
+      try creation.wait().expectSuccess()
+      #expect(try container.exec(["/bin/agent", "exit", "3"]).code == 3)
+    }
+
+    /// Wherever the end of the container meets an `exec`, it is told in the words that managers know.
+    @Test(.apusOnly("the peers tell what happened to fail"))
+    func endOfTheContainerMeanwhileIsTold() throws {
+      var seen: Set<String> = []
+      for round in 0..<40 {
+        let container = try running()
+        let pid = try container.pid()
+        let call = try container.spawn("exec", rest: ["/bin/agent", "pause"])
+        usleep(useconds_t(round * 300))
+        if round % 2 == 0 { Glibc.kill(pid_t(pid), SIGKILL) } else { try container.delete("--force") }
+        let outcome = try call.wait()
+        // It runs and is killed with the container, or does not run and the reason is the container's end.
+        let isTold = ["container not running", "stopped container", "does not exist"].contains {
+          outcome.stderr.contains($0)
+        }
+        #expect(outcome.code == 137 && outcome.stderr.isEmpty || outcome.code == 255 && isTold, "\(round): \(outcome)")
+        seen.insert(outcome.code == 137 ? "killed" : "told")
+        try container.delete("--force")
+      }
+      #expect(seen.contains("told"))
+    }
   }
 }
