@@ -100,10 +100,9 @@ extension Planner {
     _ overrides: ExecOverrides, to agent: inout AgentPlan, _ namespaces: NamespacePlan
   ) throws(RuntimeError) {
     if !overrides.arguments.isEmpty { agent.arguments = overrides.arguments }
-    for argument in agent.arguments where argument.utf8.contains(0) {
-      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: "/process/args")
-    }
+    for argument in agent.arguments { try refuseNul(argument, "/process/args") }
     for entry in overrides.environment {
+      try refuseNul(entry, "--env")
       guard let equals = entry.utf8.firstIndex(of: 0x3D), equals != entry.utf8.startIndex else {
         throw RuntimeError(.usage, "`\(entry)` is not of the form NAME=value", field: "--env")
       }
@@ -116,6 +115,7 @@ extension Planner {
       }
     }
     if let directory = overrides.workingDirectory {
+      try refuseNul(directory, "--cwd")
       guard directory.utf8.first == 0x2F else {
         throw RuntimeError(.usage, "Cwd must be an absolute path: `\(directory)`", field: "--cwd")
       }
@@ -136,6 +136,13 @@ extension Planner {
       agent.capabilities.permitted |= bit
     }
     try checkMapped(overrides, namespaces)
+  }
+
+  /// The kernel would read only what is in front of it.
+  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+    if text.utf8.contains(0) {
+      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
+    }
   }
 
   private func checkMapped(_ overrides: ExecOverrides, _ namespaces: NamespacePlan) throws(RuntimeError) {
