@@ -167,7 +167,7 @@ struct ExecStage {
           try Scheduling.setAffinity(join.finalCPUs)
         }
       }
-      if payload.agent?.environment.contains("LISTEN_PID=0") == true {
+      if join.setsListenPID {
         // sd_listen_fds(3) wants the number that the process has for itself.
         payload.agent?.environment.set("LISTEN_PID", "\(Processes.ownPid())")
       }

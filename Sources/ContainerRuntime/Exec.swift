@@ -96,7 +96,7 @@ extension ContainerRuntime {
     var template = try template(entry)
     try readMaps(&template.namespaces, record)
     var plan = try plan(options, record, template)
-    plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: false)
+    plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, pid: nil)
     for warning in plan.warnings { self.options.log.warning(warning) }
     let sockets = try CallerSockets(
       hasTerminal: plan.console != nil, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket,
@@ -284,7 +284,9 @@ private struct ExecStart {
       filter: template.filter, filterFlags: template.filterFlags, cgroupMounts: [], taskFiles: taskFiles,
       hasCgroupDirectory: false, hasConsoleSocket: plan.console != nil,
       passedDescriptors: options.passedDescriptors,
-      exec: ExecJoin(kinds: template.namespaces.created, pid: record.pid, finalCPUs: plan.finalCPUs))
+      exec: ExecJoin(
+        kinds: template.namespaces.created, pid: record.pid, finalCPUs: plan.finalCPUs,
+        setsListenPID: options.listeningDescriptors > 0))
   }
 }
 

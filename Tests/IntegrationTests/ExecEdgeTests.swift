@@ -209,5 +209,27 @@ extension Integration {
       }
       #expect(seen.contains("told"))
     }
+
+    @Test(.peerDiffers("crun", "1.8.1", "passes no listening socket to a command"))
+    func listenPIDIsTheNumberOfACommandThatGetsSockets() throws {
+      let container = try running()
+      let file = "\(container.bundle.path)/passed"
+      try Files.write("", to: file)
+      func environment(_ variables: String, _ flags: String) throws -> [String] {
+        let script = "exec 3<\(file); exec \(variables) \"$@\""
+        let words =
+          ["-c", script, "sh", Runtime.current.path] + container.root + ["exec"]
+          + flags.split(separator: " ").map(String.init)
+        let command = ["/bin/sh", "-c", "echo LISTEN_FDS=$LISTEN_FDS LISTEN_PID=$LISTEN_PID own=$$"]
+        let outcome = try Subprocess("/bin/sh", words + [container.id] + command).wait()
+        return outcome.stdout.split(whereSeparator: \.isWhitespace).map(String.init)
+      }
+      // A value that was asked for is no placeholder.
+      #expect(try environment("env", "-e LISTEN_PID=0").contains("LISTEN_PID=0"))
+      if Runtime.current.isPeer { return }
+      let found = try environment("env LISTEN_FDS=1 LISTEN_PID=$$", "")
+      #expect(found.first == "LISTEN_FDS=1", "\(found)")
+      #expect(found.dropFirst().first?.dropFirst("LISTEN_PID=".count) == found.last?.dropFirst("own=".count))
+    }
   }
 }
