@@ -14,7 +14,7 @@ struct InitLaunch: ~Copyable {
   private var helper: MountHelperProcess?
   private var stage1: SpawnedProcess
   private var stage1IsReaped = false
-  /// Process 1 of the container; pid 0 until it exists.
+  /// Process 1 of the container, or the command of `exec`; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
