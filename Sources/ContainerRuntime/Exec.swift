@@ -37,13 +37,13 @@ extension ContainerRuntime {
   /// foreground, hands signals on, and returns the exit status of the command, 128 + n for a signal. When it throws,
   /// the command has not run, or was ended because this program cannot stand in front of it any longer.
   public func exec(
-    _ id: String, _ options: ExecOptions, detach: Bool, subreaper: Bool
+    _ id: String, _ options: ExecOptions, detach: Bool
   ) throws(RuntimeError) -> Int32 {
     if detach {
       _ = try startExec(id, options, .passed)
       return 0
     }
-    var session = try ForegroundSession.begin(subreaper: subreaper)
+    var session = try ForegroundSession.begin(subreaper: false)
     do throws(RuntimeError) {
       let process = try startExec(id, options, .copied(session.foreground.terminal))
       let status = try wait(for: process, id, options, session)

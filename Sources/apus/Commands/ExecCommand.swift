@@ -14,7 +14,6 @@ struct ExecCommand: Equatable, Sendable {
   var preservedDescriptors: UInt32
   var ignorePaused: Bool
   var cgroups: [String]
-  var noSubreaper: Bool
 
   static var specification: CommandSpecification {
     CommandSpecification(
@@ -84,7 +83,6 @@ struct ExecCommand: Equatable, Sendable {
     preservedDescriptors = try PassedDescriptors.preserved(scanned)
     ignorePaused = scanned.isOn(.ignorePaused)
     cgroups = scanned.texts(.cgroup)
-    noSubreaper = scanned.isOn(.noSubreaper)
   }
 
   private static func overrides(_ scanned: ScannedArguments) throws(RuntimeError) -> ExecOverrides {
@@ -120,7 +118,7 @@ struct ExecCommand: Equatable, Sendable {
     options.cgroups = cgroups
     try PassedDescriptors(preserved: preservedDescriptors, open: session.openDescriptors).add(to: &options)
     do {
-      return try session.runtime().exec(id, options, detach: detach, subreaper: false)
+      return try session.runtime().exec(id, options, detach: detach)
     } catch {
       throw error.during("exec failed")
     }
