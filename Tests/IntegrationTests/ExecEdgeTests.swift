@@ -231,5 +231,43 @@ extension Integration {
       #expect(found.first == "LISTEN_FDS=1", "\(found)")
       #expect(found.dropFirst().first?.dropFirst("LISTEN_PID=".count) == found.last?.dropFirst("own=".count))
     }
+
+    /// CVE-2026-30892: an empty user must not be read as root.
+    @Test(.attack("CVE-2026-30892"), .peerMayDiffer("crun", "1.8.1", "another user"))
+    func emptyUserAndDirectoryAreThoseOfTheContainer() throws {
+      let container = try running {
+        $0.bundle.config["process"]["user"] = ["uid": 1000, "gid": 2000]
+        $0.bundle.config["process"]["cwd"] = "/usr/bin"
+      }
+      let report = try container.execReport("user", "command", flags: ["--user", "", "--cwd", ""])
+      #expect(report["uids"].ints == [1000, 1000, 1000] && report["gids"].ints == [2000, 2000, 2000])
+      #expect(report["cwd"].string == "/usr/bin")
+    }
+
+    @Test(
+      .peerDiffers("runc", "1.1.5", "takes the document as it is"),
+      .peerDiffers("crun", "1.8.1", "takes the document as it is"))
+    func flagsCountBesideADocument() throws {
+      let container = try running()
+      let document: JSONValue = [
+        "args": ["/bin/agent", "report", "user", "command"], "cwd": "/", "user": ["uid": 3, "gid": 4], "env": ["X=y"],
+      ]
+      let report = try container.exec(document: document, "--user", "5:6", "--env", "A=B", "--cwd", "/tmp").json
+      #expect(report["uids"].ints == [5, 5, 5] && report["gids"].ints == [6, 6, 6])
+      #expect(report["env"].strings.contains("A=B") && report["env"].strings.contains("X=y"))
+      #expect(report["cwd"].string == "/tmp")
+    }
+
+    @Test(
+      .peerDiffers("runc", "1.1.5", "takes no notice of the command"),
+      .peerDiffers("crun", "1.8.1", "takes no notice of the command"))
+    func commandBesideADocumentIsRefused() throws {
+      let container = try running()
+      let path = "\(container.bundle.path)/process.json"
+      let document: JSONValue = ["args": ["/bin/agent", "exit", "0"], "cwd": "/", "user": ["uid": 0, "gid": 0]]
+      try Files.write(document.text, to: path)
+      let outcome = try container.spawn("exec", ["--process", path], rest: ["/bin/agent", "exit", "0"]).wait()
+      expectError(outcome, detail: "cannot stand beside a document")
+    }
   }
 }

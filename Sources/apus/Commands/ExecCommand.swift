@@ -90,8 +90,8 @@ struct ExecCommand: Equatable, Sendable {
     overrides.arguments = [String](scanned.operands.dropFirst())
     overrides.environment = scanned.texts(.environment)
     overrides.workingDirectory = scanned.text(.workingDirectory)
-    // An empty one is no user; it must not become root.
-    if let text = scanned.texts(.user).last {
+    // An empty one is none, so the command has the user of the container: never root by mistake.
+    if let text = scanned.text(.user) {
       let user = try ExecUser(text)
       (overrides.uid, overrides.gid) = (user.uid, user.gid)
     }
