@@ -210,8 +210,7 @@ extension Integration {
       #expect(seen.contains("told"))
     }
 
-    @Test(.peerDiffers("crun", "1.8.1", "passes no listening socket to a command"))
-    func listenPIDIsTheNumberOfACommandThatGetsSockets() throws {
+    @Test func listenPIDIsTheNumberOfACommandThatGetsSockets() throws {
       let container = try running()
       let file = "\(container.bundle.path)/passed"
       try Files.write("", to: file)
