@@ -35,6 +35,7 @@ extension Planner {
       noNewPrivileges: process.noNewPrivileges ?? false,
       limits: try planLimits(process.rlimits ?? []),
       looksUpHome: !hasHome)
+    try agent.checkIDs()
     // The maps of a namespace that is joined are not known before it is open.
     if namespaces.created.contains(.newUser) {
       try agent.checkMapped(uidMap: namespaces.uidMap, gidMap: namespaces.gidMap)
@@ -119,6 +120,18 @@ extension Planner {
 }
 
 extension AgentPlan {
+  /// Throws for 4294967295, which as (uid_t)-1 means "leave it" to setresuid(2): the process would stay root.
+  fileprivate func checkIDs() throws(RuntimeError) {
+    func check(_ id: UInt32, _ field: String) throws(RuntimeError) {
+      if id == UInt32.max {
+        throw RuntimeError(.configInvalid, "4294967295 is no id, the highest is 4294967294", field: field)
+      }
+    }
+    try check(uid, "/process/user/uid")
+    try check(gid, "/process/user/gid")
+    for (index, id) in additionalGids.enumerated() { try check(id, "/process/user/additionalGids/\(index)") }
+  }
+
   /// Throws for an id of the process that a user namespace with these maps does not have: it cannot be taken on, and the
   /// kernel's own answer would be EINVAL without a name.
   public func checkMapped(uidMap: [IDRange], gidMap: [IDRange]) throws(RuntimeError) {

@@ -81,7 +81,11 @@ extension ContainerRuntime {
       hasTerminal: plan.console != nil, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket,
       terminal)
     let start = ExecStart(runtime: self, record: record, template: template, plan: plan, options: options)
-    return try start.run(sockets)
+    do {
+      return try start.run(sockets)
+    } catch {
+      throw locate(error, options)
+    }
   }
 
   private func plan(
@@ -96,12 +100,16 @@ extension ContainerRuntime {
       return try Planner.planExec(
         document, template.agent, namespaces, record.execCPUAffinity, options.overrides)
     } catch {
-      guard let path = options.processFile, error.field.utf8.starts(with: "/process".utf8) else { throw error }
-      // The document is the process itself.
-      var error = error
-      error.field = String(error.field.dropFirst("/process".utf8.count))
-      throw error.during("`\(path)`")
+      throw locate(error, options)
     }
+  }
+
+  /// With a document, an error about the process is one about a place in it; the document is the process itself.
+  private func locate(_ error: RuntimeError, _ options: ExecOptions) -> RuntimeError {
+    guard let path = options.processFile, error.field.utf8.starts(with: "/process/".utf8) else { return error }
+    var error = error
+    error.field = String(error.field.dropFirst("/process".utf8.count))
+    return error.during("`\(path)`")
   }
 
   private func readProcess(_ path: String) throws(RuntimeError) -> Process {

@@ -277,7 +277,7 @@ static int nestedMount(const char *path) {
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
        "overwrite hold syscall device shm mount exchange change size notify nested fixtures probe identity "
-       "tree fuse ipc port run-away born");
+       "tree fuse ipc port run-away born spy");
   return 2;
 }
 
@@ -319,6 +319,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "ipc")) return shareIPC(first);
   if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
+  if (!strcmp(verb, "spy")) return spy();
   if (!strcmp(verb, "born")) return bornAs(atoi(first));
   return help();
 }

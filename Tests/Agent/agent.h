@@ -55,6 +55,9 @@ int port(const char *what, int number, const char *text);
 int runAway(int count);
 int bornAs(int pid);
 
+// spy.c
+int spy(void);
+
 // notify.c
 int notify(int count, char **texts);
 

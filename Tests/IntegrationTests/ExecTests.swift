@@ -3,6 +3,14 @@ import IntegrationSupport
 import Testing
 
 extension Container {
+  /// A container that stays, running.
+  static func running(_ change: (Container) throws -> Void = { _ in }) throws -> Container {
+    let container = try Container(args: ["/bin/agent", "pause"])
+    try change(container)
+    try container.runDetached()
+    return container
+  }
+
   /// `exec [FLAGS] ID COMMAND…`.
   func exec(
     _ command: [String], _ flags: String..., options: Subprocess.Options = Subprocess.Options()
@@ -28,12 +36,8 @@ extension Container {
 extension Integration {
   /// Commands in a container that is there.
   @Suite struct ExecTests {
-    /// A container that stays, running.
     private func running(_ change: (Container) throws -> Void = { _ in }) throws -> Container {
-      let container = try Container(args: ["/bin/agent", "pause"])
-      try change(container)
-      try container.runDetached()
-      return container
+      try Container.running(change)
     }
 
     /// A process of `exec` whose runtime has gone is a child of the test, and the container cannot end before it is waited for.
@@ -148,33 +152,6 @@ extension Integration {
       #expect(environment.filter { $0.hasPrefix("A=") }.last == "A=second")
       #expect(environment.contains("B=") && environment.contains("TERM=xterm"))
       #expect(environment.contains("HOME=/home"))
-    }
-
-    /// CVE-2022-29162: a file with inheritable capabilities would give them to every user.
-    @Test(.peerDiffers("crun", "1.8.1", "takes them instead of those of the container"), .attack("CVE-2022-29162"))
-    func addedCapabilityIsNotInheritable() throws {
-      let container = try running()
-      let sets = try container.execReport("capabilities", flags: ["--cap", "CAP_NET_RAW"])["capabilities"]
-      #expect(sets["inheritable"].strings.isEmpty)
-      #expect(sets["ambient"].strings.isEmpty)
-      for set in ["bounding", "effective", "permitted"] {
-        #expect(sets[set].strings.contains("CAP_NET_RAW") && sets[set].strings.contains("CAP_KILL"), "\(set)")
-      }
-    }
-
-    /// CVE-2026-30892: read as another number, a user would become one who may more.
-    @Test(
-      .attack("CVE-2026-30892"),
-      arguments: ["1x", "1:", ":1", "4294967296", "4294967295", "", "-1", "0x5", " 1", "root", "1:2:3"])
-    func userThatIsNoNumberIsRefused(user: String) throws {
-      // runc 1.1.5 takes it for root.
-      if Runtime.current.isPeer && (user.isEmpty || user == "4294967296") { return }
-      if Runtime.current.name == "crun" { return }
-      let container = try running()
-      let outcome = try container.exec(["/bin/agent", "report", "user"], "--user=\(user)")
-      expectError(outcome, detail: "--user")
-      #expect(outcome.code == 255 || Runtime.current.isPeer, "\(outcome)")
-      #expect(outcome.stdout.isEmpty, "\(outcome)")
     }
 
     @Test func filterOfTheContainerHoldsForTheCommand() throws {
@@ -412,59 +389,6 @@ extension Integration {
       let outcome = try container.exec(["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"])
       #expect(outcome.stdout.split(separator: "\t").last == "1\n", "\(outcome)")
       #expect(try container.shellCPUs() == "0-1\n")
-    }
-
-    /// CVE-2016-9962 and CVE-2024-21626: nothing of the host is open in the command, nor below its working directory.
-    @Test(.peerMayDiffer("crun", "1.8.1", "leaves a process behind"), .attack("CVE-2016-9962", "CVE-2024-21626"))
-    func commandHasNothingOfTheHost() throws {
-      let container = try running {
-        $0.bundle.setCapabilities(["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"])
-        $0.bundle.config["root"]["readonly"] = false
-      }
-      // In the container, as root that may trace: what other processes have open, over and over.
-      let spy = try container.spawn(
-        "exec",
-        rest: [
-          "/bin/sh", "-c",
-          "echo ready; while ! [ -e /tmp/stop ]; do for f in /proc/[0-9]*/fd/*; do l=$(readlink $f) && echo \"$l\"; done; done 2>/dev/null | sort -u",
-        ])
-      try spy.stdout.waitFor("ready")
-      for number in 0..<20 {
-        let outcome = try container.spawn("exec", ["--cwd", "/proc/self/fd/\(number)"], rest: ["/bin/busybox", "pwd"])
-          .wait()
-        #expect(outcome.code != 0, "a working directory at descriptor \(number): \(outcome)")
-      }
-      for _ in 0..<30 { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
-      _ = try container.exec(["/bin/busybox", "touch", "/tmp/stop"])
-      let seen = try spy.wait().stdout.split(separator: "\n").map(String.init)
-      let foreign = seen.filter { $0.hasPrefix("/") && !$0.hasPrefix("/dev/") && !$0.hasPrefix("/proc/") && $0 != "/" }
-      #expect(foreign.allSatisfy { !$0.contains("cgroup") && !$0.contains("apus") }, "\(foreign)")
-    }
-
-    /// What root in the container can execute as /proc/PID/exe of a process of `exec` is not the runtime's file.
-    @Test(.attack("CVE-2019-5736"))
-    func executableOfACommandIsSealed() throws {
-      let container = try running()
-      let before = try Files.data(Runtime.current.path)
-      // It may be executed, as itself in the container; what counts is that nobody can write to it.
-      let child = try container.spawn("exec", rest: ["/proc/self/exe", "--version"])
-      for _ in 0..<20 { _ = try container.exec(["/bin/sh", "-c", "for p in /proc/[0-9]*; do echo x > $p/exe; done"]) }
-      _ = try child.wait()
-      #expect(try Files.data(Runtime.current.path) == before)
-    }
-
-    @Test func manyCommandsAtOnce() throws {
-      let container = try running()
-      let children = try (0..<50).map { try container.spawn("exec", rest: ["/bin/agent", "exit", "\($0)"]) }
-      for (number, child) in children.enumerated() { #expect(try child.wait().code == Int32(number)) }
-    }
-
-    @Test(.apusOnly("only ours is to be that quick"))
-    func manyCommandsInARow() throws {
-      let container = try running()
-      let count = ProcessInfo.processInfo.environment["APUS_FULL"] == nil ? 100 : 1000
-      for _ in 0..<count { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
-      #expect(try container.execReport("processes")["processes"].ints.count == 2)
     }
   }
 }
