@@ -159,7 +159,7 @@ struct ExecStage {
       if !join.finalCPUs.isEmpty {
         try describe(.processAttribute, "cannot set the CPUs", field: "/process/execCPUAffinity/final") {
           () throws(SystemError) in
-          try Scheduling.setAffinity(join.finalCPUs)
+          _ = try Scheduling.setAffinity(join.finalCPUs)
         }
       }
       if payload.agent?.environment.contains("LISTEN_PID=0") == true {

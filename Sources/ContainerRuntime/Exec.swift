@@ -73,8 +73,14 @@ extension ContainerRuntime {
         .wrongStatus, "cannot exec in a paused container: `\(id)`",
         hint: "`--ignore-paused` starts it as soon as the container is resumed")
     }
-    let template = try entry.execTemplate()
-    var plan = try plan(options, record, template)
+    #if APUS_MUTANTS
+      var template = try entry.execTemplate()
+      var plan = try plan(options, record, template)
+      ExecLeavingOut.apply(&plan, &template)
+    #else
+      let template = try entry.execTemplate()
+      var plan = try plan(options, record, template)
+    #endif
     plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: false)
     for warning in plan.warnings { self.options.log.warning(warning) }
     let sockets = try CallerSockets(
@@ -194,6 +200,9 @@ private struct ExecStart {
 
   private func payload(_ taskFiles: UInt32) -> InitPayload {
     var steps: [InitStep] = [.startSession]
+    #if APUS_MUTANTS
+      if !ExecLeavingOut.startsSession { steps = [] }
+    #endif
     if !template.keyring.isEmpty { steps.append(.keyring(template.keyring)) }
     if let console = plan.console { steps.append(.console(console)) }
     return InitPayload(

@@ -131,6 +131,9 @@ extension Integration {
       #expect(report["env"].strings.contains("WORD=a b"))
       #expect(report["env"].strings.contains("HOME=/home"))
       #expect(report["noNewPrivileges"].int == 1 || report["noNewPrivileges"].bool == true)
+      // runc knows that of the document only.
+      if !Runtime.current.isPeer { #expect(report["umask"].int == 0o27) }
+      #expect(report["oomScoreAdj"].int == 321)
       #expect(report["descriptors"].members.keys.sorted() == ["0", "1", "2"])
     }
 
@@ -141,7 +144,7 @@ extension Integration {
       let report = try container.execReport(
         "user", "command",
         flags: [
-          "--user", "1000:7", "-g", "8", "-g", "9", "--cwd", "/usr/bin", "--env", "A=first", "-e", "A=second", "-e",
+          "--user", "1000:7", "-g", "8", "-g", "9", "--cwd", "/usr/bin", "-e", "A=first", "-e", "A=second", "-e",
           "B=",
         ])
       #expect(report["uids"].ints == [1000, 1000, 1000])
@@ -182,7 +185,68 @@ extension Integration {
       for set in ["bounding", "permitted", "inheritable", "effective", "ambient"] {
         #expect(report["capabilities"][set].strings == ["CAP_KILL"], "\(set)")
       }
-      #expect(report["limits"]["RLIMIT_NOFILE"]["hard"].int ?? report["limits"]["nofile"]["hard"].int ?? 99 == 99)
+      #expect(report["rlimits"]["RLIMIT_NOFILE"] == ["soft": 98, "hard": 99], "\(report["rlimits"].text)")
+    }
+
+    @Test(.peerDiffers("runc", "1.1.5", "newer"), .peerDiffers("crun", "1.8.1", "newer"))
+    func attributesOfADocumentAreTaken() throws {
+      let container = try running { $0.bundle.config["process"]["oomScoreAdj"] = 100 }
+      let report = try container.exec(document: [
+        "args": ["/bin/agent", "report", "attributes"], "cwd": "/", "oomScoreAdj": 200,
+        "scheduler": ["policy": "SCHED_BATCH", "nice": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]],
+        "ioPriority": ["class": "IOPRIO_CLASS_BE", "priority": 3],
+      ]).json
+      #expect(report["oomScoreAdj"].int == 200)
+      #expect(report["scheduler"]["policy"].int == 3)
+      #expect(report["scheduler"]["nice"].int == 5)
+      #expect(report["scheduler"]["flags"].int == 1)
+      #expect(report["ioPriority"].int == 2 << 13 | 3)
+    }
+
+    /// What no process document can say.
+    @Test(.peerDiffers("runc", "1.1.5", "newer"), .peerDiffers("crun", "1.8.1", "newer"))
+    func attributesOfTheContainerAreTaken() throws {
+      let container = try running {
+        $0.bundle.config["linux"]["personality"] = ["domain": "LINUX32"]
+        $0.bundle.config["linux"]["memoryPolicy"] = ["mode": "MPOL_BIND", "nodes": "0"]
+      }
+      for outcome in [
+        try container.exec(["/bin/agent", "report", "attributes"]),
+        try container.exec(document: ["args": ["/bin/agent", "report", "attributes"], "cwd": "/"]),
+      ] {
+        let report = try outcome.json
+        #expect(report["personality"].int == 8)
+        #expect(report["memoryPolicy"]["mode"].int == 2)
+        #expect(report["memoryPolicy"]["nodes"].ints == [0])
+        #expect(report["keyring"].string?.hasSuffix("_ses.\(container.id)") == true, "\(report["keyring"])")
+      }
+    }
+
+    @Test(.apusOnly("in our words"))
+    func unknownCapabilityOfADocumentIsAWarning() throws {
+      let container = try running()
+      let outcome = try container.exec(document: [
+        "args": ["/bin/agent", "exit", "3"], "cwd": "/", "capabilities": ["bounding": ["CAP_OF_TOMORROW", "CAP_KILL"]],
+      ])
+      #expect(outcome.code == 3)
+      #expect(outcome.stderr.contains("CAP_OF_TOMORROW") && outcome.stderr.contains("warning"), "\(outcome)")
+    }
+
+    @Test func terminalOfADocumentHasItsSize() throws {
+      let container = try running()
+      let socket = try DescriptorSocket()
+      let path = "\(container.bundle.path)/process.json"
+      let process: JSONValue = [
+        "args": ["/bin/agent", "report", "terminal"], "cwd": "/", "terminal": true, "user": ["uid": 0, "gid": 0],
+        "consoleSize": ["height": 33, "width": 99],
+      ]
+      try Files.write(process.text, to: path)
+      let file = "\(container.bundle.path)/exec.pid"
+      let flags = ["--process", path, "--detach", "--console-socket", socket.path, "--pid-file", file]
+      try container.spawn("exec", flags).wait().expectSuccess()
+      let text = try socket.receiveTerminal().readToEnd()
+      #expect(text.contains("\"rows\":33") && text.contains("\"columns\":99"), "\(text)")
+      try endDetached(try #require(Int(try Files.read(file))))
     }
 
     @Test func exitStatusIsThatOfTheCommand() throws {
@@ -388,6 +452,11 @@ extension Integration {
       }
       let outcome = try container.exec(["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"])
       #expect(outcome.stdout.split(separator: "\t").last == "1\n", "\(outcome)")
+      let initial = try container.exec(document: [
+        "args": ["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"], "cwd": "/",
+        "execCPUAffinity": ["initial": "1"],
+      ])
+      #expect(initial.stdout.split(separator: "\t").last == "1\n", "it is left as it was: \(initial)")
       #expect(try container.shellCPUs() == "0-1\n")
     }
   }
