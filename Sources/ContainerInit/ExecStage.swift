@@ -143,14 +143,21 @@ struct ExecStage {
     }
   }
 
+  private func clone() throws(RuntimeError) -> CloneResult {
+    do {
+      return try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
+    } catch {
+      // Nothing can be born in a pid namespace whose first process has ended.
+      if error.errno == .noMemory && join.kinds.contains(.newPID) { throw ended(error) }
+      throw error.because(.spawn, "cannot start a process in the container")
+    }
+  }
+
   // MARK: Inside
 
   /// Answers true in the new process. It is a child of the runtime, which has to be able to wait for it.
   private func startInside(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
-    let result = try describe(.spawn, "cannot start a process in the container") { () throws(SystemError) in
-      try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
-    }
-    switch consume result {
+    switch try clone() {
     case .child:
       return true
     case .parent(let process):
@@ -172,7 +179,7 @@ struct ExecStage {
       if !join.finalCPUs.isEmpty {
         try describe(.processAttribute, "cannot set the CPUs", field: "/process/execCPUAffinity/final") {
           () throws(SystemError) in
-          try Scheduling.setAffinity(join.finalCPUs)
+          _ = try Scheduling.setAffinity(join.finalCPUs)
         }
       }
       if payload.agent?.environment.contains("LISTEN_PID=0") == true {

@@ -119,7 +119,9 @@ extension ContainerRuntime {
     }
     throw RuntimeError(
       .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
-      hint: "it may be in an uninterruptible call (/proc/\(record.pid)/stack), or a cgroup above is frozen")
+      hint:
+        "it may be in an uninterruptible call (/proc/\(record.pid)/stack), a cgroup above may be frozen, or nobody has"
+        + " waited for the others of its pid namespace, which end before it")
   }
 
   /// How long a killed process may take to end, in milliseconds.

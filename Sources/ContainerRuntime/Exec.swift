@@ -73,15 +73,25 @@ extension ContainerRuntime {
         .wrongStatus, "cannot exec in a paused container: `\(id)`",
         hint: "`--ignore-paused` starts it as soon as the container is resumed")
     }
-    let template = try entry.execTemplate()
-    var plan = try plan(options, record, template)
+    #if APUS_MUTANTS
+      var template = try entry.execTemplate()
+      var plan = try plan(options, record, template)
+      ExecLeavingOut.apply(&plan, &template)
+    #else
+      let template = try entry.execTemplate()
+      var plan = try plan(options, record, template)
+    #endif
     plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: false)
     for warning in plan.warnings { self.options.log.warning(warning) }
     let sockets = try CallerSockets(
       hasTerminal: plan.console != nil, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket,
       terminal)
     let start = ExecStart(runtime: self, record: record, template: template, plan: plan, options: options)
-    return try start.run(sockets)
+    do {
+      return try start.run(sockets)
+    } catch {
+      throw locate(error, options)
+    }
   }
 
   private func plan(
@@ -96,12 +106,16 @@ extension ContainerRuntime {
       return try Planner.planExec(
         document, template.agent, namespaces, record.execCPUAffinity, options.overrides)
     } catch {
-      guard let path = options.processFile, error.field.utf8.starts(with: "/process".utf8) else { throw error }
-      // The document is the process itself.
-      var error = error
-      error.field = String(error.field.dropFirst("/process".utf8.count))
-      throw error.during("`\(path)`")
+      throw locate(error, options)
     }
+  }
+
+  /// With a document, an error about the process is one about a place in it; the document is the process itself.
+  private func locate(_ error: RuntimeError, _ options: ExecOptions) -> RuntimeError {
+    guard let path = options.processFile, error.field.utf8.starts(with: "/process/".utf8) else { return error }
+    var error = error
+    error.field = String(error.field.dropFirst("/process".utf8.count))
+    return error.during("`\(path)`")
   }
 
   private func readProcess(_ path: String) throws(RuntimeError) -> Process {
@@ -187,6 +201,9 @@ private struct ExecStart {
 
   private func payload(_ taskFiles: UInt32) -> InitPayload {
     var steps: [InitStep] = [.startSession]
+    #if APUS_MUTANTS
+      if !ExecLeavingOut.startsSession { steps = [] }
+    #endif
     if !template.keyring.isEmpty { steps.append(.keyring(template.keyring)) }
     if let console = plan.console { steps.append(.console(console)) }
     return InitPayload(
