@@ -7,8 +7,9 @@ import LinuxABI
 /// The init stage of `exec`: it joins a container that is there and becomes a command in it.
 ///
 /// The container may be hostile, and a root in it that may trace could open each descriptor of a process that it sees. So
-/// from the moment at which it can see this process nothing of the host is open in it but the sockets to the runtime, and
-/// it is not dumpable (CVE-2016-9962).
+/// this process is not dumpable from the beginning (CVE-2016-9962), and nothing of the host is open in it when it is cloned
+/// into the pid namespace but the sockets to the runtime. A container in the pid namespace of the host sees it before;
+/// besides these there are a pidfd of its own first process and its own root directory open then.
 struct ExecStage {
   private(set) var payload: InitPayload
   let descriptors: InitDescriptors
@@ -182,7 +183,7 @@ struct ExecStage {
           _ = try Scheduling.setAffinity(join.finalCPUs)
         }
       }
-      if payload.agent?.environment.contains("LISTEN_PID=0") == true {
+      if join.setsListenPID {
         // sd_listen_fds(3) wants the number that the process has for itself.
         payload.agent?.environment.set("LISTEN_PID", "\(Processes.ownPid())")
       }

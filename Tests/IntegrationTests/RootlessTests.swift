@@ -159,6 +159,31 @@ extension Integration {
       #expect(try container.asUser("state").stderr.contains("container does not exist"))
     }
 
+    @Test func waitingContainerTakesNoCommandWithoutRoot() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      #expect(try container.asUser("create").code == 0)
+      let outcome = try container.asUser("exec", rest: ["/bin/agent", "exit", "0"])
+      #expect(outcome.code == 255 && outcome.stderr.contains("`start` it first"), "\(outcome)")
+      #expect(try container.asUser("start").code == 0)
+      #expect(try container.asUser("exec", rest: ["/bin/agent", "exit", "4"]).code == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
+    @Test func processesAreFoundWithoutACgroup() throws {
+      let container = try Container(args: ["/bin/agent", "children", "3"])
+      container.bundle.removeNamespace("pid")
+      container.bundle.removeMount("/proc")
+      container.bundle.addMount("/proc", source: "/proc", options: ["rbind"])
+      container.bundle.config["linux"]["maskedPaths"] = .null
+      container.bundle.config["linux"]["readonlyPaths"] = .null
+      let run = try container.spawnAsUser("run", ["--detach"])
+      #expect(try run.wait().code == 0)
+      try run.stdout.waitFor("ready")
+      #expect(try container.asUser("ps", ["--format", "json"]).json.elements.count == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+      try expectNothingLeft()
+    }
+
     @Test func clocksOfATimeNamespace() throws {
       let container = try Container(args: ["/bin/cat", "/proc/self/timens_offsets"])
       container.bundle.addNamespace("time")
