@@ -153,6 +153,10 @@ int64_t sys_faccessat2(int directory, const char *path, int mode, int flags) {
   return kernel(syscall(SYS_faccessat2, directory, path, mode, flags));
 }
 
+int64_t sys_getxattr(const char *path, const char *name, void *value, size_t size) {
+  return kernel(syscall(SYS_getxattr, path, name, value, size));
+}
+
 int64_t sys_fsync(int fd) { return kernel(syscall(SYS_fsync, fd)); }
 
 int64_t sys_flock(int fd, int operation) { return kernel(syscall(SYS_flock, fd, operation)); }

@@ -72,6 +72,8 @@ static int program_child(void *argument) {
   for (int i = 0; i < 3 && !failed; i++)
     if (syscall(SYS_dup3, moved[i], i, 0) < 0) failed = errno;
   if (!failed && syscall(SYS_close_range, first_descriptor, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0) failed = errno;
+  for (int i = 0; i < program->limit_count && !failed; i++)
+    if (syscall(SYS_prlimit64, 0, program->limits[i].resource, program->limits[i].values, NULL) < 0) failed = errno;
   if (!failed) {
     // The table of actions is this process's own (no CLONE_SIGHAND). Before the mask opens, or a handler of the parent
     // would run here.

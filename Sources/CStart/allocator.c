@@ -64,7 +64,8 @@ static void *large(size_t size) {
   return (char *)head + unit;
 }
 
-void *malloc(size_t size) {
+// Under names of their own: no compiler thinks that it knows what they do.
+static void *allocate(size_t size) {
   if (size > sizeOf(classes - 1)) return large(size);
   int class = classOf(size);
   struct free *block = lists[class];
@@ -86,11 +87,11 @@ void *malloc(size_t size) {
   return (char *)head + unit;
 }
 
-void free(void *block) {
+static void release(void *block) {
   if (!block) return;
   struct head *head = headOf(block);
   if (head->class == moved) {
-    free((char *)block - head->size);
+    release((char *)block - head->size);
   } else if (head->class == mapped) {
     int error = errno;
     munmap(head, head->size);
@@ -102,55 +103,63 @@ void free(void *block) {
   }
 }
 
-size_t malloc_usable_size(void *block) {
+static size_t capacity(void *block) {
   if (!block) return 0;
   struct head *head = headOf(block);
   if (head->class == mapped) return head->size - unit;
-  if (head->class == moved) return malloc_usable_size((char *)block - head->size) - head->size;
+  if (head->class == moved) return capacity((char *)block - head->size) - head->size;
   return head->size;
 }
+
+void *malloc(size_t size) { return allocate(size); }
+
+void free(void *block) { release(block); }
+
+size_t malloc_usable_size(void *block) { return capacity(block); }
 
 void *calloc(size_t count, size_t size) {
   size_t length;
   if (__builtin_mul_overflow(count, size, &length)) return outOfMemory();
-  void *block = malloc(length);
+  void *block = allocate(length);
   // A mapping is new and therefore zero; other blocks may have been used.
   if (block && headOf(block)->class != mapped) memset(block, 0, length);
   return block;
 }
 
 void *realloc(void *block, size_t size) {
-  if (!block) return malloc(size);
-  size_t old = malloc_usable_size(block);
+  if (!block) return allocate(size);
+  size_t old = capacity(block);
   if (size <= old && (old <= small || size > old / 2)) return block;
-  void *copy = malloc(size);
+  void *copy = allocate(size);
   if (!copy) return NULL;
   memcpy(copy, block, size < old ? size : old);
-  free(block);
+  release(block);
   return copy;
 }
 
-void *aligned_alloc(size_t alignment, size_t size) {
+static void *aligned(size_t alignment, size_t size) {
   if (alignment & (alignment - 1)) {
     errno = EINVAL;
     return NULL;
   }
-  if (alignment <= unit) return malloc(size);
+  if (alignment <= unit) return allocate(size);
   if (size > PTRDIFF_MAX - 8192 || alignment > PTRDIFF_MAX / 2) return outOfMemory();
-  char *block = malloc(size + alignment);
+  char *block = allocate(size + alignment);
   if (!block) return NULL;
-  char *aligned = (char *)(((uintptr_t)block + alignment - 1) & ~(uintptr_t)(alignment - 1));
+  char *inner = (char *)(((uintptr_t)block + alignment - 1) & ~(uintptr_t)(alignment - 1));
   // Both are multiples of the unit, so between them there is room for a head.
-  if (aligned != block) *headOf(aligned) = (struct head){(uint64_t)(aligned - block), moved};
-  return aligned;
+  if (inner != block) *headOf(inner) = (struct head){(uint64_t)(inner - block), moved};
+  return inner;
 }
 
-void *memalign(size_t alignment, size_t size) { return aligned_alloc(alignment, size); }
+void *aligned_alloc(size_t alignment, size_t size) { return aligned(alignment, size); }
+
+void *memalign(size_t alignment, size_t size) { return aligned(alignment, size); }
 
 int posix_memalign(void **result, size_t alignment, size_t size) {
   if (alignment < sizeof(void *) || alignment & (alignment - 1)) return EINVAL;
   int error = errno;
-  void *block = aligned_alloc(alignment, size);
+  void *block = aligned(alignment, size);
   errno = error;
   if (!block) return ENOMEM;
   *result = block;

@@ -28,9 +28,13 @@ package struct CgroupRecord: Equatable, Sendable {
 
   /// One for each hierarchy; that of v2 last.
   package var directories: [Directory]
+  /// The inode of the user namespace that was made for the container, by which its processes are found where it has no
+  /// directory; 0 for none. Only known where the caller is not root of the host.
+  package var userNamespace: UInt64
 
-  package init(directories: [Directory]) {
+  package init(directories: [Directory], userNamespace: UInt64 = 0) {
     self.directories = directories
+    self.userNamespace = userNamespace
   }
 
   /// The directory through which `controller` is used, by its name in v1.

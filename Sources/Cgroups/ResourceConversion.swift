@@ -19,10 +19,11 @@ package enum ResourceConversion {
     return list.writes
   }
 
-  /// Everything that is wrong with the resources: each part is converted by itself.
-  package static func errors(
+  /// Everything that is wrong with the resources, and the writes of what is not: each part is converted by itself.
+  package static func gather(
     _ resources: Resources, layout: CgroupLayout, pointer: String = "/linux/resources"
-  ) -> [RuntimeError] {
+  ) -> (writes: [CgroupWrite], errors: [RuntimeError]) {
+    var writes: [CgroupWrite] = []
     var errors = unsupported(resources, layout: layout, pointer: pointer)
     for part in ResourcePart.allCases {
       var list = WriteList(layout: layout, base: pointer)
@@ -31,8 +32,10 @@ package enum ResourceConversion {
       } catch {
         errors.append(error)
       }
+      // What the version does not have, and is refused above, has no file.
+      writes += list.writes.filter { !$0.file.isEmpty }
     }
-    return errors
+    return (writes, errors)
   }
 
   /// Every property that this layout cannot honour. A value that says what holds anyway (false, 0, -1) is no error.

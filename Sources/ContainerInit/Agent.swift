@@ -82,6 +82,8 @@ struct Agent: ~Copyable {
       // Always, also for an empty list: the caller's groups must not stay.
       try setGroups(plan.additionalGids, namespaces)
       try Credentials.setGroup(plan.gid)
+      // A change of ids makes the process dumpable again where the kernel's suid_dumpable says so (prctl(2)).
+      try Processes.becomeNotDumpable()
     }
     let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
       try Capabilities.permitted()

@@ -41,7 +41,9 @@ struct ExecStage {
 
   /// What takes rights of the host.
   private func adjust(_ reporter: borrowing InitReporter) throws(RuntimeError) {
-    guard let agent = payload.agent, agent.attributes.oomScoreAdjustment != nil else { return }
+    guard let agent = payload.agent else { return }
+    if join.kinds.contains(.newUser) { _ = try LateLimits.raiseHard(agent.limits) }
+    if agent.attributes.oomScoreAdjustment == nil { return }
     let proc = try describe(.processAttribute, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
@@ -100,6 +102,12 @@ struct ExecStage {
       guard error.errno == .notPermitted, join.kinds.contains(.newUser) else {
         throw error.because(.namespace, "cannot join the namespaces of the container")
       }
+      // The process that waits for `start` lets nobody look into it.
+      if Processes.effectiveUser() != 0 {
+        throw error.because(
+          .namespace, "cannot join the namespaces of the container",
+          hint: "without root only those of a container that runs can be joined: `start` it first")
+      }
     }
     var left = join.kinds
     let kinds: [CloneFlags] = [.newNetwork, .newIPC, .newUTS, .newCgroup, .newTime, .newPID]
@@ -136,14 +144,21 @@ struct ExecStage {
     }
   }
 
+  private func clone() throws(RuntimeError) -> CloneResult {
+    do {
+      return try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
+    } catch {
+      // Nothing can be born in a pid namespace whose first process has ended.
+      if error.errno == .noMemory && join.kinds.contains(.newPID) { throw ended(error) }
+      throw error.because(.spawn, "cannot start a process in the container")
+    }
+  }
+
   // MARK: Inside
 
   /// Answers true in the new process. It is a child of the runtime, which has to be able to wait for it.
   private func startInside(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
-    let result = try describe(.spawn, "cannot start a process in the container") { () throws(SystemError) in
-      try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
-    }
-    switch consume result {
+    switch try clone() {
     case .child:
       return true
     case .parent(let process):
@@ -165,7 +180,7 @@ struct ExecStage {
       if !join.finalCPUs.isEmpty {
         try describe(.processAttribute, "cannot set the CPUs", field: "/process/execCPUAffinity/final") {
           () throws(SystemError) in
-          try Scheduling.setAffinity(join.finalCPUs)
+          _ = try Scheduling.setAffinity(join.finalCPUs)
         }
       }
       if join.setsListenPID {

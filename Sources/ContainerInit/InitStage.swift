@@ -54,12 +54,12 @@ public enum InitStage {
         var stage = ExecStage(payload: payload, descriptors: descriptors, join: join)
         return try stage.run(reporter, container: startSocket)
       }
-      let stage1 = Stage1(payload: payload, descriptors: descriptors)
+      var stage1 = Stage1(payload: payload, descriptors: descriptors)
       if try stage1.run(reporter) {
         // Stage 2 is on its way; this half has nothing more to do.
         Processes.exit(0)
       }
-      var stage2 = Stage2(payload: payload, descriptors: descriptors)
+      var stage2 = Stage2(payload: payload, descriptors: descriptors, callerLimits: stage1.callerLimits)
       return stage2.run(reporter, startSocket)
     } catch {
       return error

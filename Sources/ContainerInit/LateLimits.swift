@@ -25,6 +25,20 @@ struct LateLimits {
     }
   }
 
+  /// Raises the hard limits that are too low, for a process that is about to enter a user namespace: in there nobody has
+  /// CAP_SYS_RESOURCE of the host, which prlimit(2) wants. The soft ones stay, so that the set-up goes on as before. Those
+  /// that were there are answered.
+  static func raiseHard(_ plans: [LimitPlan]) throws(RuntimeError) -> [LimitPlan] {
+    var old: [LimitPlan] = []
+    for (index, plan) in plans.enumerated() {
+      let current = try describe(plan, index) { () throws(SystemError) in try Credentials.limit(plan.resource) }
+      if plan.hard <= current.hard { continue }
+      try set(LimitPlan(resource: plan.resource, soft: current.soft, hard: plan.hard), index)
+      old.append(LimitPlan(resource: plan.resource, soft: current.soft, hard: current.hard))
+    }
+    return old
+  }
+
   func set() throws(RuntimeError) {
     for (limit, index) in limits { try LateLimits.set(limit, index) }
   }

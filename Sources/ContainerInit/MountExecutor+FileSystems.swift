@@ -69,11 +69,24 @@ extension MountExecutor {
       }
       if mayBindTheHosts(type) { return nil }
       var failure = explain(error, context, mount, "cannot mount a `\(type)`")
-      if type == "proc" && failure.hint.isEmpty {
-        failure.hint = "in a user namespace the kernel wants a /proc outside of which no part is covered"
-      }
+      if type == "proc" && failure.hint.isEmpty { failure.hint = try whyNoProc() }
       throw failure
     }
+  }
+
+  /// A new procfs would show what is hidden in the one that is there: the kernel lets a user namespace have it only where
+  /// that one is whole (mount_namespaces(7), "Restrictions on mount namespaces").
+  private func whyNoProc() throws(RuntimeError) -> String {
+    let mounts = try describe(.mount, "cannot read the mounts of /proc") { () throws(SystemError) in
+      try MountTable.read()
+    }
+    let rule = "in a user namespace the kernel wants a /proc outside of which no part is covered"
+    if !mounts.contains(where: { $0.type == "proc" && $0.root == "/" }) { return "\(rule), and there is none" }
+    // That one covers a directory which is always empty.
+    for mount in mounts where mount.path.utf8.starts(with: "/proc/".utf8) && mount.path != "/proc/sys/fs/binfmt_misc" {
+      return "\(rule), and `\(mount.path)` is: uncover it, or bind /proc with `rbind`"
+    }
+    return rule
   }
 
   /// Only in a user namespace does the kernel refuse these two.

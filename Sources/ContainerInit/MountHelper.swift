@@ -62,6 +62,7 @@ private struct Helper: ~Copyable {
   /// root may lie on it, the image's: nothing of the host must be looked for there.
   private var containerRoot = FileDescriptor(owning: -1)
   private var isInContainer = false
+  private let isUnprivileged = Processes.effectiveUser() != 0
 
   init(payload: InitPayload) throws(SystemError) {
     let proc = try ProcFileSystem.mounted()
@@ -99,9 +100,10 @@ private struct Helper: ~Copyable {
   }
 
   private mutating func openRoot(_ process: borrowing FileDescriptor) throws(RuntimeError) -> FileDescriptor {
-    try enter(process)
+    if !isUnprivileged { try enter(process) }
     for step in payload.steps {
       guard case .openRoot(let path, _) = step else { continue }
+      if isUnprivileged { throw explainWithoutRoot(path, "/root/path", recursive: true) }
       return try describe(.rootfsInvalid, "cannot open the root file system", field: "/root/path") {
         () throws(SystemError) in
         try Mounts.clone(try FileDescriptor.open(path, [.path, .directory, .noFollow]), recursive: true)
@@ -115,6 +117,13 @@ private struct Helper: ~Copyable {
   ) throws(RuntimeError) -> FileDescriptor {
     guard case .bind(let path, let recursive) = mount.source else {
       throw RuntimeError(.initProtocol, "mount \(mount.index) has no source to open")
+    }
+    if isUnprivileged {
+      guard mount.idMap != nil else {
+        throw explainWithoutRoot(path, "/mounts/\(mount.index)/source", recursive: recursive)
+      }
+      throw RuntimeError(
+        .idMapping, "without root a mount of the host cannot be id-mapped", field: "/mounts/\(mount.index)/options")
     }
     guard let idMap = mount.idMap else { return try clone(mount, path, recursive, request, process) }
     let namespace = try userNamespace(idMap, request)
@@ -144,6 +153,18 @@ private struct Helper: ~Copyable {
       try leave()
       return try LockedCopy.make(path, flags, for: try containerUsers(request), field: field)
     }
+  }
+
+  /// Without root the helper has no other rights than stage 2; it can only tell what the caller may not do.
+  private func explainWithoutRoot(_ path: String, _ field: String, recursive: Bool) -> RuntimeError {
+    do {
+      _ = try FileDescriptor.open(path, .path)
+    } catch {
+      return error.because(.mount, "cannot bind `\(path)`", field: field)
+    }
+    return RuntimeError(
+      .mount, "cannot bind `\(path)` without root", field: field,
+      hint: recursive ? "" : "mounts that are below it have to come along there: use `rbind`")
   }
 
   private mutating func leave() throws(RuntimeError) {

@@ -11,16 +11,26 @@ struct Stage1 {
   /// Without root there are no rights over anything before the user namespace is entered, and all over what belongs to it
   /// afterwards.
   let isUnprivileged = Processes.effectiveUser() != 0
+  /// The limits of the caller that were raised; hooks have those.
+  private(set) var callerLimits: [LimitPlan] = []
+
+  init(payload: InitPayload, descriptors: InitDescriptors) {
+    self.payload = payload
+    self.descriptors = descriptors
+  }
 
   /// Joins the cgroups of v1 and the namespaces given by path, makes the user and time namespaces, and starts stage 2.
   /// Answers true in stage 1 and false in stage 2.
-  func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
+  mutating func run(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     try joinCgroups()
     // Opened while /proc is the host's: a mount namespace that is joined has another one.
     let proc = try describe(.namespace, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
-    if let agent = payload.agent { try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter) }
+    if let agent = payload.agent {
+      try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter)
+      if payload.namespaces.hasUserNamespace { callerLimits = try LateLimits.raiseHard(agent.limits) }
+    }
     try enterNamespaces(proc, reporter)
     return try startStage2(reporter)
   }
@@ -201,6 +211,20 @@ struct Stage1 {
     }
   }
 
+  private func clone(_ flags: CloneFlags, _ cgroup: Int32) throws(RuntimeError) -> CloneResult {
+    do {
+      return try Clone.fork(flags, cgroup: cgroup, exitSignal: 0)
+    } catch {
+      // A file may keep a pid namespace whose first process has ended: nothing can be born in it (pid_namespaces(7)).
+      if error.errno == .noMemory, let namespace = payload.namespaces.join(of: .newPID) {
+        throw error.because(
+          .namespace, "cannot start a process in the pid namespace", field: field(namespace),
+          hint: "its first process has probably ended")
+      }
+      throw error.because(.spawn, "cannot start the first process of the container")
+    }
+  }
+
   private func startStage2(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
     var flags = payload.namespaces.created
     // Made by unshare(2) above; the cgroup namespace is made by stage 2, which is in its cgroup then: clone3 would
@@ -211,11 +235,7 @@ struct Stage1 {
     flags.formUnion(.parent)
     let cgroup =
       payload.hasCgroupDirectory ? descriptors.firstCgroup + Int32(payload.taskFiles) : -1
-    let result = try describe(.spawn, "cannot start the first process of the container") {
-      () throws(SystemError) in
-      try Clone.fork(flags, cgroup: cgroup, exitSignal: 0)
-    }
-    switch consume result {
+    switch try clone(flags, cgroup) {
     case .child:
       // The cgroup's directory was opened on the host's side: a way up to the host's root for whoever executes
       // `/proc/self/fd/N/..` before close-on-exec takes effect (CVE-2024-21626). Closed, not marked.

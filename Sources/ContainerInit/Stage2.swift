@@ -10,10 +10,13 @@ struct Stage2 {
   let descriptors: InitDescriptors
   /// What hooks start with, as they do in the runtime.
   private var callerUmask: UInt32 = 0o022
+  /// Of limits that stage 1 has raised: hooks start with these.
+  private let callerLimits: [LimitPlan]
 
-  init(payload: InitPayload, descriptors: InitDescriptors) {
+  init(payload: InitPayload, descriptors: InitDescriptors, callerLimits: [LimitPlan]) {
     self.payload = payload
     self.descriptors = descriptors
+    self.callerLimits = callerLimits
   }
 
   /// Prepares everything, waits for `start`, and becomes the agent command. Returns only to say what failed; a failure
@@ -96,7 +99,7 @@ struct Stage2 {
       try HookRunner(
         environment: payload.hooks.environment,
         state: InitHooks.document(payload.hooks.creatingState, pid: Processes.ownPid()),
-        directory: root.directory, umask: Int32(callerUmask)
+        directory: root.directory, umask: Int32(callerUmask), limits: callerLimits
       ).run(hooks)
       try InitHookOrphans.reap()
     case .propagation(let change), .rootPropagation(let change):

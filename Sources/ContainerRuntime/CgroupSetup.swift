@@ -174,6 +174,13 @@ extension CgroupRecord {
   /// only waits for the init stage, which ends by itself without a runtime: what is in the cgroup may be another's.
   func end(kills: Bool) throws(RuntimeError) {
     let manager = CgroupManager(record: self)
+    if directories.isEmpty && userNamespace != 0 {
+      if kills, try !manager.processes().isEmpty {
+        try manager.killAll()
+        _ = try manager.waitUntilEmpty(milliseconds: 2000)
+      }
+      return
+    }
     if kills {
       // Nearly always the processes are gone already, and the kernel refuses to remove a cgroup that holds one: trying
       // is cheaper than looking.
@@ -212,6 +219,7 @@ extension CgroupRecord {
       $0.put($1.mountName)
       $0.put($1.made)
     }
+    writer.put(userNamespace)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -224,6 +232,7 @@ extension CgroupRecord {
         return Directory(
           version: version, controllers: controllers, path: path, mountName: mountName,
           made: try reader.strings())
-      })
+      },
+      userNamespace: try reader.uint64())
   }
 }

@@ -48,10 +48,10 @@ extension ContainerRuntime {
     _ = try createContainer(id, options, .passed)
   }
 
-  /// The same, answering the process for those who wait for it.
+  /// The same, answering what was made for those who go on with it.
   func createContainer(
     _ id: String, _ options: CreateOptions, _ terminal: TerminalUse
-  ) throws(RuntimeError) -> SpawnedProcess {
+  ) throws(RuntimeError) -> CreatedContainer {
     try checkID(id)
     let bundle = try Bundle.load(options.bundle)
     var plan = try makePlan(
@@ -124,6 +124,14 @@ extension ContainerRuntime {
   }
 }
 
+/// What ``ContainerRuntime/createContainer(_:_:_:)`` has made.
+struct CreatedContainer: ~Copyable {
+  /// That names its process for ever; another container may get the id as soon as nobody holds the lock.
+  let record: ContainerRecord
+  /// A child of this program.
+  let process: SpawnedProcess
+}
+
 /// One run of `create`, with what has to be undone if it fails.
 private struct Creation: ~Copyable {
   let runtime: ContainerRuntime
@@ -155,7 +163,7 @@ private struct Creation: ~Copyable {
     self.options = options
   }
 
-  mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> SpawnedProcess {
+  mutating func run(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> CreatedContainer {
     // Before anything is made: if this process is killed, `delete` still finds what there may be.
     try entry.write(record)
     try entry.write(execTemplate())
@@ -182,7 +190,7 @@ private struct Creation: ~Copyable {
       log: runtime.options.log)
     do {
       let process = try finish(&launch, entry)
-      return process
+      return CreatedContainer(record: record, process: process)
     } catch {
       launch.takeDevicesBack()
       if let failure = launch.abort() {
@@ -206,6 +214,7 @@ private struct Creation: ~Copyable {
     if !hooksBegan { try cgroup.applyLast() }
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
+    record.cgroup.userNamespace = launch.userNamespace
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0
@@ -251,7 +260,7 @@ private struct Creation: ~Copyable {
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
   mutating func undo(_ entry: borrowing StateStore.Entry) {
-    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile) {
+    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
       runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
     }
     do throws(RuntimeError) {

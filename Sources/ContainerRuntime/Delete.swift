@@ -31,6 +31,21 @@ extension ContainerRuntime {
     if let record { runPoststop(record) }
   }
 
+  /// Ends and removes the very container that was created, if it is still there, and nobody else who has its id now.
+  func destroy(_ created: ContainerRecord) {
+    do {
+      // Before the lock, which a `start` that waits for a stopped container would hold for ever. There is no other process
+      // that this could reach.
+      try killProcess(created)
+      let entry = try store.open(created.id, locking: true)
+      guard let record = try entry.read(), record.isSameProcess(as: created) else { return }
+      destroy(record, entry)
+    } catch {
+      if error.code == .containerNotFound { return }
+      options.log.warning("cannot end `\(created.id)`: \(error.text)")
+    }
+  }
+
   /// Ends and removes a container that a hook has condemned. What cannot be done is a warning: the error that led here
   /// matters more, and `delete --force` can do the rest.
   func destroy(_ record: ContainerRecord, _ entry: borrowing StateStore.Entry) {
@@ -104,7 +119,9 @@ extension ContainerRuntime {
     }
     throw RuntimeError(
       .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
-      hint: "it may be in an uninterruptible call (/proc/\(record.pid)/stack), or a cgroup above is frozen")
+      hint:
+        "it may be in an uninterruptible call (/proc/\(record.pid)/stack), a cgroup above may be frozen, or nobody has"
+        + " waited for the others of its pid namespace, which end before it")
   }
 
   /// How long a killed process may take to end, in milliseconds.

@@ -96,6 +96,9 @@ extension ContainerRuntime {
     var template = try template(entry)
     try readMaps(&template.namespaces, record)
     var plan = try plan(options, record, template)
+    #if APUS_MUTANTS
+      ExecLeavingOut.apply(&plan, &template)
+    #endif
     plan.agent.environment.announce(options.listeningDescriptors, names: options.listeningNames, pid: nil)
     for warning in plan.warnings { self.options.log.warning(warning) }
     let sockets = try CallerSockets(
@@ -103,7 +106,11 @@ extension ContainerRuntime {
       terminal)
     let start = ExecStart(
       runtime: self, record: record, template: template, plan: plan, options: options, terminal: terminal)
-    return try start.run(sockets)
+    do {
+      return try start.run(sockets)
+    } catch {
+      throw locate(error, options)
+    }
   }
 
   private func template(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> ExecTemplate {
@@ -139,12 +146,16 @@ extension ContainerRuntime {
       return try Planner.planExec(
         document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides)
     } catch {
-      guard let path = options.processFile, error.field.utf8.starts(with: "/process".utf8) else { throw error }
-      // The document is the process itself.
-      var error = error
-      error.field = String(error.field.dropFirst("/process".utf8.count))
-      throw error.during("`\(path)`")
+      throw locate(error, options)
     }
+  }
+
+  /// With a document, an error about the process is one about a place in it; the document is the process itself.
+  private func locate(_ error: RuntimeError, _ options: ExecOptions) -> RuntimeError {
+    guard let path = options.processFile, error.field.utf8.starts(with: "/process/".utf8) else { return error }
+    var error = error
+    error.field = String(error.field.dropFirst("/process".utf8.count))
+    return error.during("`\(path)`")
   }
 
   private func readProcess(_ path: String) throws(RuntimeError) -> Process {
@@ -196,11 +207,12 @@ private struct ExecStart {
         pidFile = path
       }
       try sockets.send(pidfd: launch.initProcess.descriptor)
+      let stage = try runtime.stageFile(launch.initProcess.pid)
       // The last thing: what the streams lead to stays with its new owner.
       try giveStreams()
       try launch.commit()
       if let failure = try launch.outcome() { throw failure.during("unable to start container process") }
-      try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, "the process")
+      try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")
       return launch.takeProcess()
     } catch {
       if let pidFile, let failure = PidFile.remove(pidFile) {
@@ -277,6 +289,9 @@ private struct ExecStart {
 
   private func payload(_ taskFiles: UInt32) -> InitPayload {
     var steps: [InitStep] = [.startSession]
+    #if APUS_MUTANTS
+      if !ExecLeavingOut.startsSession { steps = [] }
+    #endif
     if !template.keyring.isEmpty { steps.append(.keyring(template.keyring)) }
     if let console = plan.console { steps.append(.console(console)) }
     return InitPayload(

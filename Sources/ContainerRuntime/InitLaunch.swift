@@ -16,6 +16,8 @@ struct InitLaunch: ~Copyable {
   private var stage1IsReaped = false
   /// Process 1 of the container, or the command of `exec`; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
+  /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
+  private(set) var userNamespace: UInt64 = 0
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
@@ -148,12 +150,18 @@ struct InitLaunch: ~Copyable {
 
   /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
   /// over them.
-  private func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
+  private mutating func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
     var uidMap = plan.namespaces.uidMap
     if let joined = plan.namespaces.join(of: .newUser) {
       uidMap = try IDMapReader.check(joined, plan, pid: stage1.pid)
     } else {
       try IDMapWriter.write(plan, pid: stage1.pid)
+      // Later the process lets nobody look who is not root.
+      if UserNamespace.lacksRootOfHost() {
+        userNamespace = try describe(.namespace, "cannot look at the new user namespace") { () throws(SystemError) in
+          try UserNamespace.inode(of: stage1.pid)
+        }
+      }
     }
     // With a terminal the container has others.
     guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }

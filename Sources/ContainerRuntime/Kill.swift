@@ -14,6 +14,8 @@ extension ContainerRuntime {
     if all || (signal == 9 && !record.hasPidNamespace) {
       // Also where the first process is gone: without a pid namespace others may live on.
       if try record.cgroup.signal(signal) { return }
+      // Managers send it to all when the first process has ended, for what may be left: as in runc, nothing is no error.
+      if all && record.pid != 0, try !isAlive(record) { return }
     }
     let process = try openProcess(record)
     do {

@@ -23,13 +23,20 @@ enum PidFile {
     }
   }
 
-  static func remove(_ path: String) -> SystemError? {
+  /// With `pid` only the file that still holds it: another container may have been given the same path meanwhile.
+  static func remove(_ path: String, of pid: Int32? = nil) -> SystemError? {
     let (folder, name) = split(path)
-    do {
-      try FileDescriptor.open(folder, [.path, .directory]).unlink(name)
+    do throws(SystemError) {
+      let directory = try FileDescriptor.open(folder, [.path, .directory])
+      if let pid {
+        // A symbolic link or a fifo in its place is not ours either.
+        let file = try directory.open(name, [.readOnly, .noFollow, .nonBlocking])
+        if try file.read(upTo: 16) != Array("\(pid)".utf8) { return nil }
+      }
+      try directory.unlink(name)
       return nil
     } catch {
-      return error.errno == .noEntry ? nil : error
+      return error.errno == .noEntry || error.errno == .symbolicLinkLoop ? nil : error
     }
   }
 

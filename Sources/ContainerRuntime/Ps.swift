@@ -9,10 +9,10 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else { return [] }
-    if record.cgroup.directories.isEmpty {
+    if record.cgroup.directories.isEmpty && record.cgroup.userNamespace == 0 {
       throw RuntimeError(
         .cgroup, "the processes of `\(id)` cannot be found: it was made without a cgroup",
-        hint: "without root a container has one only where one is delegated")
+        hint: "without root a container has one only where one is delegated, and it shares its user namespace")
     }
     return try CgroupManager(record: record.cgroup).processes().sorted()
   }

@@ -8,8 +8,8 @@ extension ContainerRuntime {
     _ id: String, _ options: CreateOptions, detach: Bool, keep: Bool, subreaper: Bool
   ) throws(RuntimeError) -> Int32 {
     if detach {
-      _ = try createContainer(id, options, .passed)
-      try deletingOnFailure(id, options) { () throws(RuntimeError) in
+      let container = try createContainer(id, options, .passed)
+      try destroyingOnFailure(container.record, options) { () throws(RuntimeError) in
         try start(id, notifySocket: options.notifySocket)
       }
       return 0
@@ -17,19 +17,17 @@ extension ContainerRuntime {
     return try runInForeground(id, options, keep: keep, subreaper: subreaper)
   }
 
-  private func deletingOnFailure(
-    _ id: String, _ created: CreateOptions, _ body: () throws(RuntimeError) -> Void
+  /// By the record and never by the id: since the lock was given back the container may have been deleted, and its id may
+  /// be another's.
+  private func destroyingOnFailure(
+    _ record: ContainerRecord, _ created: CreateOptions, _ body: () throws(RuntimeError) -> Void
   ) throws(RuntimeError) {
     do {
       try body()
     } catch {
       // A container whose command never ran is of no use to anybody; the first error is the one to tell.
-      do throws(RuntimeError) {
-        try delete(id, force: true)
-      } catch let second {
-        options.log.warning("cannot delete `\(id)`: \(second.text)")
-      }
-      if let pidFile = created.pidFile, let failure = PidFile.remove(pidFile) {
+      destroy(record)
+      if let pidFile = created.pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
         options.log.warning("cannot remove the pid file: \(failure.text)")
       }
       throw error
@@ -42,29 +40,25 @@ extension ContainerRuntime {
     var session = try ForegroundSession.begin(subreaper: subreaper)
     let terminal = session.foreground.terminal
     let status: ExitStatus
+    let record: ContainerRecord
     do {
-      let process = try createContainer(id, createOptions, .copied(terminal))
+      let container = try createContainer(id, createOptions, .copied(terminal))
+      record = container.record
       var notify: NotifyProxy?
-      try deletingOnFailure(id, createOptions) { () throws(RuntimeError) in
+      try destroyingOnFailure(record, createOptions) { () throws(RuntimeError) in
         try terminal.begin()
         notify = try begin(id, createOptions.notifySocket)
         notify?.mainProcess = Processes.ownPid()
       }
       session.foreground.notify = notify
-      status = try session.foreground.wait(process, id, self.options.log)
+      status = try session.foreground.wait(container.process, id, self.options.log)
       session.end()
     } catch {
       session.end()
       throw error
     }
-    if !keep {
-      do throws(RuntimeError) {
-        try delete(id, force: true)
-      } catch {
-        // How the command ended is known, and must not be lost over what stayed behind.
-        self.options.log.warning("cannot delete `\(id)`: \(error.text)")
-      }
-    }
+    // How the command ended is known, and must not be lost over what stayed behind.
+    if !keep { destroy(record) }
     return status.shellStatus
   }
 }

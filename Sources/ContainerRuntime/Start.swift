@@ -25,18 +25,6 @@ extension ContainerRuntime {
     return proxy
   }
 
-  /// Ends and removes the very container that was started, if it is still there.
-  private func destroy(_ started: ContainerRecord) {
-    do {
-      let entry = try store.open(started.id, locking: true)
-      guard let record = try entry.read(), record.isSameProcess(as: started) else { return }
-      destroy(record, entry)
-    } catch {
-      if error.code == .containerNotFound { return }
-      options.log.warning("cannot end `\(started.id)`: \(error.text)")
-    }
-  }
-
   /// The part under the container's lock: gives the order and waits until the command is executed.
   private func execute(
     _ id: String, _ notifySocket: String?
@@ -61,6 +49,7 @@ extension ContainerRuntime {
       }
       throw error.because(.stateUnreadable, "cannot reach the container `\(id)`")
     }
+    let stage = try stageFile(record.pid)
     let answer: [UInt8]
     do {
       try connection.send([RuntimeOrder.start.rawValue])
@@ -78,7 +67,7 @@ extension ContainerRuntime {
       if failure.code == .hook { destroy(record, entry) } else { waitForEnd(record) }
       throw failure.during("unable to start container process")
     }
-    try checkExecuted(record.pid, startTime: record.startTime, "the container `\(record.id)`")
+    try checkExecuted(record.pid, startTime: record.startTime, from: stage, "the container `\(record.id)`")
     return (record, proxy)
   }
 
@@ -101,16 +90,28 @@ extension ContainerRuntime {
     }
   }
 
-  /// The end of the connection is execve(2), or the end of the process before it. Its name tells: execve replaces it a
-  /// moment after it has closed the connection, and a zombie keeps it. A process that was collected already cannot be told
-  /// from a command that was quick.
-  func checkExecuted(_ pid: Int32, startTime: UInt64?, _ what: String) throws(RuntimeError) {
+  /// What the init stage executes, before it is told to go on; nil where this program may not look at it, as without
+  /// root.
+  func stageFile(_ pid: Int32) throws(RuntimeError) -> ExecutedFile? {
+    try Diagnostics.describe(.stateUnreadable, "cannot look at process \(pid)") { () throws(SystemError) in
+      try Processes.executable(pid)
+    }
+  }
+
+  /// The end of the connection is execve(2), or the end of the process before it. The file that it executes tells: execve
+  /// replaces it before it closes the connection, and exit(2) gives it up. Where none can be seen the name has to do, which
+  /// a zombie keeps, and which execve replaces a moment later. It is the command's own to choose. A process that was
+  /// collected already cannot be told from a command that was quick.
+  func checkExecuted(
+    _ pid: Int32, startTime: UInt64?, from stage: ExecutedFile?, _ what: String
+  ) throws(RuntimeError) {
     do throws(SystemError) {
       let process = try Processes.open(pid)
       for round in 0..<250 {
         guard let status = try Processes.status(pid), status.startTime == startTime ?? status.startTime,
           status.command == InitPayload.processName
         else { return }
+        if let file = try Processes.executable(pid), file != stage { return }
         if !status.isAlive { break }
         // Either its end or its new name comes within microseconds; the bound is for a machine that stands still.
         if round > 50 { _ = try Poll.wait(process, for: Poll.readable, timeout: 5) }

@@ -12,13 +12,18 @@ public struct HookRunner: ~Copyable {
   private let directory: Int32
   /// -1 for that of the caller.
   private let umask: Int32
+  /// Those that it does not have from the caller.
+  private let limits: [LimitPlan]
 
   /// `state` is the document that each hook reads from its standard input.
-  public init(environment: [String], state: [UInt8], directory: Int32 = -1, umask: Int32 = -1) {
+  public init(
+    environment: [String], state: [UInt8], directory: Int32 = -1, umask: Int32 = -1, limits: [LimitPlan] = []
+  ) {
     self.environment = environment
     self.state = state
     self.directory = directory
     self.umask = umask
+    self.limits = limits
   }
 
   /// Runs one after another; the first that fails is the error.
@@ -27,10 +32,13 @@ public struct HookRunner: ~Copyable {
   }
 
   public func run(_ hook: HookPlan) throws(RuntimeError) {
-    let program = ChildProgram(
+    var program = ChildProgram(
       path: hook.path, arguments: hook.arguments,
       environment: hook.environment.isEmpty ? environment : hook.environment, input: state,
       directory: directory, umask: umask, timeout: hook.timeout == 0 ? nil : Int64(hook.timeout) * 1000)
+    for limit in limits {
+      program.limits.append(ChildLimit(resource: limit.resource, soft: limit.soft, hard: limit.hard))
+    }
     let outcome: ChildOutcome
     do {
       outcome = try program.run()

@@ -16,6 +16,8 @@ public struct ChildProgram: Sendable {
   public var umask: Int32
   /// After so many milliseconds it is killed; nil for never.
   public var timeout: Int64?
+  /// The resource limits in which it differs from this process.
+  public var limits: [ChildLimit] = []
   /// How much of the end of its output is kept, in bytes.
   public var outputLimit = ChildOutcome.outputLimit
 
@@ -30,6 +32,20 @@ public struct ChildProgram: Sendable {
     self.directory = directory
     self.umask = umask
     self.timeout = timeout
+  }
+}
+
+/// A limit of setrlimit(2).
+public struct ChildLimit: Sendable {
+  /// The number of RLIMIT_….
+  public var resource: Int32
+  public var soft: UInt64
+  public var hard: UInt64
+
+  public init(resource: Int32, soft: UInt64, hard: UInt64) {
+    self.resource = resource
+    self.soft = soft
+    self.hard = hard
   }
 }
 
@@ -55,9 +71,10 @@ public struct ChildOutcome: Sendable, Equatable {
 }
 
 extension ChildProgram {
-  /// The path of a program in the folders of PATH; nil if none has it.
-  public static func find(_ name: String) -> String? {
-    for directory in (Environment.value("PATH") ?? "").utf8.split(separator: 0x3A) {
+  /// The path of a program in the folders of PATH; nil if none has it. Only in those with an absolute path: what lies in
+  /// the working directory is not for root to run.
+  public static func find(_ name: String, in path: String? = Environment.value("PATH")) -> String? {
+    for directory in (path ?? "").utf8.split(separator: 0x3A) where directory.first == 0x2F {
       let path = "\(String(Substring(directory)))/\(name)"
       do {
         try Programs.isExecutable(path)
@@ -85,6 +102,7 @@ extension ChildProgram {
     try check("lseek", sys_lseek(file.number, 0, 0))
     let argumentList = CStringList(arguments)
     let environmentList = CStringList(environment)
+    let limitList = limits.map { apus_limit(resource: $0.resource, values: ($0.soft, $0.hard)) }
     var pidfd: Int32 = -1
     let result = path.withCString { path in
       var program = apus_program()
@@ -94,7 +112,11 @@ extension ChildProgram {
       program.standard = (file.number, output.number, output.number)
       program.directory = directory
       program.umask = umask
-      return apus_spawn_program(&program, &pidfd)
+      return limitList.withUnsafeBufferPointer { limits in
+        program.limits = limits.baseAddress
+        program.limit_count = Int32(limits.count)
+        return apus_spawn_program(&program, &pidfd)
+      }
     }
     let pid = try check("execve", result, path)
     return SpawnedProcess(pid: Int32(pid), descriptor: FileDescriptor(owning: pidfd))

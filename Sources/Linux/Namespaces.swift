@@ -75,4 +75,35 @@ public enum UserNamespace {
       return true
     }
   }
+
+  /// The inode of the user namespace of a process, which names it as long as somebody is in it.
+  public static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
+    try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly).status().inode
+  }
+
+  /// The processes in the namespace of this inode and in those below it, as far as the caller may look at them.
+  public static func processes(in inode: UInt64) throws(SystemError) -> [Int32] {
+    var found: [Int32] = []
+    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
+      guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
+      let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
+      do {
+        if try isIn(inode, pid) { found.append(pid) }
+      } catch {
+        // Somebody else's, or it has just ended.
+        continue
+      }
+    }
+    return found
+  }
+
+  private static func isIn(_ inode: UInt64, _ pid: Int32) throws(SystemError) -> Bool {
+    var namespace = try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
+    while try namespace.status().inode != inode {
+      // EPERM at the namespace of the caller: there is nothing of ours above it.
+      namespace = FileDescriptor(
+        owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
+    }
+    return true
+  }
 }

@@ -29,6 +29,13 @@ public struct ProcessStatus: Sendable, Equatable {
   public var isAlive: Bool { state != 0x5A /* Z */ && state != 0x58 /* X */ }
 }
 
+/// Which file it is, and through which mount it was found.
+public struct ExecutedFile: Sendable, Equatable {
+  public var device: UInt64
+  public var inode: UInt64
+  public var mountID: UInt64
+}
+
 public enum Processes {
   public static func ownPid() -> Int32 { Int32(sys_getpid()) }
   public static func effectiveUser() -> UInt32 { UInt32(truncatingIfNeeded: sys_geteuid()) }
@@ -53,6 +60,19 @@ public enum Processes {
       throw error
     }
     return ProcessStatus(statLine: bytes)
+  }
+
+  /// The file that a process executes; nil if it has ended, or may not be looked at (proc(5), exe).
+  public static func executable(_ pid: Int32) throws(SystemError) -> ExecutedFile? {
+    do {
+      let file = try FileDescriptor.open("/proc/\(pid)/exe", .path).status()
+      return ExecutedFile(device: file.device, inode: file.inode, mountID: file.mountID)
+    } catch {
+      switch error.errno {
+      case .noEntry, .noProcess, .accessDenied, .notPermitted: return nil
+      default: throw error
+      }
+    }
   }
 
   /// Waits until a child of this process has ended, and reaps it.

@@ -41,6 +41,28 @@ import Testing
     heap_free(cleared)
   }
 
+  /// By the compiler of this toolchain, as in a release build.
+  @Test(arguments: ["-O2", "-O3", "-Os"]) func optimisedHeapGivesClearedMemory(level: String) throws {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    let program = FileManager.default.temporaryDirectory.path + "/apus-heap-\(getpid())"
+    defer { unlink(program) }
+    let sources = [
+      tests.path + "/Program/heap.c",
+      tests.deletingLastPathComponent().deletingLastPathComponent().path + "/Sources/CStart/allocator.c",
+    ]
+    try #expect(run("clang", [level, "-DAPUS_ALLOCATOR", "-o", program] + sources) == 0)
+    try #expect(run(program, []) == 0)
+  }
+
+  private func run(_ program: String, _ arguments: [String]) throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = [program] + arguments
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
   @Test func whatDoesNotFitIsNil() {
     #expect(heap_malloc(Int.max) == nil)
     #expect(heap_calloc(Int.max, 3) == nil)

@@ -250,13 +250,15 @@ struct Row: CustomTestStringConvertible, Sendable {
       pids: .init(limit: -2), blockIO: .init(weight: 1), hugepageLimits: [.init(pageSize: "x", limit: 1)],
       rdma: [.init("card", .init())], unified: [.init("memory", "1")])
     #expect(
-      ResourceConversion.errors(resources, layout: Layouts.v1).map { $0.field.dropFirst("/linux/resources/".count) }
+      ResourceConversion.gather(resources, layout: Layouts.v1).errors.map {
+        $0.field.dropFirst("/linux/resources/".count)
+      }
         == [
           "unified", "memory/swap", "cpu/shares", "cpu/idle", "cpu/quota", "blockIO/weight",
           "hugepageLimits/0/pageSize",
           "rdma/card", "pids/limit", "unified/memory",
         ])
-    #expect(ResourceConversion.errors(Resources(), layout: Layouts.v1).isEmpty)
+    #expect(ResourceConversion.gather(Resources(), layout: Layouts.v1).errors.isEmpty)
   }
 
   @Test func kernelMemoryWarns() {

@@ -126,6 +126,10 @@ extension RuleRow {
     },
     RuleRow("id-mapping", "/linux/uidMappings/0/size") { $0.linux.uidMappings?[0].size = 0 },
     RuleRow("user-namespace-mappings", "/linux/gidMappings") { $0.linux.gidMappings = [] },
+    RuleRow("rootless-user-namespace", "/linux/namespaces") {
+      $0.withoutUserNamespace()
+      $0.facts.effectiveUser = 1000
+    },
     RuleRow("time-offset-namespace", "/linux/timeOffsets") { $0.without("time") },
     RuleRow("time-offset-namespace", "/linux/timeOffsets") { $0.linux.namespaces?[6].path = "/run/time" },
     RuleRow("time-offset-clock", "/linux/timeOffsets/realtime") {
@@ -133,10 +137,6 @@ extension RuleRow {
     },
     RuleRow("time-offset-nanoseconds", "/linux/timeOffsets/monotonic/nanosecs") {
       $0.linux.timeOffsets?[0].value.nanosecs = 1_000_000_000
-    },
-    RuleRow("user-namespace-without-root", "/linux/namespaces") {
-      $0.facts.effectiveUser = 1000
-      $0.withoutUserNamespace()
     },
     RuleRow("hostname-namespace", "/hostname") {
       $0.without("uts")
@@ -274,6 +274,9 @@ extension RuleRow {
       $0.process.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1))
     },
     RuleRow("rlimit-order", "/process/rlimits/0/soft") { $0.process.rlimits?[0].soft = 3 },
+    RuleRow("process-id", "/process/user/uid") { $0.process.user.uid = UInt32.max },
+    RuleRow("process-id", "/process/user/gid") { $0.process.user.gid = UInt32.max },
+    RuleRow("process-id", "/process/user/additionalGids/0") { $0.process.user.additionalGids = [UInt32.max] },
     RuleRow("process-id-mapped", "/process/user/uid") { $0.process.user.uid = 10 },
     RuleRow("process-id-mapped", "/process/user/additionalGids/1") { $0.process.user.additionalGids = [1, 77] },
   ]

@@ -24,6 +24,8 @@ extension Integration {
       // What makes nothing at all finds it too.
       let plan = try runtime("plan", "--bundle", container.bundle.path)
       expectError(plan, detail: "(at `\(row.place)`")
+      let check = try runtime("check", "--bundle", container.bundle.path)
+      #expect(check.code == 1 && check.stdout.contains("error: \(row.place): "), "\(check)")
     }
 
     @Test func threeHundredAndFortyMappingsAreTaken() throws {

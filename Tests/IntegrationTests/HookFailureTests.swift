@@ -273,6 +273,52 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// While the hook runs the id may become another container's, and with it the path of the pid file.
+    @Test(
+      .apusOnly("runc runs poststart hooks in `create`; crun's `start` does not wait for them"),
+      arguments: [true, false])
+    func failedRunLeavesTheNextContainerOfItsNameAlone(detached: Bool) throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      hooks.add("poststart", "echo $$ > child; log began; exec sleep 100")
+      hooks.add("poststop", "log \"$kind\"")
+      let pidFile = "\(container.bundle.path)/pid"
+      let run = try container.spawn("run", (detached ? ["--detach"] : []) + ["--pid-file", pidFile])
+      let deadline = Deadline(Limits.call)
+      while try hooks.log.isEmpty, deadline.milliseconds > 0 { usleep(10_000) }
+      try container.delete("--force")
+      try container.create("--pid-file", pidFile)
+      let pid = try container.pid()
+      let hook = try #require(pid_t(Files.read(hooks.path + "/child").dropLast()))
+      Foundation.kill(hook, SIGTERM)
+      expectError(try run.wait(), detail: "`/hooks/poststart/0`")
+      #expect(try container.status() == "created")
+      #expect(try container.pid() == pid)
+      #expect(try Files.read(pidFile) == "\(pid)")
+      try container.delete()
+      try hooks.expect(["began", "poststop", "poststop"])
+      try expectNothingLeft()
+    }
+
+    /// The other one is older than the end of the command.
+    @Test(.apusOnly("the peers delete by the id"))
+    func runLeavesTheNextContainerOfItsNameAlone() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let run = try container.spawn("run")
+      let deadline = Deadline(Limits.call)
+      while try container.attempt("state").code != 0 || container.status() != "running", deadline.milliseconds > 0 {
+        usleep(10_000)
+      }
+      Foundation.kill(run.process, SIGSTOP)
+      try container.delete("--force")
+      try container.create()
+      Foundation.kill(run.process, SIGCONT)
+      #expect(try run.wait().code == 137)
+      #expect(try container.status() == "created")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
     /// With the lock held it would wait for itself.
     @Test(.peerDiffers("runc", "1.1.5", "runs poststart hooks in `create`"))
     func poststartHookMayAskForItsContainer() throws {

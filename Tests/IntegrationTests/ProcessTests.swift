@@ -219,6 +219,24 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// Its name is the command's own to choose; that of the init stage must not make it one that never ran.
+    @Test func commandMayHaveTheNameOfTheInitStage() throws {
+      let name = "apus:[init]"
+      let container = try Container(args: ["/bin/\(name)", "pause"])
+      let folder = container.bundle.rootfs + "/bin"
+      guard link("\(folder)/agent", "\(folder)/\(name)") == 0 else { throw HarnessError(errno: errno, "link") }
+      try container.create()
+      try container.start()
+      #expect(try container.status() == "running")
+      #expect(try Files.read("/proc/\(try container.pid())/comm") == "\(name)\n")
+      let pidFile = "\(container.bundle.path)/exec.pid"
+      let outcome = try container.exec(["/bin/\(name)", "pause"], "--detach", "--pid-file", pidFile)
+      #expect(outcome.code == 0, "\(outcome)")
+      let pid = try #require(pid_t(Files.read(pidFile)))
+      #expect(Foundation.kill(pid, SIGKILL) == 0)
+      waitpid(pid, nil, 0)
+    }
+
     @Test func limitThatMayNotBeRaisedIsAnError() throws {
       let container = try Container()
       container.bundle.config["process"]["rlimits"].append(["type": "RLIMIT_CORE", "soft": 0, "hard": 0])

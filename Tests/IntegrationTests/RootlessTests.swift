@@ -64,7 +64,7 @@ extension Integration {
       let outcome = try container.shell(as: "cat /proc/self/uid_map /proc/self/setgroups; echo x >/made")
       #expect(
         outcome.stdout.split(whereSeparator: \.isWhitespace).map(String.init) == [
-          "0", "64321", "1", "1", "100000", "65535", "allow",
+          "0", "64321", "1", "1", "100000", "65536", "allow",
         ])
       #expect(Files.status(container.bundle.rootfs + "/made")?.st_uid == Rootless.user)
     }
@@ -120,7 +120,7 @@ extension Integration {
         try Rootless.adapt(container.bundle)
         container.bundle.config["linux"][map] = [
           ["containerID": 0, "hostID": .number(Int(Rootless.user)), "size": 1],
-          ["containerID": 1, "hostID": 100_000, "size": 65_536],
+          ["containerID": 1, "hostID": 100_000, "size": 65_537],
         ]
         try expectRefusal(container, "/linux/\(map)", map == "uidMappings" ? "/etc/subuid" : "/etc/subgid")
       }
@@ -157,6 +157,31 @@ extension Integration {
       #expect(try container.asUser("kill", rest: ["KILL"]).code == 0)
       #expect(try container.asUser("delete", ["--force"]).code == 0)
       #expect(try container.asUser("state").stderr.contains("container does not exist"))
+    }
+
+    @Test func waitingContainerTakesNoCommandWithoutRoot() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      #expect(try container.asUser("create").code == 0)
+      let outcome = try container.asUser("exec", rest: ["/bin/agent", "exit", "0"])
+      #expect(outcome.code == 255 && outcome.stderr.contains("`start` it first"), "\(outcome)")
+      #expect(try container.asUser("start").code == 0)
+      #expect(try container.asUser("exec", rest: ["/bin/agent", "exit", "4"]).code == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
+    @Test func processesAreFoundWithoutACgroup() throws {
+      let container = try Container(args: ["/bin/agent", "children", "3"])
+      container.bundle.removeNamespace("pid")
+      container.bundle.removeMount("/proc")
+      container.bundle.addMount("/proc", source: "/proc", options: ["rbind"])
+      container.bundle.config["linux"]["maskedPaths"] = .null
+      container.bundle.config["linux"]["readonlyPaths"] = .null
+      let run = try container.spawnAsUser("run", ["--detach"])
+      #expect(try run.wait().code == 0)
+      try run.stdout.waitFor("ready")
+      #expect(try container.asUser("ps", ["--format", "json"]).json.elements.count == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+      try expectNothingLeft()
     }
 
     @Test func clocksOfATimeNamespace() throws {
@@ -293,6 +318,32 @@ extension Integration {
       #expect(outcome.code == 0, "\(outcome)")
       #expect(delegated.children().allSatisfy { !$0.hasSuffix("/escape") }, "\(delegated.children())")
       try delegated.remove()
+    }
+
+    /// As in a container of docker: parts of /proc are masked there.
+    @Test func procThatIsMaskedOutsideIsNamed() throws {
+      let container = try Container()
+      try Rootless.adapt(container.bundle)
+      try container.bundle.write()
+      let folder = URL(fileURLWithPath: container.bundle.path).deletingLastPathComponent().path
+      chown(folder, Rootless.user, Rootless.user)
+      let line =
+        "mount --bind /dev/null /proc/meminfo && exec setpriv --reuid \(Rootless.user) --regid \(Rootless.user) "
+        + "--clear-groups \(Runtime.current.path) --root \(folder)/state run --bundle \(container.bundle.path) x"
+      let outcome = try Subprocess("/usr/bin/unshare", ["--mount", "/bin/sh", "-c", line]).wait()
+      #expect(outcome.code == 1 && outcome.stderr.contains("/mounts/0/"), "\(outcome)")
+      #expect(outcome.stderr.contains("`/proc/meminfo` is"), "which part is covered: \(outcome)")
+      try expectNothingLeft()
+    }
+
+    @Test func sourceThatTheUserMayNotReachIsNamed() throws {
+      let container = try Container()
+      let folder = try Workspace.active().directory + "/closed"
+      mkdir(folder, 0o700)
+      mkdir(folder + "/source", 0o755)
+      container.bundle.addMount("/data", source: folder + "/source", options: ["bind"])
+      let index = container.bundle.config["mounts"].elements.count - 1
+      try expectRefusal(container, "/mounts/\(index)/source", "permission denied")
     }
 
     private func expectRefusal(

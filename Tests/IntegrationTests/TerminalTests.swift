@@ -209,6 +209,7 @@ extension Integration {
       let container = try reporter()
       let path = try Workspace.active().directory + "/dead"
       close(support_unix_socket(path, Int32(SOCK_STREAM.rawValue), 1))
+      chmod(path, 0o777)
       let outcome = try container.attempt("create", "--console-socket", path)
       expectError(outcome, detail: "nobody listens there")
       try expectNothingLeft()

@@ -23,6 +23,39 @@ import Testing
     #expect(text(outcome) == "in\nb c\nerr\n5\n")
   }
 
+  @Test func aChildHasTheLimitsThatItIsGiven() throws {
+    var program = ChildProgram(
+      path: "/bin/sh", arguments: ["sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -Hc"], environment: [], input: [])
+    program.limits = [
+      ChildLimit(resource: 7 /* RLIMIT_NOFILE */, soft: 90, hard: 100),
+      ChildLimit(resource: 4 /* RLIMIT_CORE */, soft: 0, hard: 0),
+    ]
+    #expect(text(try program.run()) == "90\n100\n0\n")
+    #expect(try Credentials.limit(7).hard > 100)
+    program.limits = [ChildLimit(resource: 7, soft: 1, hard: 1 << 40)]
+    do throws(SystemError) {
+      _ = try program.run()
+      Issue.record("it ran")
+    } catch {
+      #expect(error.errno == .notPermitted)
+    }
+  }
+
+  /// Root in a folder of somebody else's must not run what lies there.
+  @Test func programsAreFoundInAbsoluteFoldersOnly() throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/apus-find-\(getpid())"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { do { try FileManager.default.removeItem(atPath: folder) } catch { Issue.record(error) } }
+    #expect(
+      FileManager.default.createFile(atPath: folder + "/tool", contents: Data(), attributes: [.posixPermissions: 0o755])
+    )
+    let up = FileManager.default.currentDirectoryPath.split(separator: "/").map { _ in ".." }.joined(separator: "/")
+    #expect(access("\(up)\(folder)/tool", X_OK) == 0)
+    #expect(ChildProgram.find("tool", in: "\(up)\(folder):.:") == nil)
+    #expect(ChildProgram.find("tool", in: "\(up)\(folder):/no/such:\(folder)") == "\(folder)/tool")
+    #expect(ChildProgram.find("tool", in: nil) == nil)
+  }
+
   @Test func theWayItEndedIsKnown() throws {
     #expect(try shell("exit 7").status == .exited(7))
     #expect(try shell("kill -9 $$").status == .signaled(9))

@@ -42,6 +42,22 @@ import Testing
     #expect(found.c_oflag == wanted.c_oflag & ~UInt32(ONLCR))
   }
 
+  /// The release binary has its own of these, and only that: here, and in a program that embeds the library, they are the C
+  /// library's.
+  @Test(arguments: ["__fprintf_chk", "arc4random_buf", "malloc"])
+  func nothingStandsInForTheCLibrary(name: String) throws {
+    let library = try #require(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD))
+    defer { dlclose(library) }
+    // An older one has no arc4random_buf; then nobody may have it.
+    #expect(dlsym(nil, name) == dlsym(library, name))
+  }
+
+  @Test func theFileOfAProcessIsKnown() throws {
+    let own = try #require(try Processes.executable(Processes.ownPid()))
+    #expect(try FileDescriptor.open("/proc/self/exe", .path).status().inode == own.inode)
+    #expect(try Processes.executable(1 << 22) == nil)
+  }
+
   @Test func ownStartTimeDoesNotChange() throws {
     let first = try #require(try Processes.status(Processes.ownPid()))
     let second = try #require(try Processes.status(Processes.ownPid()))

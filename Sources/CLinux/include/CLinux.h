@@ -134,6 +134,7 @@ int64_t sys_fchmod(int fd, uint32_t mode);
 int64_t sys_fchmodat(int directory, const char *path, uint32_t mode);
 int64_t sys_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid, int flags);
 int64_t sys_faccessat2(int directory, const char *path, int mode, int flags);
+int64_t sys_getxattr(const char *path, const char *name, void *value, size_t size);
 int64_t sys_fsync(int fd);
 int64_t sys_flock(int fd, int operation);
 int64_t sys_memfd_create(const char *name, uint32_t flags);
@@ -236,6 +237,12 @@ int64_t apus_spawn(int executable, char *const *arguments, char *const *environm
                    int count, int cgroup, int *pidfd);
 
 // A program that has nothing to do with this one: a hook.
+struct apus_limit {
+  int32_t resource;
+  // The soft and the hard one.
+  uint64_t values[2];
+};
+
 struct apus_program {
   const char *path;
   char *const *arguments;
@@ -245,6 +252,9 @@ struct apus_program {
   // Its working directory, and its umask; -1 for those of the caller.
   int32_t directory;
   int32_t umask;
+  // Limits that are not those of the caller.
+  const struct apus_limit *limits;
+  int32_t limit_count;
 };
 
 // spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,

@@ -5,13 +5,6 @@ import OCISpec
 
 /// Rules about `linux.namespaces` and what belongs to one namespace.
 enum NamespaceRules {
-  static func withoutRoot(_ planner: inout Planner) throws(RuntimeError) {
-    if planner.input.facts.effectiveUser == 0 || planner.namespaces.hasUserNamespace { return }
-    try planner.report(
-      "without root a container needs a user namespace", "/linux/namespaces",
-      hint: "add {\"type\": \"user\"} with uidMappings and gidMappings, as `spec --rootless` does")
-  }
-
   static func types(_ planner: inout Planner) throws(RuntimeError) {
     for (index, namespace) in (planner.linux.namespaces ?? []).enumerated()
     where NamespaceKind(ociName: namespace.type) == nil {
@@ -64,6 +57,14 @@ enum NamespaceRules {
     if planner.hasPlaceholderMappings { return }
     planner.uidMap = try planner.ranges(planner.linux.uidMappings, "/linux/uidMappings")
     planner.gidMap = try planner.ranges(planner.linux.gidMappings, "/linux/gidMappings")
+  }
+
+  /// Nothing that a container needs may be made without one.
+  static func withoutRoot(_ planner: inout Planner) throws(RuntimeError) {
+    if planner.input.facts.effectiveUser == 0 || planner.hasNamespace(.user) { return }
+    try planner.report(
+      "without root a container needs a user namespace", "/linux/namespaces",
+      hint: "add {\"type\": \"user\"} with uidMappings and gidMappings, as `spec --rootless` does")
   }
 
   // MARK: Time namespaces

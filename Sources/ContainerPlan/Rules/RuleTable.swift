@@ -32,7 +32,8 @@ extension Rule {
   ]
 
   static let ofNamespaceUse: [Rule] = [
-    Rule("user-namespace-without-root", "/linux/namespaces", "user_namespaces(7)", NamespaceRules.withoutRoot),
+    Rule(
+      "rootless-user-namespace", "/linux/namespaces", "user_namespaces(7)", .host, NamespaceRules.withoutRoot),
     Rule("hostname-namespace", "/hostname", "config.md, Hostname", NamespaceRules.hostname),
     Rule("domainname-namespace", "/domainname", "config.md, Domainname", NamespaceRules.domainname),
     Rule("mounts-namespace", "/mounts", "mount_namespaces(7)", NamespaceRules.mounts),
@@ -112,6 +113,7 @@ extension Rule {
     Rule("rlimit-type", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitTypes),
     Rule("rlimit-once", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitsOnce),
     Rule("rlimit-order", "/process/rlimits/*/soft", "setrlimit(2)", ProcessRules.limitOrder),
+    Rule("process-id", "/process/user/uid", "setresuid(2)", ProcessRules.ids),
     Rule("process-id-mapped", "/process/user/uid", "user_namespaces(7)", ProcessRules.mappedIDs),
   ]
 

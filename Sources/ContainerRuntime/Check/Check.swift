@@ -48,45 +48,65 @@ extension ContainerRuntime {
       return CheckReport(findings: [Finding(.document, error)])
     }
     var facts = try facts(for: config)
-    // Anybody but root.
+    // nobody stands for whoever is not root.
     if options.isRootless && facts.effectiveUser == 0 { facts.effectiveUser = 65534 }
     let input = PlanInput(config: config, bundle: path, keyring: nil, facts: facts)
     let (plan, findings) = try Planner.check(input)
-    var check = BundleCheck(
+    let check = BundleCheck(
       config: config, plan: plan, bundle: Bundle(path: path, config: config),
-      isRootless: options.isRootless || Processes.effectiveUser() != 0, stateRoot: self.options.root)
+      caller: Processes.effectiveUser(), callerGroup: Processes.effectiveGroup(), isRootless: facts.effectiveUser != 0,
+      stateRoot: self.options.root)
     check.findings = findings
     check.followRules()
+    check.lookAtHost()
     return CheckReport(findings: check.findings)
   }
 }
 
-/// One run of `check`.
-struct BundleCheck {
+/// One run of `check`. A reference: its parts are many, and each would copy the configuration and the plan.
+final class BundleCheck {
   let config: Config
   /// Good for looking at; it may be of a configuration that is wrong.
   let plan: ContainerPlan
   let bundle: Bundle
+  /// The effective user and group.
+  let caller: UInt32
+  let callerGroup: UInt32
   let isRootless: Bool
   let stateRoot: String
+  let files: HostFiles
   var findings: [Finding] = []
 
   var linux: LinuxConfig { config.linux ?? LinuxConfig() }
 
-  init(config: Config, plan: ContainerPlan, bundle: Bundle, isRootless: Bool, stateRoot: String) {
+  init(
+    config: Config, plan: ContainerPlan, bundle: Bundle, caller: UInt32, callerGroup: UInt32, isRootless: Bool,
+    stateRoot: String, files: HostFiles = HostFiles()
+  ) {
     self.config = config
     self.plan = plan
     self.bundle = bundle
+    self.caller = caller
+    self.callerGroup = callerGroup
     self.isRootless = isRootless
     self.stateRoot = stateRoot
+    self.files = files
   }
 
-  mutating func add(_ rule: Rule, _ error: RuntimeError) {
+  @inline(never)
+  func add(_ rule: Rule, _ error: RuntimeError) {
     findings.append(Finding(rule, error))
   }
 
+  func lookAtHost() {
+    checkKernel()
+    checkUsers()
+    checkCgroups()
+    checkFiles()
+  }
+
   /// What the modules below know of the configuration.
-  mutating func followRules() {
+  func followRules() {
     do {
       try bundle.checkRoot(plan)
     } catch {
@@ -105,25 +125,9 @@ struct BundleCheck {
       }
     }
     followSeccomp()
-    followResources()
   }
 
-  /// How a limit is written differs from one version of cgroups to the other, and so does what is refused.
-  private mutating func followResources() {
-    guard let resources = linux.resources else { return }
-    for warning in ResourceConversion.warnings(resources) { add(.resourcesIgnored, warning) }
-    let layout: CgroupLayout
-    do {
-      layout = try CgroupLayout.read()
-    } catch {
-      return add(.cgroups, error)
-    }
-    for error in ResourceConversion.errors(resources, layout: layout) {
-      add(error.code == .configInvalid ? .resources : .controllers, error)
-    }
-  }
-
-  private mutating func followSeccomp() {
+  private func followSeccomp() {
     guard let profile = plan.seccomp else { return }
     var errors: [RuntimeError] = []
     do {

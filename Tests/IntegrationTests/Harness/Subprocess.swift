@@ -147,6 +147,10 @@ final class Subprocess {
     let environment = options.environment ?? ProcessInfo.processInfo.environment
     var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for word in words + variables { free(word) } }
+    // Who is not root can only give away what is his own.
+    if Rootless.isOn {
+      for descriptor in [output.write, errors.write, input] { fchown(descriptor, Rootless.user, Rootless.user) }
+    }
     let child = support_spawn(
       executable, &words, &variables, options.directory, descriptors, Int32(descriptors.count))
     guard child > 0 else { throw HarnessError(errno: -child, "start \(executable)") }

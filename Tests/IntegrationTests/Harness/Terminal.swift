@@ -109,6 +109,7 @@ final class DescriptorSocket {
     path = try Workspace.active().directory + "/" + name
     descriptor = support_unix_socket(path, Int32(SOCK_STREAM.rawValue), backlog)
     guard descriptor >= 0 else { throw HarnessError(errno: errno, "listen at \(path)") }
+    chmod(path, 0o777)
   }
 
   deinit {

@@ -1,0 +1,213 @@
+import ContainerPlan
+import Diagnostics
+import JSON
+import Linux
+import LinuxABI
+import OCISpec
+import Seccomp
+
+// What the kernel has to have for a configuration.
+extension BundleCheck {
+  func checkKernel() {
+    let missing = KernelProbe.missingCalls()
+    if !missing.isEmpty {
+      add(
+        .kernel,
+        RuntimeError(
+          .kernelTooOld, "the kernel does not have \(missing.joined(separator: ", "))",
+          hint: "Linux 5.12 is the oldest that works; a filter around this process hides calls as well"))
+    }
+    checkNamespaces()
+    checkFileSystems()
+    checkSeccomp()
+    checkLabels()
+    checkCapabilities()
+    checkSysctls()
+  }
+
+  // MARK: Namespaces
+
+  private func checkNamespaces() {
+    for (index, namespace) in (linux.namespaces ?? []).enumerated() {
+      guard let kind = NamespaceKind(ociName: namespace.type) else { continue }
+      let field = "/linux/namespaces/\(index)"
+      if let path = namespace.path, !path.isEmpty {
+        if path.utf8.first == 0x2F { checkJoin(kind, path, "\(field)/path") }
+      } else if !files.exists("/proc/self/ns/\(kind.fileName)") {
+        add(.namespaceKind, RuntimeError(.namespace, "the kernel has no \(kind.ociName) namespaces", field: field))
+      } else if files.number("/proc/sys/user/max_\(kind.fileName)_namespaces") == 0 {
+        add(
+          .namespaceKind,
+          RuntimeError(
+            .namespace, "no \(kind.ociName) namespace can be made here", field: field,
+            hint: "`/proc/sys/user/max_\(kind.fileName)_namespaces` is 0"))
+      }
+    }
+  }
+
+  private func checkJoin(_ kind: NamespaceKind, _ path: String, _ field: String) {
+    do {
+      let found = try FileDescriptor.open(files.prefix + path, [.readOnly, .nonBlocking]).namespaceKind()
+      if found == kind.cloneFlag { return }
+      let name = NamespaceKind.allCases.first { $0.cloneFlag == found }?.ociName ?? "other"
+      add(
+        .namespaceFile,
+        RuntimeError(.namespace, "`\(path)` is a \(name) namespace, not a \(kind.ociName) namespace", field: field))
+    } catch {
+      let isOther = error.call == "ioctl"
+      add(
+        .namespaceFile,
+        isOther
+          ? RuntimeError(.namespace, "`\(path)` is no namespace", field: field)
+          : error.because(.namespace, "cannot open the namespace", field: field))
+    }
+  }
+
+  // MARK: File systems
+
+  private func checkFileSystems() {
+    let known = files.table("/proc/filesystems").compactMap { $0.last }
+    if known.isEmpty { return }
+    for step in plan.steps {
+      guard case .mount(let mount) = step else { continue }
+      let name: String
+      switch mount.source {
+      case .fileSystem(let type, _, _), .legacyFileSystem(let type, _, _): name = type
+      default: continue
+      }
+      // `fuse.sshfs` is fuse; what stands behind the dot is for its user.
+      let type = String(Substring(name.utf8.prefix { $0 != 0x2E }))
+      if type.isEmpty || known.contains(type) || hasModule(type) { continue }
+      add(
+        .fileSystem,
+        RuntimeError(
+          .mount, "the kernel has no file system `\(type)`", field: "/mounts/\(mount.index)/type",
+          hint: "it is not in `/proc/filesystems`, and there is no module of this name"))
+    }
+  }
+
+  /// mount(2) loads the module of a type that is not known yet: one of that name, or one with an alias for it.
+  private func hasModule(_ type: String) -> Bool {
+    guard let release = files.text("/proc/sys/kernel/osrelease") else { return false }
+    let folder = "/lib/modules/\(release)"
+    let modules = files.text("\(folder)/modules.dep", limit: 16 << 20) ?? ""
+    for line in modules.utf8.split(separator: 0x0A) {
+      let path = line.prefix { $0 != 0x3A }
+      let name = path.split(separator: 0x2F).last ?? path
+      if name.starts(with: "\(type).ko".utf8) { return true }
+    }
+    let aliases = files.text("\(folder)/modules.alias", limit: 16 << 20) ?? ""
+    for line in aliases.utf8.split(separator: 0x0A) where line.starts(with: "alias fs-\(type) ".utf8) { return true }
+    return false
+  }
+
+  // MARK: Seccomp
+
+  private func checkSeccomp() {
+    guard let profile = plan.seccomp else { return }
+    var actions: [(name: String, field: String)] = []
+    if !profile.defaultAction.isEmpty { actions.append((profile.defaultAction, "/linux/seccomp/defaultAction")) }
+    for (index, rule) in (profile.syscalls ?? []).enumerated()
+    where !actions.contains(where: { $0.name == rule.action }) {
+      actions.append((rule.action, "/linux/seccomp/syscalls/\(index)/action"))
+    }
+    for (name, field) in actions {
+      guard let action = SeccompAction(name: name) else { continue }
+      if KernelProbe.hasSeccompAction(action.returnValue(errnoRet: 0)) { continue }
+      add(
+        .seccompKernel,
+        RuntimeError(.seccomp, "the kernel does not have the seccomp action `\(name)`", field: field))
+    }
+    for (index, name) in (profile.flags ?? []).enumerated() {
+      guard let flag = SeccompFilterFlags.parse(name), SeccompFilterFlags.supported.contains(flag),
+        !KernelProbe.hasSeccompFlags(flag.rawValue)
+      else { continue }
+      add(
+        .seccompKernel,
+        RuntimeError(
+          .seccomp, "the kernel does not have the seccomp flag `\(name)`", field: "/linux/seccomp/flags/\(index)"))
+    }
+  }
+
+  // MARK: Security modules
+
+  private func checkLabels() {
+    if !(config.process?.apparmorProfile ?? "").isEmpty,
+      files.text("/sys/module/apparmor/parameters/enabled") != "Y"
+    {
+      add(
+        .securityModule,
+        RuntimeError(
+          .configUnsupported, "AppArmor is not enabled on this host", field: "/process/apparmorProfile"))
+    }
+    if !(config.process?.selinuxLabel ?? "").isEmpty, !files.exists("/sys/fs/selinux/enforce") {
+      add(
+        .securityModule,
+        RuntimeError(.configUnsupported, "SELinux is not enabled on this host", field: "/process/selinuxLabel"))
+    }
+  }
+
+  // MARK: Capabilities
+
+  /// What is lacking is left out with a warning when the container starts. In a user namespace of its own a process has
+  /// all that there are.
+  private func checkCapabilities() {
+    guard let sets = config.process?.capabilities else { return }
+    let last = files.number("/proc/sys/kernel/cap_last_cap") ?? 63
+    let isOwn = plan.namespaces.hasUserNamespace
+    let bounding = isOwn ? UInt64.max : mask("CapBnd:")
+    let permitted = isOwn ? UInt64.max : mask("CapPrm:")
+    let lists = [
+      (sets.bounding, "bounding", bounding), (sets.effective, "effective", permitted),
+      (sets.permitted, "permitted", permitted),
+    ]
+    for (names, set, allowed) in lists {
+      for (index, name) in (names ?? []).enumerated() {
+        guard let capability = Capability(name: name) else { continue }
+        let number = UInt64(capability.rawValue)
+        let field = "/process/capabilities/\(set)/\(index)"
+        if number > last {
+          add(.capability, RuntimeError(.capabilities, "the kernel does not have `\(name)`", field: field))
+        } else if allowed & (1 << number) == 0 {
+          add(
+            .capability,
+            RuntimeError(.capabilities, "the caller does not have `\(name)` and cannot give it", field: field))
+        }
+      }
+    }
+  }
+
+  private func mask(_ name: String) -> UInt64 {
+    files.value(name, in: "/proc/self/status").flatMap { UInt64($0, radix: 16) } ?? UInt64.max
+  }
+
+  // MARK: Kernel parameters
+
+  /// Looked for in the namespaces of the caller. What is about one network device is there only with the device.
+  private func checkSysctls() {
+    for step in plan.steps {
+      guard case .sysctl(let sysctl) = step else { continue }
+      let parts = sysctl.path.utf8.split(separator: 0x2F).map { String(Substring($0)) }
+      if parts.count > 4, parts[0] == "net", parts[2] == "conf" || parts[2] == "neigh",
+        parts[3] != "all" && parts[3] != "default" && parts[3] != "lo"
+      {
+        continue
+      }
+      if files.exists("/proc/sys/\(sysctl.path)") { continue }
+      add(
+        .sysctl,
+        RuntimeError(.sysctl, "the kernel has no parameter `/proc/sys/\(sysctl.path)`", field: sysctl.field))
+    }
+  }
+}
+
+extension NamespaceKind {
+  /// The name in /proc/PID/ns and in /proc/sys/user.
+  var fileName: String {
+    switch self {
+    case .network: "net"
+    case .mount: "mnt"
+    default: ociName
+    }
+  }
+}
