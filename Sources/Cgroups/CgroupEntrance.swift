@@ -10,6 +10,9 @@ package final class CgroupEntrance {
   private let taskFiles: [CgroupDirectory]
   private let unified: CgroupDirectory?
 
+  /// Into none.
+  package static var none: CgroupEntrance { CgroupEntrance(taskFiles: [], unified: nil) }
+
   init(taskFiles: [CgroupDirectory], unified: CgroupDirectory?) {
     self.taskFiles = taskFiles
     self.unified = unified

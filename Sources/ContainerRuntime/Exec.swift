@@ -215,7 +215,7 @@ private struct ExecStart {
       try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")
       return launch.takeProcess()
     } catch {
-      if let pidFile, let failure = PidFile.remove(pidFile) {
+      if let pidFile, let failure = PidFile.remove(pidFile, of: launch.initProcess.pid) {
         runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
       }
       if let failure = launch.abort() {
@@ -254,6 +254,13 @@ private struct ExecStart {
     do {
       return try launch(container, try cgroups.open(), sockets)
     } catch {
+      if error.code == .spawn, error.isRefusal, options.cgroups.isEmpty,
+        runtime.options.isRootless ?? UserNamespace.lacksRootOfHost()
+      {
+        // Its parent has not been delegated to this session.
+        runtime.options.log.warning("the command stays in the cgroup of the caller: \(error.text)")
+        return try launch(container, CgroupEntrance.none, sockets)
+      }
       // The container has divided its cgroup. Where one below is asked for, it is that one or none.
       guard error.isClosedCgroup, options.cgroups.isEmpty,
         let entrance = try CgroupManager(record: record.cgroup).openForJoining(neighbour: record.pid)
@@ -295,7 +302,9 @@ private struct ExecStart {
     if !template.keyring.isEmpty { steps.append(.keyring(template.keyring)) }
     if let console = plan.console { steps.append(.console(console)) }
     return InitPayload(
-      namespaces: NamespacePlan(created: template.namespaces.created), steps: steps, agent: plan.agent,
+      namespaces: NamespacePlan(
+        created: template.namespaces.created, uidMap: template.namespaces.uidMap, gidMap: template.namespaces.gidMap),
+      steps: steps, agent: plan.agent,
       filter: template.filter, filterFlags: template.filterFlags, cgroupMounts: [], taskFiles: taskFiles,
       hasCgroupDirectory: false, hasConsoleSocket: plan.console != nil,
       passedDescriptors: options.passedDescriptors,
