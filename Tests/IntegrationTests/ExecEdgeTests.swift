@@ -77,9 +77,13 @@ extension Integration {
         "trap 'echo got it' USR1; busybox mkfifo /dev/shm/p; exec 3<>/dev/shm/p; echo ready; while :; do read x <&3; done"
       let call = try container.spawn("exec", rest: ["/bin/sh", "-c", script])
       try call.stdout.waitFor("ready")
-      // Handed on: the runtime has nothing else to do any more.
-      call.signal(SIGUSR1)
-      try call.stdout.waitFor("got it")
+      // Handed on: the runtime has nothing else to do any more. Again where the shell was just about to read.
+      for _ in 0..<60 where !call.stdout.text.contains("got it") {
+        call.signal(SIGUSR1)
+        _ = call.isStillRunning(after: 0.1)
+        call.stdout.drain()
+      }
+      #expect(call.stdout.text.contains("got it"))
       try Subprocess("/usr/bin/prlimit", ["--pid", "\(call.process)", "--nofile=2"]).wait().expectSuccess()
       call.signal(SIGWINCH)
       let outcome = try call.wait()
