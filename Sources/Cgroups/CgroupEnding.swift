@@ -2,13 +2,6 @@ package import Diagnostics
 import Linux
 import LinuxABI
 
-/// What the freezer says of a cgroup.
-package enum FreezerState: Equatable, Sendable {
-  case thawed
-  case freezing
-  case frozen
-}
-
 extension CgroupManager {
   /// The processes in the cgroup and below it, by pid; empty where the cgroup is gone.
   package func processes() throws(RuntimeError) -> [Int32] {
@@ -20,39 +13,20 @@ extension CgroupManager {
     }
   }
 
-  /// Whether the container is paused.
-  package func freezerState() throws(RuntimeError) -> FreezerState {
-    guard let directory = record.directory(of: "freezer") else { return .thawed }
-    let file = directory.version == .v1 ? "freezer.state" : "cgroup.events"
-    let text: [UInt8]
-    do {
-      text = try FileDescriptor.open("\(directory.path)/\(file)", .readOnly).read(upTo: 4096)
-    } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return .thawed }
-      throw error.because(.cgroup, "cannot read the state of the freezer")
-    }
-    if directory.version == .v2 { return CgroupText.value(of: "frozen", in: text) == "1" ? .frozen : .thawed }
-    switch CgroupText.trimmed(text) {
-    case "FROZEN": return .frozen
-    case "FREEZING": return .freezing
-    default: return .thawed
-    }
-  }
-
   /// Kills every process of the cgroup and of those below it. Returns when the signals are sent; see
   /// ``waitUntilEmpty(milliseconds:)``.
   package func killAll() throws(RuntimeError) {
     if let unified = record.unified, try killByFile(unified) {
-      try thaw()
+      try thawV1()
       return
     }
     // Without cgroup.kill (v1, or Linux before 5.14) a process may fork while it is looked for: again, then frozen.
     for round in 0..<12 {
       let freezes = round >= 2 && record.directories.contains { $0.controllers.contains("freezer") }
-      if freezes { try freeze() }
+      if freezes { try freezeShortly() }
       let count = try signalAll(9)
       // A frozen process of v1 dies of no signal before it is thawed.
-      try thaw()
+      try thawV1()
       if count == 0 { return }
       if try waitUntilEmpty(milliseconds: 20) { return }
     }
@@ -143,38 +117,6 @@ extension CgroupManager {
       if error.errno == .noDevice { return true }
       if error.errno == .noEntry || error.errno == .notSupported { return false }
       throw error.because(.signalling, "cannot kill the processes of `\(directory.path)`")
-    }
-  }
-
-  private func freeze() throws(RuntimeError) {
-    guard try setFreezer("FROZEN") else { return }
-    // Not every process can be frozen at once (a write to disk); after the bound the signal goes out all the same.
-    for _ in 0..<50 {
-      if try freezerState() != .freezing { return }
-      do {
-        try Pause.milliseconds(1)
-      } catch {
-        throw error.because(.cgroup, "cannot wait for the freezer")
-      }
-    }
-  }
-
-  private func thaw() throws(RuntimeError) {
-    guard record.directories.contains(where: { $0.controllers.contains("freezer") }) else { return }
-    if try freezerState() != .thawed { _ = try setFreezer("THAWED") }
-  }
-
-  /// Writes the state of the v1 freezer; false where there is none.
-  private func setFreezer(_ state: String) throws(RuntimeError) -> Bool {
-    guard let directory = record.directories.first(where: { $0.controllers.contains("freezer") }),
-      let open = try openIfThere(directory)
-    else { return false }
-    do {
-      try open.descriptor.writeFile("freezer.state", state)
-      return true
-    } catch {
-      if error.errno == .noDevice { return false }
-      throw error.because(.cgroup, "cannot write `\(state)` to `\(directory.path)/freezer.state`")
     }
   }
 

@@ -8,6 +8,8 @@ enum CommandName: String, CaseIterable, Sendable {
   case state
   case kill
   case delete
+  case pause
+  case resume
   case run
   case exec
   case ps
@@ -27,6 +29,8 @@ enum CommandName: String, CaseIterable, Sendable {
     case .state: StateCommand.specification
     case .kill: KillCommand.specification
     case .delete: DeleteCommand.specification
+    case .pause: PauseCommand.specification
+    case .resume: ResumeCommand.specification
     case .run: RunCommand.specification
     case .exec: ExecCommand.specification
     case .ps: PsCommand.specification
@@ -45,6 +49,8 @@ enum CommandName: String, CaseIterable, Sendable {
     case .state: .state(StateCommand(scanned))
     case .kill: .kill(try KillCommand(scanned))
     case .delete: .delete(DeleteCommand(scanned))
+    case .pause: .pause(PauseCommand(scanned))
+    case .resume: .resume(ResumeCommand(scanned))
     case .run: .run(try RunCommand(scanned))
     case .exec: .exec(try ExecCommand(scanned))
     case .ps: .ps(try PsCommand(scanned))
@@ -64,6 +70,8 @@ enum Command: Equatable, Sendable {
   case state(StateCommand)
   case kill(KillCommand)
   case delete(DeleteCommand)
+  case pause(PauseCommand)
+  case resume(ResumeCommand)
   case run(RunCommand)
   case exec(ExecCommand)
   case ps(PsCommand)
@@ -81,6 +89,8 @@ enum Command: Equatable, Sendable {
     case .state(let command): try command.run(session)
     case .kill(let command): try command.run(session)
     case .delete(let command): try command.run(session)
+    case .pause(let command): try command.run(session)
+    case .resume(let command): try command.run(session)
     case .run(let command): return try command.run(session)
     case .exec(let command): return try command.run(session)
     case .ps(let command): try command.run(session)
