@@ -124,7 +124,9 @@ let package = Package(
     .testTarget(
       name: "OCISpecTests", dependencies: ["Diagnostics", "JSON", "OCISpec"], exclude: ["Fixtures"],
       swiftSettings: commonSettings),
-    tests("ContainerRuntime", ["Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "Linux", "OCISpec"]),
+    .target(name: "InitSupport", path: "Tests/InitSupport"),
+    tests(
+      "ContainerRuntime", ["Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "InitSupport", "Linux", "OCISpec"]),
     tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
     .testTarget(

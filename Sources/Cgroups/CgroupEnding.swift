@@ -4,14 +4,7 @@ import LinuxABI
 
 extension CgroupManager {
   /// The processes in the cgroup and below it, by pid; empty where the cgroup is gone.
-  ///
-  /// Without a cgroup, those in its user namespace.
   package func processes() throws(RuntimeError) -> [Int32] {
-    if record.directories.isEmpty && record.userNamespace != 0 {
-      return try describe(.cgroup, "cannot look for the container's processes in /proc") { () throws(SystemError) in
-        try UserNamespace.processes(in: record.userNamespace)
-      }
-    }
     guard let directory = record.primary, let open = try openIfThere(directory) else { return [] }
     do {
       return try open.descriptor.cgroupProcesses()

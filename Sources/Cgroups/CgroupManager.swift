@@ -119,26 +119,7 @@ package final class CgroupManager {
     }
   }
 
-  /// Opens what the first process joins the cgroup with.
-  package func openForJoining() throws(RuntimeError) -> CgroupEntrance {
-    var tasks: [CgroupDirectory] = []
-    var unified: CgroupDirectory?
-    for (index, directory) in record.directories.enumerated() {
-      let opened = try opened(index)
-      if directory.version == .v2 {
-        unified = opened
-        continue
-      }
-      do {
-        tasks.append(CgroupDirectory(try opened.descriptor.open("tasks", .writeOnly)))
-      } catch {
-        throw error.because(.cgroup, "cannot open `\(directory.path)/tasks`")
-      }
-    }
-    return CgroupEntrance(taskFiles: tasks, unified: unified)
-  }
-
-  private func opened(_ index: Int) throws(RuntimeError) -> CgroupDirectory {
+  func opened(_ index: Int) throws(RuntimeError) -> CgroupDirectory {
     if index < open.count { return open[index] }
     return try CgroupManager.open(record.directories[index].path)
   }
@@ -150,24 +131,6 @@ package final class CgroupManager {
       throw error.because(.cgroup, "cannot open the cgroup `\(path)`")
     }
   }
-}
-
-/// The descriptors with which a process joins the container's cgroup; they are closed with this object.
-///
-/// On v1 the process writes `0` to each `tasks` file: that moves the one writing thread, for which the kernel takes
-/// neither its global lock nor an RCU grace period. On v2 it is born in the directory (CLONE_INTO_CGROUP).
-package final class CgroupEntrance {
-  private let taskFiles: [CgroupDirectory]
-  private let unified: CgroupDirectory?
-
-  init(taskFiles: [CgroupDirectory], unified: CgroupDirectory?) {
-    self.taskFiles = taskFiles
-    self.unified = unified
-  }
-
-  package var taskFileNumbers: [Int32] { taskFiles.map { $0.descriptor.number } }
-  /// The v2 directory; nil on pure v1.
-  package var directoryNumber: Int32? { unified?.descriptor.number }
 }
 
 extension RuntimeError {

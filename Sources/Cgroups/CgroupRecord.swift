@@ -28,8 +28,9 @@ package struct CgroupRecord: Equatable, Sendable {
 
   /// One for each hierarchy; that of v2 last.
   package var directories: [Directory]
-  /// The inode of the user namespace that was made for the container, by which its processes are found where it has no
-  /// directory; 0 for none. Only known where the caller is not root of the host.
+  /// The inode of the user namespace that was made for the container; 0 for none. Where it has no directory, its processes
+  /// are found by that namespace as long as the first of them lives: later another namespace may have the inode. Only known
+  /// where the caller is not root of the host.
   package var userNamespace: UInt64
 
   package init(directories: [Directory], userNamespace: UInt64 = 0) {

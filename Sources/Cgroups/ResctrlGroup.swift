@@ -67,6 +67,10 @@ package struct ResctrlGroup: Sendable {
     made.reversed().filter { $0 == monitorPath || plan.closID == nil }
   }
 
+  /// What the processes of the container are in, in the order in which they have to go in: a task can only be in a monitoring
+  /// group of its class.
+  package var joined: [String] { [classPath] + (plan.isMonitored ? [monitorPath] : []) }
+
   /// Makes or finds the class and the monitoring group, and sets the class up.
   package mutating func make() throws(RuntimeError) {
     if try makeClass() {
@@ -110,9 +114,17 @@ package struct ResctrlGroup: Sendable {
 
   /// Lets a process into the class and the monitoring group.
   package func add(_ pid: Int32) throws(RuntimeError) {
-    // The class first: a task can only be in a monitoring group of its class.
-    for path in [classPath] + (plan.isMonitored ? [monitorPath] : []) {
-      try write("\(path)/tasks", ["\(pid)"], "cannot move process \(pid) into the class of service")
+    try ResctrlGroup.add(pid, to: joined, root)
+  }
+
+  /// The same for the groups ``joined`` of a container that is there. What the process starts later is in them too.
+  package static func add(_ pid: Int32, to joined: [String]) throws(RuntimeError) {
+    try add(pid, to: joined, "")
+  }
+
+  private static func add(_ pid: Int32, to joined: [String], _ root: String) throws(RuntimeError) {
+    for path in joined {
+      try write("\(path)/tasks", ["\(pid)"], "cannot move process \(pid) into the class of service", root)
     }
   }
 
@@ -120,23 +132,28 @@ package struct ResctrlGroup: Sendable {
     if !hasSchema { return }
     // Each list by a write of its own: within one the kernel refuses a domain that stands twice.
     let texts = [plan.schemas, plan.schemata].filter { !$0.isEmpty }.map { $0.joined(separator: "\n") + "\n" }
-    try write("\(classPath)/schemata", texts, "cannot set the class of service `\(className)` up")
+    try ResctrlGroup.write(
+      "\(classPath)/schemata", texts, "cannot set the class of service `\(className)` up", root)
   }
 
-  private func write(
-    _ path: String, _ texts: [String], _ message: String
+  private static func write(
+    _ path: String, _ texts: [String], _ message: String, _ root: String
   ) throws(RuntimeError) {
     do {
       // The file is always there in resctrl.
       let file = try FileDescriptor.open(path, [.writeOnly, .create, .noFollow], mode: 0o600)
       for text in texts { try file.write(text) }
     } catch {
-      throw error.because(.intelRdt, message, field: "/linux/intelRdt", hint: lastStatus)
+      throw error.because(.intelRdt, message, field: "/linux/intelRdt", hint: lastStatus(root))
     }
   }
 
   /// What the kernel has to say about the last thing that it refused.
-  private var lastStatus: String {
+  private var lastStatus: String { ResctrlGroup.lastStatus(root) }
+
+  /// Nothing where it is not known where resctrl is mounted.
+  private static func lastStatus(_ root: String) -> String {
+    if root.isEmpty { return "" }
     do {
       let bytes = try FileDescriptor.open("\(root)/info/last_cmd_status", .readOnly).readAll(limit: 4096)
       let text = CgroupText.trimmed(bytes)

@@ -43,11 +43,7 @@ enum AttributeExecutor {
   ) throws(RuntimeError) {
     guard let value = attributes.oomScoreAdjustment else { return }
     do {
-      // The file is root's as long as this process is not dumpable; no process of a container sees it yet.
-      let isUnprivileged = Processes.effectiveUser() != 0
-      if isUnprivileged { try Processes.becomeDumpable() }
-      try proc.writeOwn("oom_score_adj", "\(value)")
-      if isUnprivileged { try Processes.becomeNotDumpable() }
+      try write(value, proc)
     } catch {
       let hint =
         error.errno == .accessDenied ? "a value below the caller's own needs CAP_SYS_RESOURCE" : ""
@@ -61,5 +57,20 @@ enum AttributeExecutor {
         .processAttribute, "cannot set the out-of-memory adjustment to \(value)", field: "/process/oomScoreAdj",
         hint: hint)
     }
+  }
+
+  private static func write(_ value: Int32, _ proc: borrowing ProcFileSystem) throws(SystemError) {
+    if Processes.effectiveUser() == 0 { return try proc.writeOwn("oom_score_adj", "\(value)") }
+    // The file is root's as long as this process is not dumpable. No process of a container sees it yet, and none may see it
+    // so: whatever comes of the write, the process is not dumpable when it goes on (CVE-2016-9962).
+    try Processes.becomeDumpable()
+    var failure: SystemError?
+    do {
+      try proc.writeOwn("oom_score_adj", "\(value)")
+    } catch {
+      failure = error
+    }
+    try Processes.becomeNotDumpable()
+    if let failure { throw failure }
   }
 }

@@ -7,8 +7,9 @@ import LinuxABI
 /// The init stage of `exec`: it joins a container that is there and becomes a command in it.
 ///
 /// The container may be hostile, and a root in it that may trace could open each descriptor of a process that it sees. So
-/// from the moment at which it can see this process nothing of the host is open in it but the sockets to the runtime, and
-/// it is not dumpable (CVE-2016-9962).
+/// this process is not dumpable from the beginning (CVE-2016-9962), and nothing of the host is open in it when it is cloned
+/// into the pid namespace but the sockets to the runtime. A container in the pid namespace of the host sees it before;
+/// besides these there are a pidfd of its own first process and its own root directory open then.
 struct ExecStage {
   private(set) var payload: InitPayload
   let descriptors: InitDescriptors
@@ -143,14 +144,21 @@ struct ExecStage {
     }
   }
 
+  private func clone() throws(RuntimeError) -> CloneResult {
+    do {
+      return try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
+    } catch {
+      // Nothing can be born in a pid namespace whose first process has ended.
+      if error.errno == .noMemory && join.kinds.contains(.newPID) { throw ended(error) }
+      throw error.because(.spawn, "cannot start a process in the container")
+    }
+  }
+
   // MARK: Inside
 
   /// Answers true in the new process. It is a child of the runtime, which has to be able to wait for it.
   private func startInside(_ reporter: borrowing InitReporter) throws(RuntimeError) -> Bool {
-    let result = try describe(.spawn, "cannot start a process in the container") { () throws(SystemError) in
-      try Clone.fork(.parent, cgroup: -1, exitSignal: 0)
-    }
-    switch consume result {
+    switch try clone() {
     case .child:
       return true
     case .parent(let process):
@@ -172,10 +180,10 @@ struct ExecStage {
       if !join.finalCPUs.isEmpty {
         try describe(.processAttribute, "cannot set the CPUs", field: "/process/execCPUAffinity/final") {
           () throws(SystemError) in
-          try Scheduling.setAffinity(join.finalCPUs)
+          _ = try Scheduling.setAffinity(join.finalCPUs)
         }
       }
-      if payload.agent?.environment.contains("LISTEN_PID=0") == true {
+      if join.setsListenPID {
         // sd_listen_fds(3) wants the number that the process has for itself.
         payload.agent?.environment.set("LISTEN_PID", "\(Processes.ownPid())")
       }

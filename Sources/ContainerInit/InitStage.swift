@@ -88,7 +88,7 @@ public enum InitStage {
 
   static func refuse() -> Never {
     do {
-      try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create` only\n")
+      try FileDescriptor(owning: 2).write("apus: the init stage is started by `apus create`, `run` and `exec` only\n")
     } catch {
       Processes.exit(1)
     }

@@ -118,12 +118,16 @@ struct Stage1 {
     _ namespace: JoinedNamespace, _ proc: borrowing ProcFileSystem
   ) throws(RuntimeError) -> FileDescriptor {
     let file: FileDescriptor
-    do {
-      // Not blocking: a fifo in its place would wait for ever.
-      file = try FileDescriptor.open(namespace.path, [.readOnly, .nonBlocking])
+    let isNamespace: Bool
+    do throws(SystemError) {
+      // Not opened before it is known to be a namespace: to open a device may do something.
+      let place = try FileDescriptor.open(namespace.path, .path)
+      isNamespace = try place.fileSystemType() == FileSystemMagic.nsfs.rawValue
+      file = isNamespace ? try proc.openOwnLink("fd", "\(place.number)", .readOnly) : place
     } catch {
       throw error.because(.namespace, "cannot open the namespace", field: field(namespace))
     }
+    if !isNamespace { throw refusal(namespace, SystemError("setns", .invalid)) }
     if !namespace.changedBy.isEmpty { try refuseOwn(namespace, file, proc) }
     return file
   }
@@ -134,10 +138,14 @@ struct Stage1 {
     do {
       try Namespaces.join(file, namespace.kind)
     } catch {
-      let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
-      throw error.because(
-        .namespace, "cannot join the namespace `\(namespace.path)`", field: field(namespace), hint: hint)
+      throw refusal(namespace, error)
     }
+  }
+
+  private func refusal(_ namespace: JoinedNamespace, _ error: SystemError) -> RuntimeError {
+    let hint = error.errno == .invalid ? "the file is no namespace of this type" : ""
+    return error.because(
+      .namespace, "cannot join the namespace `\(namespace.path)`", field: field(namespace), hint: hint)
   }
 
   /// What changes the container's namespace must not change the host's. Here, with the open file in hand, nobody can put
@@ -205,9 +213,27 @@ struct Stage1 {
       try Namespaces.unshare(.newTime)
     }
     if payload.namespaces.timeOffsets.isEmpty { return }
-    try describe(.namespace, "cannot set the offsets of the time namespace", field: "/linux/timeOffsets") {
-      () throws(SystemError) in
+    do {
       try proc.writeOwn("timens_offsets", payload.namespaces.timeOffsets)
+    } catch {
+      let isForeign = isUnprivileged && payload.namespaces.joins(.newUser)
+      throw error.because(
+        .namespace, "cannot set the offsets of the time namespace", field: "/linux/timeOffsets",
+        hint: isForeign ? "without root they take a user namespace of the container's own" : "")
+    }
+  }
+
+  private func clone(_ flags: CloneFlags, _ cgroup: Int32) throws(RuntimeError) -> CloneResult {
+    do {
+      return try Clone.fork(flags, cgroup: cgroup, exitSignal: 0)
+    } catch {
+      // A file may keep a pid namespace whose first process has ended: nothing can be born in it (pid_namespaces(7)).
+      if error.errno == .noMemory, let namespace = payload.namespaces.join(of: .newPID) {
+        throw error.because(
+          .namespace, "cannot start a process in the pid namespace", field: field(namespace),
+          hint: "its first process has probably ended")
+      }
+      throw error.because(.spawn, "cannot start the first process of the container")
     }
   }
 
@@ -221,11 +247,7 @@ struct Stage1 {
     flags.formUnion(.parent)
     let cgroup =
       payload.hasCgroupDirectory ? descriptors.firstCgroup + Int32(payload.taskFiles) : -1
-    let result = try describe(.spawn, "cannot start the first process of the container") {
-      () throws(SystemError) in
-      try Clone.fork(flags, cgroup: cgroup, exitSignal: 0)
-    }
-    switch consume result {
+    switch try clone(flags, cgroup) {
     case .child:
       // The cgroup's directory was opened on the host's side: a way up to the host's root for whoever executes
       // `/proc/self/fd/N/..` before close-on-exec takes effect (CVE-2024-21626). Closed, not marked.

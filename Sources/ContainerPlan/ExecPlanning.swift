@@ -100,10 +100,9 @@ extension Planner {
     _ overrides: ExecOverrides, to agent: inout AgentPlan, _ namespaces: NamespacePlan
   ) throws(RuntimeError) {
     if !overrides.arguments.isEmpty { agent.arguments = overrides.arguments }
-    for argument in agent.arguments where argument.utf8.contains(0) {
-      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: "/process/args")
-    }
+    for argument in agent.arguments { try refuseNul(argument, "/process/args") }
     for entry in overrides.environment {
+      try refuseNul(entry, "--env")
       guard let equals = entry.utf8.firstIndex(of: 0x3D), equals != entry.utf8.startIndex else {
         throw RuntimeError(.usage, "`\(entry)` is not of the form NAME=value", field: "--env")
       }
@@ -116,6 +115,7 @@ extension Planner {
       }
     }
     if let directory = overrides.workingDirectory {
+      try refuseNul(directory, "--cwd")
       guard directory.utf8.first == 0x2F else {
         throw RuntimeError(.usage, "Cwd must be an absolute path: `\(directory)`", field: "--cwd")
       }
@@ -138,6 +138,13 @@ extension Planner {
     try checkMapped(overrides, namespaces)
   }
 
+  /// The kernel would read only what is in front of it.
+  private func refuseNul(_ text: String, _ field: String) throws(RuntimeError) {
+    if text.utf8.contains(0) {
+      throw RuntimeError(.configInvalid, "the text holds a NUL character", field: field)
+    }
+  }
+
   private func checkMapped(_ overrides: ExecOverrides, _ namespaces: NamespacePlan) throws(RuntimeError) {
     if let uid = overrides.uid { try checkMapped(uid, namespaces.uidMap, namespaces, "--user") }
     if let gid = overrides.gid { try checkMapped(gid, namespaces.gidMap, namespaces, "--user") }
@@ -149,8 +156,7 @@ extension Planner {
   private func checkMapped(
     _ id: UInt32, _ map: [IDRange], _ namespaces: NamespacePlan, _ field: String
   ) throws(RuntimeError) {
-    // Of a user namespace that was joined nothing is known here; the kernel says it.
-    if map.isEmpty || !namespaces.created.contains(.newUser) { return }
+    if !namespaces.created.contains(.newUser) { return }
     if map.outside(id) == nil {
       throw RuntimeError(.configInvalid, "id \(id) is not mapped into the user namespace", field: field)
     }

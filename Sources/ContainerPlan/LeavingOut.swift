@@ -174,6 +174,46 @@
     }
   }
 
+  extension ExecPlan {
+    /// `exec.TYPE.NAME` for the parts that it shares with the plan of a container; false where there is no kind of this
+    /// name.
+    public mutating func leaveOut(_ kind: String) -> Bool {
+      if let change = ExecPlan.parts[kind] {
+        change(&self)
+        return true
+      }
+      guard kind.hasPrefix("exec.") else { return false }
+      let part = String(kind.dropFirst("exec.".count))
+      if let change = AgentPlan.parts[part] {
+        change(&agent)
+      } else if let change = InitStep.parts[part], part.hasPrefix("ConsoleStep.") {
+        if let console, case .console(let changed) = change(.console(console)) { self.console = changed }
+      } else {
+        return false
+      }
+      return true
+    }
+
+    /// Whether it is a kind of this plan, which a container then knows nothing of.
+    public static func knows(_ kind: String) -> Bool {
+      var plan = ExecPlan(
+        agent: AgentPlan(
+          arguments: [], environment: [], workingDirectory: "", uid: 0, gid: 0, additionalGids: [], umask: 0,
+          capabilities: CapabilityPlan(), noNewPrivileges: false, limits: [], looksUpHome: false),
+        console: nil, initialCPUs: [], finalCPUs: [], warnings: [])
+      return plan.leaveOut(kind)
+    }
+
+    private static var parts: [String: (inout ExecPlan) -> Void] {
+      [
+        "ExecPlan.console": { $0.console = nil },
+        "ExecPlan.initialCPUs": { $0.initialCPUs = [] },
+        "ExecPlan.finalCPUs": { $0.finalCPUs = [] },
+        "ExecPlan.warnings": { $0.warnings = [] },
+      ]
+    }
+  }
+
   extension MountStep {
     fileprivate static var parts: [String: (inout MountStep) -> Void] {
       [

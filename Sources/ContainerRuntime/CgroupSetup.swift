@@ -174,13 +174,6 @@ extension CgroupRecord {
   /// only waits for the init stage, which ends by itself without a runtime: what is in the cgroup may be another's.
   func end(kills: Bool) throws(RuntimeError) {
     let manager = CgroupManager(record: self)
-    if directories.isEmpty && userNamespace != 0 {
-      if kills, try !manager.processes().isEmpty {
-        try manager.killAll()
-        _ = try manager.waitUntilEmpty(milliseconds: 2000)
-      }
-      return
-    }
     if kills {
       // Nearly always the processes are gone already, and the kernel refuses to remove a cgroup that holds one: trying
       // is cheaper than looking.

@@ -58,7 +58,7 @@ extension ContainerRuntime {
       bundle, keyring: options.noNewKeyring ? nil : "_ses.\(id)", noPivot: options.noPivot,
       notifyFolder: options.notifySocket == nil ? nil : "\(store.root)/\(id)/\(StateStore.Name.notify)")
     let template = plan.agent
-    plan.agent?.environment.announce(options.listeningDescriptors, names: options.listeningNames, isFirst: true)
+    plan.agent?.environment.announce(options.listeningDescriptors, names: options.listeningNames, pid: 1)
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
@@ -175,6 +175,7 @@ private struct Creation: ~Copyable {
     if resctrl != nil {
       try resctrl?.make()
       record.resctrl = resctrl?.removedWithContainer ?? []
+      record.joinedResctrl = resctrl?.joined ?? []
       try entry.write(record)
     }
     let executable = try SelfExecutable.open(runtime.options.initExecutable)
@@ -279,12 +280,11 @@ private struct Creation: ~Copyable {
 }
 
 extension [String] {
-  /// The variables of sd_listen_fds(3), as runc sets them. The number of a process that joins
-  /// a container is not known yet; the init stage puts it in the place of 0.
-  mutating func announce(_ count: UInt32, names: String?, isFirst: Bool) {
+  /// The variables of sd_listen_fds(3), as runc sets them. Without `pid` the init stage puts the number of its process in.
+  mutating func announce(_ count: UInt32, names: String?, pid: Int32?) {
     if count == 0 { return }
     set("LISTEN_FDS", "\(count)")
-    set("LISTEN_PID", isFirst ? "1" : "0")
+    if let pid { set("LISTEN_PID", "\(pid)") }
     if let names { set("LISTEN_FDNAMES", names) }
   }
 }

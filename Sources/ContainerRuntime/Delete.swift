@@ -89,7 +89,10 @@ extension ContainerRuntime {
         .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
         hint: "`kill` it first, or use `delete --force`")
     }
-    if status != .stopped { try killProcess(record) }
+    if status != .stopped {
+      if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
+      try killProcess(record)
+    }
     try record.cgroup.end(kills: record.pid != 0)
     try ResctrlGroup.remove(record.resctrl)
   }
@@ -119,7 +122,9 @@ extension ContainerRuntime {
     }
     throw RuntimeError(
       .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
-      hint: "it may be in an uninterruptible call (/proc/\(record.pid)/stack), or a cgroup above is frozen")
+      hint:
+        "it may be in an uninterruptible call (/proc/\(record.pid)/stack), a cgroup above may be frozen, or nobody has"
+        + " waited for the others of its pid namespace, which end before it")
   }
 
   /// How long a killed process may take to end, in milliseconds.

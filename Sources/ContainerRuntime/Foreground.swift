@@ -1,7 +1,7 @@
 import Diagnostics
 import Linux
 
-/// `run` without `--detach`: this program stays until the container's process has ended.
+/// `run` and `exec` without `--detach`: this program stays until the container's process, or the command, has ended.
 struct Foreground: ~Copyable {
   let signals: FileDescriptor
   let terminal: ForegroundTerminal
@@ -27,7 +27,7 @@ struct Foreground: ~Copyable {
       terminal.finish()
       return status
     } catch {
-      throw error.because(.signalling, "cannot wait for the container `\(id)`")
+      throw error.because(.signalling, "cannot wait for the process of the container `\(id)`")
     }
   }
 

@@ -63,7 +63,7 @@ final class ForegroundTerminal {
     }
   }
 
-  /// Takes the master over, which the init stage has sent by the time the container is created. From here on the
+  /// Takes the master over, which the init stage has sent by the time it is prepared. From here on the
   /// caller's terminal passes every key on.
   func begin() throws(RuntimeError) {
     if socket.number < 0 { return }

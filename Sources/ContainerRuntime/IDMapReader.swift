@@ -3,7 +3,7 @@ import Diagnostics
 import Linux
 import LinuxABI
 
-/// Looks at the maps of a user namespace that stage 1 has joined. From outside: a process in it would read the ids of its
+/// Looks at the maps of a user namespace that was joined, by stage 1 or by a container that runs. From outside: a process in it would read the ids of its
 /// parent namespace, which need not be the runtime's.
 enum IDMapReader {
   /// Throws for what the configuration wants and the namespace does not have; answers the map of the users.
@@ -14,8 +14,7 @@ enum IDMapReader {
     let proc = try describe(.idMapping, "cannot open /proc") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
-    let uidMap = try read("uid_map", pid, proc, field)
-    let gidMap = try read("gid_map", pid, proc, field)
+    let (uidMap, gidMap) = try read(pid: pid, proc, field)
     // Stage 1 becomes root of it, as what is made during the set-up is root's.
     for (map, name) in [(uidMap, "user"), (gidMap, "group")] where map.outside(0) == nil {
       throw RuntimeError(
@@ -37,6 +36,21 @@ enum IDMapReader {
         field: "/process/user/additionalGids", hint: "setgroups(2) is denied in it, see user_namespaces(7)")
     }
     return uidMap
+  }
+
+  /// The maps of the users and of the groups in the user namespace of a process.
+  static func read(pid: Int32, field: String) throws(RuntimeError) -> (uidMap: [IDRange], gidMap: [IDRange]) {
+    let proc = try describe(.idMapping, "cannot open /proc") { () throws(SystemError) in
+      try ProcFileSystem.mounted()
+    }
+    return try read(pid: pid, proc, field)
+  }
+
+  private static func read(
+    pid: Int32, _ proc: borrowing ProcFileSystem, _ field: String
+  ) throws(RuntimeError) -> (uidMap: [IDRange], gidMap: [IDRange]) {
+    let uidMap = try read("uid_map", pid, proc, field)
+    return (uidMap, try read("gid_map", pid, proc, field))
   }
 
   private static func read(

@@ -14,7 +14,7 @@ struct InitLaunch: ~Copyable {
   private var helper: MountHelperProcess?
   private var stage1: SpawnedProcess
   private var stage1IsReaped = false
-  /// Process 1 of the container; pid 0 until it exists.
+  /// Process 1 of the container, or the command of `exec`; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
   /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
   private(set) var userNamespace: UInt64 = 0
@@ -54,19 +54,17 @@ struct InitLaunch: ~Copyable {
     var isNetworkReady = false
     var network: FileDescriptor?
     while true {
-      guard var received = try channel.receive() else {
+      guard var received = try receive() else {
         if let failure { throw failure }
         throw silentDeath()
       }
+      try checkTurn(of: received.report, isExec: plan == nil)
       switch received.report {
       case .userNamespaceReady:
         if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):
-        guard let descriptor = received.takeDescriptor() else {
-          throw RuntimeError(.initProtocol, "the init stage announced a process without its descriptor")
-        }
-        initProcess = SpawnedProcess(pid: pid, descriptor: descriptor)
+        initProcess = SpawnedProcess(pid: pid, descriptor: try InitLaunch.check(received.takeDescriptor(), pid))
         try reapStage1()
       case .warning(let text):
         log.warning(text)
@@ -80,7 +78,7 @@ struct InitLaunch: ~Copyable {
       case .prepared:
         reached = .prepared
       case .failed(let error):
-        // With the pid known, or with the end of file if it was stage 1 that failed, there is nothing to wait for.
+        // With the pid known, or with the end of stage 1 if it was that one that failed, there is nothing to wait for.
         failure = error
       }
       // Stage 2 can be faster than the report of its clone: not before it is known, it would be left over if this failed. A
@@ -106,6 +104,50 @@ struct InitLaunch: ~Copyable {
     }
   }
 
+  /// The next report; nil when nobody is left who could send one. Before the child is announced that is stage 1: the child
+  /// holds a copy of the channel and waits for an order, so if stage 1 dies in between there is no end of file.
+  private func receive() throws(RuntimeError) -> ReceivedReport? {
+    if initProcess.pid == 0 {
+      let isGone = try describe(.initProtocol, "cannot wait for the init stage") { () throws(SystemError) -> Bool in
+        let ready = try Poll.wait([
+          (number: channel.number, events: Poll.readable), (number: stage1.descriptor.number, events: Poll.readable),
+        ])
+        if ready[0] != 0 { return false }
+        // What it said may have come between the two looks.
+        return try Poll.wait([(number: channel.number, events: Poll.readable)], timeout: 0)[0] == 0
+      }
+      if isGone { return nil }
+    }
+    return try channel.receive()
+  }
+
+  /// The other half of the channel is in the container from the clone on, where somebody may be allowed to trace it and send
+  /// on it. Nothing that it says then may lead the runtime to act on another process, or, in a container that runs, to act
+  /// for it at all.
+  private func checkTurn(of report: InitReport, isExec: Bool) throws(RuntimeError) {
+    switch report {
+    case .warning, .prepared, .failed: return
+    case .cloned where initProcess.pid == 0: return
+    case .userNamespaceReady where initProcess.pid == 0 && !isExec: return
+    case .mountsMade where !isExec, .networkReady where !isExec, .helpWanted where !isExec: return
+    default: throw RuntimeError(.initProtocol, "the init stage sent a message out of turn")
+    }
+  }
+
+  /// The descriptor of a child with this number: pid files, managers and signals believe in both.
+  private static func check(
+    _ descriptor: consuming FileDescriptor?, _ pid: Int32
+  ) throws(RuntimeError) -> FileDescriptor {
+    guard let descriptor else {
+      throw RuntimeError(.initProtocol, "the init stage announced a process without its descriptor")
+    }
+    let isChild = try describe(.initProtocol, "cannot look at the announced process") { () throws(SystemError) in
+      try Processes.isChild(descriptor, pid)
+    }
+    if !isChild { throw RuntimeError(.initProtocol, "the init stage announced a process that is not its child") }
+    return descriptor
+  }
+
   /// Sees to the maps of the user namespace, and to the standard streams, which are the caller's: inside nobody has a right
   /// over them.
   private mutating func prepareUsers(_ plan: ContainerPlan) throws(RuntimeError) {
@@ -116,8 +158,10 @@ struct InitLaunch: ~Copyable {
       try IDMapWriter.write(plan, pid: stage1.pid)
       // Later the process lets nobody look who is not root.
       if UserNamespace.lacksRootOfHost() {
-        userNamespace = try describe(.namespace, "cannot look at the new user namespace") { () throws(SystemError) in
-          try UserNamespace.inode(of: stage1.pid)
+        do {
+          userNamespace = try UserNamespace.inode(of: stage1.pid)
+        } catch {
+          log.debug("cannot look at the new user namespace: \(error.text)")
         }
       }
     }
@@ -247,7 +291,8 @@ struct InitLaunch: ~Copyable {
     return failures.first
   }
 
-  private static func end(_ process: borrowing SpawnedProcess) -> SystemError? {
+  /// Kills a child and collects it.
+  static func end(_ process: borrowing SpawnedProcess) -> SystemError? {
     do {
       try process.descriptor.sendSignal(9)
     } catch {

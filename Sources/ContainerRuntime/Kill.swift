@@ -11,9 +11,13 @@ extension ContainerRuntime {
     }
     // Without a pid namespace SIGKILL of the first process leaves the others, and whoever waits for the end of their
     // pipes waits for ever: as in runc it goes to all.
-    if all || (signal == 9 && !record.hasPidNamespace) {
+    if record.isFoundByUsers && (all || (signal == 9 && !record.hasPidNamespace)) {
+      if try signalMembers(record, signal) > 0 || all { return }
+    } else if all || (signal == 9 && !record.hasPidNamespace) {
       // Also where the first process is gone: without a pid namespace others may live on.
       if try record.cgroup.signal(signal) { return }
+      // Managers send it to all when the first process has ended, for what may be left: as in runc, nothing is no error.
+      if all && record.pid != 0, try !isAlive(record) { return }
     }
     let process = try openProcess(record)
     do {

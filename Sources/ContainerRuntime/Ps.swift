@@ -14,6 +14,6 @@ extension ContainerRuntime {
         .cgroup, "the processes of `\(id)` cannot be found: it was made without a cgroup",
         hint: "without root a container has one only where one is delegated, and it shares its user namespace")
     }
-    return try CgroupManager(record: record.cgroup).processes().sorted()
+    return try members(record).sorted()
   }
 }

@@ -34,6 +34,8 @@ struct ContainerRecord {
   var execCPUAffinity: ExecCPUAffinity
   /// The directories of resctrl that go with the container, the innermost first.
   var resctrl: [String] = []
+  /// Those that its processes are in, the class first; also where they stay for others.
+  var joinedResctrl: [String] = []
 }
 
 extension ContainerRecord {
@@ -64,6 +66,7 @@ extension ContainerRecord {
     writer.put(execCPUAffinity.initial ?? "")
     writer.put(execCPUAffinity.final ?? "")
     writer.put(resctrl)
+    writer.put(joinedResctrl)
     return writer.bytes
   }
 
@@ -91,6 +94,7 @@ extension ContainerRecord {
     let initial = try reader.string()
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
     resctrl = try reader.strings()
+    joinedResctrl = try reader.strings()
     guard reader.isAtEnd else { throw .malformed }
   }
 }

@@ -10,23 +10,28 @@ public struct ExecJoin: Sendable, Equatable {
   public var pid: Int32
   /// The CPUs of the command; empty leaves what the cgroup allows.
   public var finalCPUs: [UInt32]
+  /// LISTEN_PID has to be set to the number that the process has for itself, which only it knows.
+  public var setsListenPID: Bool
 
-  public init(kinds: CloneFlags, pid: Int32, finalCPUs: [UInt32]) {
+  public init(kinds: CloneFlags, pid: Int32, finalCPUs: [UInt32], setsListenPID: Bool = false) {
     self.kinds = kinds
     self.pid = pid
     self.finalCPUs = finalCPUs
+    self.setsListenPID = setsListenPID
   }
 
   func encode(to writer: inout WireWriter) {
     writer.put(kinds.rawValue)
     writer.put(pid)
     writer.put(finalCPUs)
+    writer.put(setsListenPID)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
     kinds = CloneFlags(rawValue: try reader.uint64())
     pid = try reader.int32()
     finalCPUs = try reader.numbers()
+    setsListenPID = try reader.bool()
   }
 }
 

@@ -44,18 +44,22 @@
 //
 //   exec
 //     │ spawn (socket, payload, pidfd of the container's process 1, …), born in the cgroup
-//     ├────────────────────────────►│ not dumpable, joins the cgroups of v1, closes what is the host's
-//     │                             │ setns(2) into all namespaces of the pidfd
+//     ├────────────────────────────►│ not dumpable, joins the cgroups of v1
+//     │                             │ setns(2) into all namespaces of the pidfd, closes all but the sockets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT), now inside of the pid namespace
 //     │◄────────────────────────────┼──────────────────────────────►│ session, keyring, terminal
 //     │                             │ exit                          │ privileges given up
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
-//     │ the pid file is written     │                               │
+//     │ joins resctrl, takes the terminal over, writes the pid file,
+//     │ gives the streams away                                      │
 //     │                          committed                          │
 //     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
 //     │                 end of file: the command runs               │
 //     │◄────────────────────────────────────────────────────────────┤
+//
+// Before `cloned` the runtime waits for the end of stage 1 too: the channel of stage 2 is open then. `cloned` counts once, and
+// `exec` accepts nothing but what stands in its ladder: from the clone on the other side is in a container that runs.
 //
 // At any rung the init stage may answer `failed` with the error instead, and ends. If the runtime is gone the next
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one

@@ -81,17 +81,21 @@ public enum UserNamespace {
     try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly).status().inode
   }
 
-  /// The processes in the namespace of this inode and in those below it, as far as the caller may look at them.
-  public static func processes(in inode: UInt64) throws(SystemError) -> [Int32] {
+  /// The processes in the user namespace of process `first`, or in one below it, that are also in its pid namespace, as far
+  /// as the caller may look at them. `first` must be known to live before and afterwards.
+  public static func companions(of first: Int32) throws(SystemError) -> [Int32] {
+    let users = try inode(of: first)
+    let pids = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
     var found: [Int32] = []
     for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
       guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
       let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
       do {
-        if try isIn(inode, pid) { found.append(pid) }
+        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == pids else { continue }
+        if try isIn(users, pid) { found.append(pid) }
       } catch {
         // Somebody else's, or it has just ended.
-        continue
+        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
       }
     }
     return found

@@ -84,6 +84,25 @@ public enum Processes {
     return ExitStatus(result)
   }
 
+  /// Whether a descriptor is a pidfd, and the process that it stands for a child of this one with this pid, which has not been
+  /// reaped.
+  public static func isChild(_ process: borrowing FileDescriptor, _ pid: Int32) throws(SystemError) -> Bool {
+    let number = process.number
+    var result = apus_wait_result()
+    do {
+      // WNOWAIT | __WALL | WNOHANG | WEXITED
+      try checkRetrying("waitid") { sys_waitid(3 /* P_PIDFD */, number, &result, 0x4100_0005) }
+    } catch {
+      // Not a child; no pidfd; no such descriptor.
+      if [.noChild, .invalid, .badDescriptor].contains(error.errno) { return false }
+      throw error
+    }
+    // As long as it lives waitid(2) tells no number.
+    let information = try FileDescriptor.open("/proc/self/fdinfo/\(number)", .readOnly).read(upTo: 4096)
+    let wanted = [UInt8]("Pid:\t\(pid)".utf8)
+    return information.split(separator: 0x0A).contains { $0.elementsEqual(wanted) }
+  }
+
   /// Reaps any child that has ended already; nil where there is none left to reap now.
   public static func reapAny() throws(SystemError) -> (pid: Int32, status: ExitStatus)? {
     var result = apus_wait_result()
@@ -215,7 +234,7 @@ public enum Signals {
 public enum Spawn {
   /// Starts the program in `executable` with `descriptors` as 3, 4, …; everything else above 2 is closed. It starts
   /// with every signal blocked and an empty environment but for `environment`, in the directory `cgroup` of cgroup v2 unless
-  /// that is -1 (CLONE_INTO_CGROUP; EBUSY where the kernel lets no process into an inner cgroup).
+  /// that is -1 (CLONE_INTO_CGROUP; EBUSY or EOPNOTSUPP where the kernel lets no process into an inner cgroup).
   public static func start(
     _ executable: borrowing FileDescriptor, arguments: [String], environment: [String], descriptors: [Int32],
     cgroup: Int32 = -1

@@ -57,7 +57,10 @@ static int waitForSignal(void) {
   sigdelset(&all, SIGCHLD);
   sigprocmask(SIG_SETMASK, &all, NULL);
   say("ready\n");
-  int number = sigwaitinfo(&all, &information);
+  int number;
+  // The freezer of cgroup v2 interrupts it.
+  do number = sigwaitinfo(&all, &information);
+  while (number < 0);
   say("signal %d\n", number);
   return 0;
 }
@@ -274,7 +277,7 @@ static int nestedMount(const char *path) {
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
        "overwrite hold syscall device shm mount exchange change size notify nested fixtures probe identity "
-       "tree fuse");
+       "tree fuse ipc port run-away born spy");
   return 2;
 }
 
@@ -313,5 +316,10 @@ int main(int count, char **words) {
   if (!strcmp(verb, "identity")) return identity();
   if (!strcmp(verb, "fuse")) return serveFileSystem(first, second);
   if (!strcmp(verb, "tree")) return tree(first);
+  if (!strcmp(verb, "ipc")) return shareIPC(first);
+  if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
+  if (!strcmp(verb, "run-away")) return runAway(atoi(first));
+  if (!strcmp(verb, "spy")) return spy();
+  if (!strcmp(verb, "born")) return bornAs(atoi(first));
   return help();
 }

@@ -47,6 +47,17 @@ void sectionAttributes(void);
 void sectionTerminal(void);
 int watchSize(void);
 
+// pod.c
+int shareIPC(const char *what);
+int port(const char *what, int number, const char *text);
+
+// processes.c
+int runAway(int count);
+int bornAs(int pid);
+
+// spy.c
+int spy(void);
+
 // notify.c
 int notify(int count, char **texts);
 

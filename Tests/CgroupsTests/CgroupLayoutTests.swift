@@ -134,4 +134,17 @@ import Testing
     #expect(error?.code == .configInvalid)
     #expect(error?.field == "/linux/cgroupsPath")
   }
+
+  /// What a container says of itself: only what is below its own cgroup counts.
+  @Test(
+    arguments: [
+      ("/", "/box/in", "in"), ("/", "/box/in/most", "in/most"), ("/", "/box", nil), ("/", "/box/", nil),
+      ("/", "/", nil), ("/", "/boxes/in", nil), ("/", "/other/box/in", nil), ("/", "/box/../other", nil),
+      ("/", "/box/in/..", nil), ("/", "/box//in", nil), ("/", "/../box/in", nil), ("/outer", "/outer/box/in", "in"),
+      ("/outer", "/box/in", nil),
+    ] as [(String, String, String?)])
+  func cgroupBelowAnotherHasAPathFromThere(root: String, cgroup: String, path: String?) {
+    let hierarchy = CgroupHierarchy(version: .v2, mountPoint: "/sys/fs/cgroup", mountRoot: root)
+    #expect(hierarchy.path(of: cgroup, below: "/sys/fs/cgroup/box") == path)
+  }
 }

@@ -63,6 +63,9 @@ private final class Tree {
     #expect(try tree.read("box/tasks") == "4711")
     #expect(try tree.read("tasks") == "" && tree.read("gold/tasks") == "")
     #expect(group.removedWithContainer == ["\(tree.root)/box"])
+    // As a later command knows it.
+    try ResctrlGroup.add(4712, to: group.joined)
+    #expect(try tree.read("box/tasks") == "4712")
     for file in ["box/schemata", "box/tasks"] { try tree.remove(file) }
     try ResctrlGroup.remove(group.removedWithContainer)
     #expect(!tree.has("box"))

@@ -138,6 +138,8 @@ private func failure(_ config: Config) -> RuntimeError? {
       "needs a number"
     ),
     (change { $0.linux?.devices = [Device(type: "p", path: "x")] }, "/linux/devices/0/path", "absolute"),
+    (change { $0.process?.user.uid = 4_294_967_295 }, "/process/user/uid", "is no id"),
+    (change { $0.process?.user.gid = 4_294_967_295 }, "/process/user/gid", "is no id"),
   ]
 
   @Test func mistakesAreNamedWithTheirPlace() {

@@ -274,6 +274,9 @@ extension RuleRow {
       $0.process.rlimits?.append(ResourceLimit(type: "RLIMIT_NOFILE", soft: 1, hard: 1))
     },
     RuleRow("rlimit-order", "/process/rlimits/0/soft") { $0.process.rlimits?[0].soft = 3 },
+    RuleRow("process-id", "/process/user/uid") { $0.process.user.uid = UInt32.max },
+    RuleRow("process-id", "/process/user/gid") { $0.process.user.gid = UInt32.max },
+    RuleRow("process-id", "/process/user/additionalGids/0") { $0.process.user.additionalGids = [UInt32.max] },
     RuleRow("process-id-mapped", "/process/user/uid") { $0.process.user.uid = 10 },
     RuleRow("process-id-mapped", "/process/user/additionalGids/1") { $0.process.user.additionalGids = [1, 77] },
   ]

@@ -60,8 +60,11 @@ struct HostRow: Sendable, CustomTestStringConvertible {
       rule: "id-mapping-parent", pointer: "/linux/uidMappings/1/hostID", says: "100000 to 165535",
       files: ["proc/self/uid_map": "0 0 2000\n"], isRootless: true),
     HostRow(
-      rule: "mount-owned-namespace", pointer: "/mounts/0/type", says: "pid namespace", isRootless: true
-    ) { $0.linux?.namespaces?.remove(at: 0) },
+      rule: "mount-owned-namespace", pointer: "/mounts/0/type", says: "ipc namespace", isRootless: true
+    ) {
+      $0.linux?.namespaces?.removeAll { $0.type == "ipc" }
+      $0.mounts?[0] = Mount(destination: "/dev/mqueue", type: "mqueue", source: "mqueue")
+    },
     HostRow(
       rule: "user-namespace-allowed", pointer: "/linux/namespaces", says: "unprivileged_userns_clone",
       files: ["proc/sys/kernel/unprivileged_userns_clone": "0"], isRootless: true),

@@ -20,13 +20,15 @@ private let record = ContainerRecord(
     HookPlan(kind: .poststop, index: 0, path: "/y", arguments: ["/y"]),
     HookPlan(kind: .poststop, index: 1, path: "/z", arguments: ["/z"], timeout: .max),
   ],
-  execCPUAffinity: ExecCPUAffinity(initial: "0-1", final: "1"))
+  execCPUAffinity: ExecCPUAffinity(initial: "0-1", final: "1"), resctrl: ["/r/web"],
+  joinedResctrl: ["/r/web", "/r/web/mon_groups/web"])
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {
     let read = try ContainerRecord(decoding: record.encode())
     #expect(read.poststart == record.poststart)
     #expect(read.poststop == record.poststop)
+    #expect(read.resctrl == record.resctrl && read.joinedResctrl == record.joinedResctrl)
     #expect(read.id == "web" && read.pid == 4711 && read.annotations == record.annotations)
   }
 

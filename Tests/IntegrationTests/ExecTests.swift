@@ -3,6 +3,14 @@ import IntegrationSupport
 import Testing
 
 extension Container {
+  /// A container that stays, running.
+  static func running(_ change: (Container) throws -> Void = { _ in }) throws -> Container {
+    let container = try Container(args: ["/bin/agent", "pause"])
+    try change(container)
+    try container.runDetached()
+    return container
+  }
+
   /// `exec [FLAGS] ID COMMAND…`.
   func exec(
     _ command: [String], _ flags: String..., options: Subprocess.Options = Subprocess.Options()
@@ -28,12 +36,8 @@ extension Container {
 extension Integration {
   /// Commands in a container that is there.
   @Suite struct ExecTests {
-    /// A container that stays, running.
     private func running(_ change: (Container) throws -> Void = { _ in }) throws -> Container {
-      let container = try Container(args: ["/bin/agent", "pause"])
-      try change(container)
-      try container.runDetached()
-      return container
+      try Container.running(change)
     }
 
     /// A process of `exec` whose runtime has gone is a child of the test, and the container cannot end before it is waited for.
@@ -127,6 +131,9 @@ extension Integration {
       #expect(report["env"].strings.contains("WORD=a b"))
       #expect(report["env"].strings.contains("HOME=/home"))
       #expect(report["noNewPrivileges"].int == 1 || report["noNewPrivileges"].bool == true)
+      // runc knows that of the document only.
+      if !Runtime.current.isPeer { #expect(report["umask"].int == 0o27) }
+      #expect(report["oomScoreAdj"].int == 321)
       #expect(report["descriptors"].members.keys.sorted() == ["0", "1", "2"])
     }
 
@@ -137,7 +144,7 @@ extension Integration {
       let report = try container.execReport(
         "user", "command",
         flags: [
-          "--user", "1000:7", "-g", "8", "-g", "9", "--cwd", "/usr/bin", "--env", "A=first", "-e", "A=second", "-e",
+          "--user", "1000:7", "-g", "8", "-g", "9", "--cwd", "/usr/bin", "-e", "A=first", "-e", "A=second", "-e",
           "B=",
         ])
       #expect(report["uids"].ints == [1000, 1000, 1000])
@@ -148,33 +155,6 @@ extension Integration {
       #expect(environment.filter { $0.hasPrefix("A=") }.last == "A=second")
       #expect(environment.contains("B=") && environment.contains("TERM=xterm"))
       #expect(environment.contains("HOME=/home"))
-    }
-
-    /// CVE-2022-29162: a file with inheritable capabilities would give them to every user.
-    @Test(.peerDiffers("crun", "1.8.1", "takes them instead of those of the container"), .attack("CVE-2022-29162"))
-    func addedCapabilityIsNotInheritable() throws {
-      let container = try running()
-      let sets = try container.execReport("capabilities", flags: ["--cap", "CAP_NET_RAW"])["capabilities"]
-      #expect(sets["inheritable"].strings.isEmpty)
-      #expect(sets["ambient"].strings.isEmpty)
-      for set in ["bounding", "effective", "permitted"] {
-        #expect(sets[set].strings.contains("CAP_NET_RAW") && sets[set].strings.contains("CAP_KILL"), "\(set)")
-      }
-    }
-
-    /// CVE-2026-30892: read as another number, a user would become one who may more.
-    @Test(
-      .attack("CVE-2026-30892"),
-      arguments: ["1x", "1:", ":1", "4294967296", "4294967295", "", "-1", "0x5", " 1", "root", "1:2:3"])
-    func userThatIsNoNumberIsRefused(user: String) throws {
-      // runc 1.1.5 takes it for root.
-      if Runtime.current.isPeer && (user.isEmpty || user == "4294967296") { return }
-      if Runtime.current.name == "crun" { return }
-      let container = try running()
-      let outcome = try container.exec(["/bin/agent", "report", "user"], "--user=\(user)")
-      expectError(outcome, detail: "--user")
-      #expect(outcome.code == 255 || Runtime.current.isPeer, "\(outcome)")
-      #expect(outcome.stdout.isEmpty, "\(outcome)")
     }
 
     @Test func filterOfTheContainerHoldsForTheCommand() throws {
@@ -205,7 +185,68 @@ extension Integration {
       for set in ["bounding", "permitted", "inheritable", "effective", "ambient"] {
         #expect(report["capabilities"][set].strings == ["CAP_KILL"], "\(set)")
       }
-      #expect(report["limits"]["RLIMIT_NOFILE"]["hard"].int ?? report["limits"]["nofile"]["hard"].int ?? 99 == 99)
+      #expect(report["rlimits"]["RLIMIT_NOFILE"] == ["soft": 98, "hard": 99], "\(report["rlimits"].text)")
+    }
+
+    @Test(.peerDiffers("runc", "1.1.5", "newer"), .peerDiffers("crun", "1.8.1", "newer"))
+    func attributesOfADocumentAreTaken() throws {
+      let container = try running { $0.bundle.config["process"]["oomScoreAdj"] = 100 }
+      let report = try container.exec(document: [
+        "args": ["/bin/agent", "report", "attributes"], "cwd": "/", "oomScoreAdj": 200,
+        "scheduler": ["policy": "SCHED_BATCH", "nice": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]],
+        "ioPriority": ["class": "IOPRIO_CLASS_BE", "priority": 3],
+      ]).json
+      #expect(report["oomScoreAdj"].int == 200)
+      #expect(report["scheduler"]["policy"].int == 3)
+      #expect(report["scheduler"]["nice"].int == 5)
+      #expect(report["scheduler"]["flags"].int == 1)
+      #expect(report["ioPriority"].int == 2 << 13 | 3)
+    }
+
+    /// What no process document can say.
+    @Test(.peerDiffers("runc", "1.1.5", "newer"), .peerDiffers("crun", "1.8.1", "newer"))
+    func attributesOfTheContainerAreTaken() throws {
+      let container = try running {
+        $0.bundle.config["linux"]["personality"] = ["domain": "LINUX32"]
+        $0.bundle.config["linux"]["memoryPolicy"] = ["mode": "MPOL_BIND", "nodes": "0"]
+      }
+      for outcome in [
+        try container.exec(["/bin/agent", "report", "attributes"]),
+        try container.exec(document: ["args": ["/bin/agent", "report", "attributes"], "cwd": "/"]),
+      ] {
+        let report = try outcome.json
+        #expect(report["personality"].int == 8)
+        #expect(report["memoryPolicy"]["mode"].int == 2)
+        #expect(report["memoryPolicy"]["nodes"].ints == [0])
+        #expect(report["keyring"].string?.hasSuffix("_ses.\(container.id)") == true, "\(report["keyring"])")
+      }
+    }
+
+    @Test(.apusOnly("in our words"))
+    func unknownCapabilityOfADocumentIsAWarning() throws {
+      let container = try running()
+      let outcome = try container.exec(document: [
+        "args": ["/bin/agent", "exit", "3"], "cwd": "/", "capabilities": ["bounding": ["CAP_OF_TOMORROW", "CAP_KILL"]],
+      ])
+      #expect(outcome.code == 3)
+      #expect(outcome.stderr.contains("CAP_OF_TOMORROW") && outcome.stderr.contains("warning"), "\(outcome)")
+    }
+
+    @Test func terminalOfADocumentHasItsSize() throws {
+      let container = try running()
+      let socket = try DescriptorSocket()
+      let path = "\(container.bundle.path)/process.json"
+      let process: JSONValue = [
+        "args": ["/bin/agent", "report", "terminal"], "cwd": "/", "terminal": true, "user": ["uid": 0, "gid": 0],
+        "consoleSize": ["height": 33, "width": 99],
+      ]
+      try Files.write(process.text, to: path)
+      let file = "\(container.bundle.path)/exec.pid"
+      let flags = ["--process", path, "--detach", "--console-socket", socket.path, "--pid-file", file]
+      try container.spawn("exec", flags).wait().expectSuccess()
+      let text = try socket.receiveTerminal().readToEnd()
+      #expect(text.contains("\"rows\":33") && text.contains("\"columns\":99"), "\(text)")
+      try endDetached(try #require(Int(try Files.read(file))))
     }
 
     @Test func exitStatusIsThatOfTheCommand() throws {
@@ -411,60 +452,12 @@ extension Integration {
       }
       let outcome = try container.exec(["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"])
       #expect(outcome.stdout.split(separator: "\t").last == "1\n", "\(outcome)")
+      let initial = try container.exec(document: [
+        "args": ["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"], "cwd": "/",
+        "execCPUAffinity": ["initial": "1"],
+      ])
+      #expect(initial.stdout.split(separator: "\t").last == "1\n", "it is left as it was: \(initial)")
       #expect(try container.shellCPUs() == "0-1\n")
-    }
-
-    /// CVE-2016-9962 and CVE-2024-21626: nothing of the host is open in the command, nor below its working directory.
-    @Test(.peerMayDiffer("crun", "1.8.1", "leaves a process behind"), .attack("CVE-2016-9962", "CVE-2024-21626"))
-    func commandHasNothingOfTheHost() throws {
-      let container = try running {
-        $0.bundle.setCapabilities(["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"])
-        $0.bundle.config["root"]["readonly"] = false
-      }
-      // In the container, as root that may trace: what other processes have open, over and over.
-      let spy = try container.spawn(
-        "exec",
-        rest: [
-          "/bin/sh", "-c",
-          "echo ready; while ! [ -e /tmp/stop ]; do for f in /proc/[0-9]*/fd/*; do l=$(readlink $f) && echo \"$l\"; done; done 2>/dev/null | sort -u",
-        ])
-      try spy.stdout.waitFor("ready")
-      for number in 0..<20 {
-        let outcome = try container.spawn("exec", ["--cwd", "/proc/self/fd/\(number)"], rest: ["/bin/busybox", "pwd"])
-          .wait()
-        #expect(outcome.code != 0, "a working directory at descriptor \(number): \(outcome)")
-      }
-      for _ in 0..<30 { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
-      _ = try container.exec(["/bin/busybox", "touch", "/tmp/stop"])
-      let seen = try spy.wait().stdout.split(separator: "\n").map(String.init)
-      let foreign = seen.filter { $0.hasPrefix("/") && !$0.hasPrefix("/dev/") && !$0.hasPrefix("/proc/") && $0 != "/" }
-      #expect(foreign.allSatisfy { !$0.contains("cgroup") && !$0.contains("apus") }, "\(foreign)")
-    }
-
-    /// What root in the container can execute as /proc/PID/exe of a process of `exec` is not the runtime's file.
-    @Test(.attack("CVE-2019-5736"))
-    func executableOfACommandIsSealed() throws {
-      let container = try running()
-      let before = try Files.data(Runtime.current.path)
-      // It may be executed, as itself in the container; what counts is that nobody can write to it.
-      let child = try container.spawn("exec", rest: ["/proc/self/exe", "--version"])
-      for _ in 0..<20 { _ = try container.exec(["/bin/sh", "-c", "for p in /proc/[0-9]*; do echo x > $p/exe; done"]) }
-      _ = try child.wait()
-      #expect(try Files.data(Runtime.current.path) == before)
-    }
-
-    @Test func manyCommandsAtOnce() throws {
-      let container = try running()
-      let children = try (0..<50).map { try container.spawn("exec", rest: ["/bin/agent", "exit", "\($0)"]) }
-      for (number, child) in children.enumerated() { #expect(try child.wait().code == Int32(number)) }
-    }
-
-    @Test(.apusOnly("only ours is to be that quick"))
-    func manyCommandsInARow() throws {
-      let container = try running()
-      let count = ProcessInfo.processInfo.environment["APUS_FULL"] == nil ? 100 : 1000
-      for _ in 0..<count { #expect(try container.exec(["/bin/agent", "exit", "0"]).code == 0) }
-      #expect(try container.execReport("processes")["processes"].ints.count == 2)
     }
   }
 }

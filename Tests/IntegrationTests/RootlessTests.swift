@@ -159,6 +159,98 @@ extension Integration {
       #expect(try container.asUser("state").stderr.contains("container does not exist"))
     }
 
+    @Test func waitingContainerTakesNoCommandWithoutRoot() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      #expect(try container.asUser("create").code == 0)
+      let outcome = try container.asUser("exec", rest: ["/bin/agent", "exit", "0"])
+      #expect(outcome.code == 255 && outcome.stderr.contains("`start` it first"), "\(outcome)")
+      #expect(try container.asUser("start").code == 0)
+      #expect(try container.asUser("exec", rest: ["/bin/agent", "exit", "4"]).code == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
+    @Test func processesAreFoundWithoutACgroup() throws {
+      let container = try Container(args: ["/bin/agent", "children", "3"])
+      container.bundle.removeNamespace("pid")
+      container.bundle.removeMount("/proc")
+      container.bundle.addMount("/proc", source: "/proc", options: ["rbind"])
+      container.bundle.config["linux"]["maskedPaths"] = .null
+      container.bundle.config["linux"]["readonlyPaths"] = .null
+      let run = try container.spawnAsUser("run", ["--detach"])
+      #expect(try run.wait().code == 0)
+      try run.stdout.waitFor("ready")
+      #expect(try container.asUser("ps", ["--format", "json"]).json.elements.count == 4)
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+      try expectNothingLeft()
+    }
+
+    /// The inode of a user namespace is another one's as soon as nobody is in it.
+    @Test func deleteOfAContainerThatEndedTouchesNoOther() throws {
+      let first = try Container(args: ["/bin/agent", "pause"])
+      let others = try (0..<4).map { _ in try Container(args: ["/bin/agent", "pause"]) }
+      for container in [first] + others {
+        container.bundle.removeNamespace("pid")
+        container.bundle.removeMount("/proc")
+        container.bundle.config["linux"]["maskedPaths"] = .null
+        container.bundle.config["linux"]["readonlyPaths"] = .null
+      }
+      #expect(try first.asUser("run", ["--detach"]).code == 0)
+      guard let pid = try first.asUser("state").json["pid"].int else { throw HarnessError("no pid") }
+      Glibc.kill(pid_t(pid), SIGKILL)
+      #expect(waitForEnd(of: pid))
+      Processes.reap()
+      for other in others { #expect(try other.asUser("run", ["--detach"]).code == 0) }
+      #expect(try first.asUser("ps", ["--format", "json"]).json.elements.isEmpty)
+      #expect(try first.asUser("kill", ["--all"], rest: ["KILL"]).code == 0)
+      #expect(try first.asUser("delete").code == 0)
+      for other in others { #expect(try other.asUser("state").json["status"].string == "running") }
+      for other in others { #expect(try other.asUser("delete", ["--force"]).code == 0) }
+    }
+
+    /// Who joins the user namespace of a container is none of its processes.
+    @Test func containerThatSharesTheUsersLivesOn() throws {
+      let sandbox = try Container(args: ["/bin/agent", "pause"])
+      #expect(try sandbox.asUser("run", ["--detach"]).code == 0)
+      guard let pid = try sandbox.asUser("state").json["pid"].int else { throw HarnessError("no pid") }
+      let member = try Container(args: ["/bin/agent", "pause"])
+      member.bundle.config["linux"]["namespaces"].append(["type": "user", "path": .string("/proc/\(pid)/ns/user")])
+      #expect(try member.asUser("run", ["--detach"]).code == 0)
+      #expect(try sandbox.asUser("ps", ["--format", "json"]).json.elements.count == 1)
+      #expect(try sandbox.asUser("kill", ["--all"], rest: ["KILL"]).code == 0)
+      #expect(waitForEnd(of: pid))
+      #expect(try sandbox.asUser("delete").code == 0)
+      #expect(try member.asUser("state").json["status"].string == "running")
+      #expect(try member.asUser("delete", ["--force"]).code == 0)
+    }
+
+    @Test func commandEntersAContainerWithoutRootInside() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.mapOnlyTheUser(to: 7)
+      container.bundle.config["process"]["user"] = ["uid": 7, "gid": 7]
+      #expect(try container.asUser("run", ["--detach"]).code == 0)
+      let outcome = try container.asUser("exec", rest: ["/bin/sh", "-c", "id -u"])
+      #expect(outcome.stdout == "7\n", "\(outcome)")
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
+    /// CVE-2016-9962: an adjustment that is refused must not leave the stage open to those inside.
+    @Test func refusedAdjustmentLeavesNothingToLookInto() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.config["process"]["oomScoreAdj"] = -500
+      let trace = try Workspace.active().directory + "/trace"
+      let line = "strace -f -qq -e trace=prctl,setns -o \(trace) \"$0\" \"$@\""
+      #expect(try container.asUser("run", ["--detach"]).code == 0)
+      chown(try Workspace.active().directory, Rootless.user, Rootless.user)
+      let outcome = try container.asUser("exec", rest: ["/bin/agent", "exit", "0"], through: ["/bin/sh", "-c", line])
+      let calls = try Files.read(trace).split(separator: "\n").filter {
+        $0.contains("DUMPABLE") || $0.contains("setns")
+      }
+      let joins = calls.firstIndex { $0.contains("setns") } ?? 0
+      let last = calls[..<joins].last { $0.contains("DUMPABLE") } ?? ""
+      #expect(outcome.code == 0 && last.contains("SUID_DUMP_DISABLE"), "\(calls)")
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
     @Test func clocksOfATimeNamespace() throws {
       let container = try Container(args: ["/bin/cat", "/proc/self/timens_offsets"])
       container.bundle.addNamespace("time")

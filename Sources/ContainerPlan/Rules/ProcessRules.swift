@@ -71,6 +71,16 @@ enum ProcessRules {
   }
 
   /// The maps of a namespace that is joined are not known before it is open.
+  /// 4294967295 means, as (uid_t)-1, "leave it" to setresuid(2): the process would stay root.
+  static func ids(_ planner: inout Planner) throws(RuntimeError) {
+    guard let user = planner.config.process?.user else { return }
+    try planner.checkID(user.uid, "/process/user/uid")
+    try planner.checkID(user.gid, "/process/user/gid")
+    for (index, gid) in (user.additionalGids ?? []).enumerated() {
+      try planner.checkID(gid, "/process/user/additionalGids/\(index)")
+    }
+  }
+
   static func mappedIDs(_ planner: inout Planner) throws(RuntimeError) {
     let namespaces = planner.namespaces
     guard let user = planner.config.process?.user, namespaces.created.contains(.newUser) else { return }
@@ -91,11 +101,15 @@ enum ProcessRules {
 }
 
 extension Planner {
+  fileprivate mutating func checkID(_ id: UInt32, _ field: String) throws(RuntimeError) {
+    if id == UInt32.max { try report("4294967295 is no id, the highest is 4294967294", field) }
+  }
+
   fileprivate mutating func checkMapped(
     _ id: UInt32, _ map: [IDRange], _ field: String
   ) throws(RuntimeError) {
-    // A map that is wrong itself has been reported.
-    if map.isEmpty || map.outside(id) != nil { return }
+    // A map that is wrong itself has been reported, and so has what is no id.
+    if map.isEmpty || id == UInt32.max || map.outside(id) != nil { return }
     try report("id \(id) is not mapped into the user namespace", field)
   }
 }

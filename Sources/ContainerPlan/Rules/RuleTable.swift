@@ -113,6 +113,7 @@ extension Rule {
     Rule("rlimit-type", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitTypes),
     Rule("rlimit-once", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitsOnce),
     Rule("rlimit-order", "/process/rlimits/*/soft", "setrlimit(2)", ProcessRules.limitOrder),
+    Rule("process-id", "/process/user/uid", "setresuid(2)", ProcessRules.ids),
     Rule("process-id-mapped", "/process/user/uid", "user_namespaces(7)", ProcessRules.mappedIDs),
   ]
 

@@ -78,12 +78,12 @@ extension BundleCheck {
     guard let first = refused.first else { return }
     let others = refused.count > 1 ? " and \(refused.count - 1) more" : ""
     let isNamed = !(plan.cgroup.path ?? "").isEmpty
-    if !isRootless || isNamed {
+    if !doesWithoutCgroups || isNamed {
       add(
         .cgroupWritable,
         first.reason.because(
           .cgroup, "no cgroup can be made in `\(first.parent)`\(others)", field: CgroupPath.pointer,
-          hint: isRootless ? "leave cgroupsPath out, or have the cgroup delegated to the caller" : ""))
+          hint: doesWithoutCgroups ? "leave cgroupsPath out, or have the cgroup delegated to the caller" : ""))
       return
     }
     add(

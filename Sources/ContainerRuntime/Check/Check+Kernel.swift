@@ -47,19 +47,19 @@ extension BundleCheck {
 
   private func checkJoin(_ kind: NamespaceKind, _ path: String, _ field: String) {
     do {
-      let found = try FileDescriptor.open(files.prefix + path, [.readOnly, .nonBlocking]).namespaceKind()
+      // Not opened before it is known to be a namespace: to open a device may do something.
+      let place = try FileDescriptor.open(files.prefix + path, .path)
+      guard try place.fileSystemType() == FileSystemMagic.nsfs.rawValue else {
+        return add(.namespaceFile, RuntimeError(.namespace, "`\(path)` is no namespace", field: field))
+      }
+      let found = try place.reopen(.readOnly).namespaceKind()
       if found == kind.cloneFlag { return }
       let name = NamespaceKind.allCases.first { $0.cloneFlag == found }?.ociName ?? "other"
       add(
         .namespaceFile,
         RuntimeError(.namespace, "`\(path)` is a \(name) namespace, not a \(kind.ociName) namespace", field: field))
     } catch {
-      let isOther = error.call == "ioctl"
-      add(
-        .namespaceFile,
-        isOther
-          ? RuntimeError(.namespace, "`\(path)` is no namespace", field: field)
-          : error.because(.namespace, "cannot open the namespace", field: field))
+      add(.namespaceFile, error.because(.namespace, "cannot open the namespace", field: field))
     }
   }
 

@@ -55,6 +55,7 @@ extension ContainerRuntime {
     let check = BundleCheck(
       config: config, plan: plan, bundle: Bundle(path: path, config: config),
       caller: Processes.effectiveUser(), callerGroup: Processes.effectiveGroup(), isRootless: facts.effectiveUser != 0,
+      doesWithoutCgroups: options.isRootless || (self.options.isRootless ?? UserNamespace.lacksRootOfHost()),
       stateRoot: self.options.root)
     check.findings = findings
     check.followRules()
@@ -73,6 +74,8 @@ final class BundleCheck {
   let caller: UInt32
   let callerGroup: UInt32
   let isRootless: Bool
+  /// ``RuntimeOptions/isRootless``: a cgroup that is refused for want of permission is done without.
+  let doesWithoutCgroups: Bool
   let stateRoot: String
   let files: HostFiles
   var findings: [Finding] = []
@@ -81,6 +84,7 @@ final class BundleCheck {
 
   init(
     config: Config, plan: ContainerPlan, bundle: Bundle, caller: UInt32, callerGroup: UInt32, isRootless: Bool,
+    doesWithoutCgroups: Bool = false,
     stateRoot: String, files: HostFiles = HostFiles()
   ) {
     self.config = config
@@ -89,6 +93,7 @@ final class BundleCheck {
     self.caller = caller
     self.callerGroup = callerGroup
     self.isRootless = isRootless
+    self.doesWithoutCgroups = doesWithoutCgroups
     self.stateRoot = stateRoot
     self.files = files
   }

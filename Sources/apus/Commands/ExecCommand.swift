@@ -14,7 +14,6 @@ struct ExecCommand: Equatable, Sendable {
   var preservedDescriptors: UInt32
   var ignorePaused: Bool
   var cgroups: [String]
-  var noSubreaper: Bool
 
   static var specification: CommandSpecification {
     CommandSpecification(
@@ -84,7 +83,6 @@ struct ExecCommand: Equatable, Sendable {
     preservedDescriptors = try PassedDescriptors.preserved(scanned)
     ignorePaused = scanned.isOn(.ignorePaused)
     cgroups = scanned.texts(.cgroup)
-    noSubreaper = scanned.isOn(.noSubreaper)
   }
 
   private static func overrides(_ scanned: ScannedArguments) throws(RuntimeError) -> ExecOverrides {
@@ -92,8 +90,8 @@ struct ExecCommand: Equatable, Sendable {
     overrides.arguments = [String](scanned.operands.dropFirst())
     overrides.environment = scanned.texts(.environment)
     overrides.workingDirectory = scanned.text(.workingDirectory)
-    // An empty one is no user; it must not become root.
-    if let text = scanned.texts(.user).last {
+    // An empty one is none, so the command has the user of the container: never root by mistake.
+    if let text = scanned.text(.user) {
       let user = try ExecUser(text)
       (overrides.uid, overrides.gid) = (user.uid, user.gid)
     }
@@ -120,7 +118,7 @@ struct ExecCommand: Equatable, Sendable {
     options.cgroups = cgroups
     try PassedDescriptors(preserved: preservedDescriptors, open: session.openDescriptors).add(to: &options)
     do {
-      return try session.runtime().exec(id, options, detach: detach, subreaper: false)
+      return try session.runtime().exec(id, options, detach: detach)
     } catch {
       throw error.during("exec failed")
     }

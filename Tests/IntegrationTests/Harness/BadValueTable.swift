@@ -45,6 +45,8 @@ struct BadValueRow: Sendable, CustomTestStringConvertible {
       #"/process/rlimits/1={"hard":-1,"soft":1,"type":"RLIMIT_CORE"}"#: only("crun", "takes it for no limit"),
       #"/process/rlimits/1={"hard":1,"soft":1,"type":"RLIMIT_NOFILE"}"#: only("crun", "leaves its folder behind"),
       #"/process/rlimits/1={"hard":1,"type":"RLIMIT_CORE"}"#: both,
+      "/process/user/uid=4294967295": only("crun", "it stays root"),
+      "/process/user/gid=4294967295": only("crun", "takes it"),
       "/process/user/umask=512": both, "/process/user/umask=4294967295": both,
       #"/process/user/uid="root""#: only("crun", "takes it for 0"),
       #"/process/oomScoreAdj="low""#: only("crun", "takes it for 0"),
@@ -201,11 +203,14 @@ struct BadValueRow: Sendable, CustomTestStringConvertible {
     [
       ("/process/user/umask", 0o1000), ("/process/user/umask", 4_294_967_295), ("/process/user/umask", -1),
       ("/process/user/uid", -1), ("/process/user/gid", 4_294_967_296), ("/process/user/uid", "root"),
+      // "Leave it as it is" to the kernel: the process would be root.
+      ("/process/user/uid", 4_294_967_295), ("/process/user/gid", 4_294_967_295),
       ("/process/oomScoreAdj", 1001), ("/process/oomScoreAdj", -1001),
       ("/process/oomScoreAdj", .number(.max)), ("/process/oomScoreAdj", "low"), ("/process/cwd", "relative"),
       ("/process/env/0", "no equals sign"), ("/process/execCPUAffinity/final", "few"),
     ].map { (place: String, value: JSONValue) in BadValueRow(place, (place, value)) } + [
-      BadValueRow("/process/user/additionalGids/1", ("/process/user/additionalGids", [1, -1]))
+      BadValueRow("/process/user/additionalGids/1", ("/process/user/additionalGids", [1, -1])),
+      BadValueRow("/process/user/additionalGids/1", ("/process/user/additionalGids", [1, 4_294_967_295])),
     ]
 
   // MARK: Hooks

@@ -47,7 +47,9 @@ final class Workspace: @unchecked Sendable {
   /// Deletes what the test has left, then compares; what is wrong is put right by force for the next test.
   func finish() {
     let known = Set(Files.names(in: stateRoot))
-    for container in containers where known.contains(container.id) {
+    // The last first, and collected: a pid namespace that others have joined ends only when all of them are gone.
+    for container in containers.reversed() where known.contains(container.id) {
+      Processes.reap()
       guard let outcome = try? container.attempt("delete", "--force") else { continue }
       if outcome.code != 0 { Issue.record("the clean-up failed: \(outcome)") }
     }
