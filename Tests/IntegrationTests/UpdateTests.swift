@@ -407,9 +407,8 @@ extension Integration {
 
     /// What both lists allow can be opened at every moment of the change.
     @Test(.apusOnly("the peers leave the devices as they are")) func deviceOfBothListsIsNeverDenied() throws {
-      let line =
-        "n=0; while [ $n -lt 100000 ]; do : < /dev/zero || echo denied; n=$((n+1)); [ -e /tmp/end ] && exit; done"
-      let container = try Container(args: ["/bin/sh", "-c", "echo ready; \(line)"])
+      let line = "echo ready; while :; do : < /dev/zero || echo denied; done"
+      let container = try Container(args: ["/bin/sh", "-c", line])
       container.bundle.config["root"]["readonly"] = false
       try container.runDetached()
       try container.stdout.waitFor("ready")
