@@ -42,8 +42,10 @@ extension WriteList {
   private func checkTogether(
     _ limit: Int64?, _ swap: Int64?, _ current: CurrentLimits?
   ) throws(RuntimeError) {
-    if let swap, swap > 0 {
-      guard let other = limit ?? current?.memory.flatMap({ Int64(exactly: $0) }), limit != -1 || current == nil else {
+    // As in runc: v2, which limits swap alone, takes it as that where there is no limit of memory.
+    let isAlone = limit == -1 && layout.version(of: "memory") == .v2
+    if let swap, swap > 0, !isAlone {
+      guard let other = limit ?? current?.memory.flatMap({ Int64(exactly: $0) }), other != -1 else {
         throw invalid("a limit of swap needs a memory limit too", "/memory/swap")
       }
       if other > swap {

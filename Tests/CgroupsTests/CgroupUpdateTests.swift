@@ -117,7 +117,7 @@ import Testing
   static let contradictions: [(Resources, CurrentLimits, String, Bool)] = [
     (Resources(memory: .init(swap: 1000)), .init(memory: 4096), "/memory/swap", true),
     (Resources(memory: .init(swap: 1000)), .init(), "/memory/swap", true),
-    (Resources(memory: .init(limit: -1, swap: 1000)), .init(memory: 10), "/memory/swap", true),
+    (Resources(memory: .init(limit: -1, swap: 1000)), .init(memory: 10), "/memory/swap", false),
     (Resources(memory: .init(limit: 8192)), .init(memory: 10, memoryAndSwap: 4096), "/memory/limit", true),
     (Resources(cpu: .init(quota: 5000)), .init(quota: 9000, burst: 6000), "/cpu/quota", true),
     (Resources(cpu: .init(quota: 5000, burst: 5001)), .init(), "/cpu/burst", true),

@@ -24,6 +24,11 @@ import Testing
       (testDescription, self.resources, self.v1, self.pointer) = (name, resources, v1, pointer)
     }
 
+    /// Taken on v2 only.
+    init(_ name: String, _ resources: Resources, v2: [String], at pointer: String) {
+      (testDescription, self.resources, self.v2, self.pointer) = (name, resources, v2, pointer)
+    }
+
     init(_ name: String, _ resources: Resources, at pointer: String) {
       (testDescription, self.resources, self.pointer) = (name, resources, pointer)
     }
@@ -46,7 +51,9 @@ import Testing
     Edge("swap -2", ofMemory(.init(limit: 4096, swap: -2)), at: "/memory/swap"),
     Edge("swap below the limit", ofMemory(.init(limit: 4096, swap: 4095)), at: "/memory/swap"),
     Edge("swap without a limit", ofMemory(.init(swap: 4096)), at: "/memory/swap"),
-    Edge("swap and an endless limit", ofMemory(.init(limit: -1, swap: 4096)), at: "/memory/swap"),
+    Edge(
+      "swap and an endless limit", ofMemory(.init(limit: -1, swap: 4096)),
+      v2: ["memory.swap.max=4096", "memory.max=max"], at: "/memory/swap"),
     Edge(
       "swap alone endless", ofMemory(.init(swap: -1)), v1: ["memory.memsw.limit_in_bytes=-1"],
       v2: ["memory.swap.max=max"]),

@@ -39,7 +39,6 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     row("memory", "/limit", ["limit": number("1e30")], "1e30"), row("memory", "/limit", ["limit": "64m"], "a number"),
     row("memory", "/swap", ["limit": 67_108_864, "swap": -2], "expected bytes, or -1"),
     row("memory", "/swap", ["limit": 67_108_864, "swap": 33_554_432], "is below the memory limit `67108864`"),
-    row("memory", "/swap", ["limit": -1, "swap": 33_554_432], "needs a memory limit"),
     row("memory", "/reservation", ["reservation": -3], "expected bytes, or -1"),
     row(
       "memory", "/reservation", ["limit": 67_108_864, "reservation": 67_108_865], "above the memory limit `67108864`"),
@@ -71,6 +70,7 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
       ]
       : [
         row("memory", "/swappiness", ["swappiness": 101], "expected 0 to 100"),
+        row("memory", "/swap", ["limit": -1, "swap": 33_554_432], "needs a memory limit"),
         row("cpu", "/shares", ["shares": 1], "minimum allowed cpu-shares is 2"),
         row("cpu", "/shares", ["shares": 262_145], "maximum allowed cpu-shares is 262144"),
         row("cpu", "/realtimeRuntime", ["realtimeRuntime": 6000, "realtimePeriod": 5000], "above the period, `5000`"),
