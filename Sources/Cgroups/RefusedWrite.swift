@@ -16,7 +16,8 @@ extension CgroupWriter {
         field = String(field.dropLast(5)) + "pageSize"
       }
     } else if write.controller == "memory" && cause.errno == .busy {
-      let use = text("memory.usage_in_bytes", directory)
+      let isSum = write.file.utf8.starts(with: "memory.memsw".utf8)
+      let use = text(isSum ? "memory.memsw.usage_in_bytes" : "memory.usage_in_bytes", directory)
       reason = "the cgroup uses more than that already\(use.isEmpty ? "" : ", \(use) bytes")"
     } else if write.controller == "cpuset" {
       let above = text("../\(write.file)" + (write.version == .v1 ? "" : ".effective"), directory)
