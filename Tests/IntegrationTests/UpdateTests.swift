@@ -126,6 +126,40 @@ extension Integration {
       #expect(try value(container, "cpu/cpu.cfs_quota_us") == "-1")
     }
 
+    /// Between the writes of period and quota the share must fit in between those of the cgroups above and below.
+    @Test(.views(.hybrid, .v1), .apusOnly("the peers try one order"))
+    func shareOfTheProcessorFitsBetweenItsNeighboursAllTheTime() throws {
+      let root = try #require(Cgroups.root(of: "cpu"))
+      let above = "\(root)/\(TestRun.tag)-above"
+      mkdir(above, 0o755)
+      defer { rmdir(above) }
+      for isBelow in [false, true] {
+        let container = try Container(args: ["/bin/agent", "pause"])
+        container.bundle.config["linux"]["resources"]["cpu"] = ["quota": 50_000, "period": 100_000]
+        let path = isBelow ? "/\(TestRun.tag)/below" : "/\(TestRun.tag)-above/one"
+        container.bundle.config["linux"]["cgroupsPath"] = .string(path)
+        if !isBelow { try Files.put("50000", into: above + "/cpu.cfs_quota_us") }
+        try container.runDetached()
+        let folder = try container.cgroup("cpu")
+        if isBelow {
+          mkdir(folder + "/inner", 0o755)
+          try Files.put("50000", into: folder + "/inner/cpu.cfs_quota_us")
+        }
+        for period in [50_000, 10_000, 200_000, 100_000] {
+          try update(container, "--cpu-period", "\(period)", "--cpu-quota", "\(period / 2)")
+          #expect(try value(container, "cpu/cpu.cfs_period_us") == "\(period)")
+          #expect(try value(container, "cpu/cpu.cfs_quota_us") == "\(period / 2)")
+        }
+        let before = try container.limitFiles()
+        let share = isBelow ? "40000" : "60000"
+        expectError(
+          try container.attempt("update", "--cpu-period", "100000", "--cpu-quota", share),
+          detail: "it must fit into what the cgroup above has")
+        #expect(try container.changedLimits(since: before) == [])
+        try container.delete("--force")
+      }
+    }
+
     /// Whatever the kernel asks of one write after the other.
     @Test(.views(.hybrid, .v1), .apusOnly("the peers write in one order"))
     func valuesThatDependOnEachOtherAreWrittenInTheRightOrder() throws {
