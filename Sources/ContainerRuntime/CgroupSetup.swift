@@ -29,6 +29,8 @@ struct CgroupSetup {
     layout = try CgroupLayout.read()
     path = try CgroupPath(plan.path, id: id)
     permissions = try DevicePermissions(plan.deviceRules)
+    // They are set last; what v1 cannot say is found before anything is made.
+    if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     self.hasUserNamespace = hasUserNamespace
     self.isRootless = isRootless
     self.log = log

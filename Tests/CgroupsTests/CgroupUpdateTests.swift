@@ -259,8 +259,9 @@ import Testing
       #expect(try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8) == text, "\(name)")
     }
     try CgroupManager(record: record).update(
-      Resources(memory: .init(limit: 8192), cpu: .init(period: 200_000)), devices: nil, pointer: "/r")
-    #expect(try String(contentsOfFile: "\(path)/memory.max", encoding: .utf8) == "8192")
+      Resources(memory: .init(limit: 5000), cpu: .init(period: 200_000)), devices: nil, pointer: "/r")
+    #expect(try String(contentsOfFile: "\(path)/memory.max", encoding: .utf8) == "5000")
+    #expect(try String(contentsOfFile: "\(path)/memory.swap.max", encoding: .utf8).hasPrefix("96"))
     #expect(try String(contentsOfFile: "\(path)/cpu.max", encoding: .utf8) == "max 200000")
   }
 

@@ -15,7 +15,7 @@ extension Integration {
       try expectNothingLeft()
       if row.isOfKernel { return }
       let check = try runtime("check", "--bundle", container.bundle.path)
-      #expect(check.code == 1 && check.stdout.contains("error: /linux/resources\(row.place): "), "\(check)")
+      #expect(check.code == 1 && check.stdout.contains(": /linux/resources\(row.place): "), "\(check)")
     }
 
     /// The same in an update of a container that has limits: they hold on.

@@ -16,8 +16,12 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     (self.place, self.resources, self.says, self.isOfKernel) = (place, resources, says, isOfKernel)
   }
 
-  static let all: [BadLimitRow] =
-    memory + processors + disks + others + devices + (CgroupView.current == .v1 ? [] : unified)
+  static let all: [BadLimitRow] = {
+    var rows = memory + processors + disks + others + devices
+    rows += CgroupView.current == .v2 ? processorsOfV2 : processorsOfV1 + disksOfV1 + devicesOfV1
+    if CgroupView.current != .v1 { rows += unified }
+    return rows
+  }()
 
   /// A number that is too large for the values of tests, as it stands in the document.
   static func number(_ text: String) -> JSONValue { .string("number:" + text) }
@@ -36,7 +40,8 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     row("memory", "/limit", ["limit": -2], "expected bytes, or -1"),
     row("memory", "/limit", ["limit": number("-9223372036854775808")], "expected bytes, or -1"),
     row("memory", "/limit", ["limit": number("9223372036854775808")], "9223372036854775808"),
-    row("memory", "/limit", ["limit": number("1e30")], "1e30"), row("memory", "/limit", ["limit": "64m"], "a number"),
+    row("memory", "/limit", ["limit": number("1e30")], "1e30"),
+    row("memory", "/limit", ["limit": "64m"], "expected an integer"),
     row("memory", "/swap", ["limit": 67_108_864, "swap": -2], "expected bytes, or -1"),
     row("memory", "/swap", ["limit": 67_108_864, "swap": 33_554_432], "is below the memory limit `67108864`"),
     row("memory", "/reservation", ["reservation": -3], "expected bytes, or -1"),
@@ -44,81 +49,79 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
       "memory", "/reservation", ["limit": 67_108_864, "reservation": 67_108_865], "above the memory limit `67108864`"),
   ]
 
-  private static let processors: [BadLimitRow] =
-    [
-      row("cpu", "/shares", ["shares": -1], "-1"),
-      row("cpu", "/shares", ["shares": number("18446744073709551616")], "18446744073709551616"),
-      row("cpu", "/quota", ["quota": -2], "expected microseconds, or -1"),
-      row("cpu", "/quota", ["quota": 999], "expected at least 1000 microseconds"),
-      row("cpu", "/period", ["period": 999], "expected 1000 to 1000000 microseconds"),
-      row("cpu", "/period", ["period": 1_000_001], "expected 1000 to 1000000 microseconds"),
-      row("cpu", "/burst", ["quota": 5000, "burst": 5001], "above the quota, `5000`"),
-      row("cpu", "/idle", ["idle": 2], "expected 0 or 1"), row("cpu", "/idle", ["idle": -1], "expected 0 or 1"),
-      row("cpu", "/realtimeRuntime", ["realtimeRuntime": -2], "expected microseconds, or -1"),
-    ]
-    + (CgroupView.current == .v2
-      ? [
-        row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "cgroup v2 has nothing like it"),
-        row("cpu", "/realtimePeriod", ["realtimePeriod": 5000], "cgroup v2 has nothing like it"),
-        row("memory", "/swappiness", ["swappiness": 5], "cgroup v2 has nothing like it"),
-        row("memory", "/disableOOMKiller", ["disableOOMKiller": true], "cgroup v2 has nothing like it"),
-        row("memory", "/limit", ["limit": 67_108_864], "the controller `memory` with cgroup v1", isOfKernel: true),
-        row("cpu", "/shares", ["shares": 512], "the controller `cpu` with cgroup v1", isOfKernel: true),
-        row("cpu", "/cpus", ["cpus": "0"], "the controller `cpuset` with cgroup v1", isOfKernel: true),
-        row("pids", "/limit", ["limit": 5], "the controller `pids` with cgroup v1", isOfKernel: true),
-        row("blockIO", "/weight", ["weight": 50], "the controller `blkio` with cgroup v1", isOfKernel: true),
-      ]
-      : [
-        row("memory", "/swappiness", ["swappiness": 101], "expected 0 to 100"),
-        row("memory", "/swap", ["limit": -1, "swap": 33_554_432], "needs a memory limit"),
-        row("cpu", "/shares", ["shares": 1], "minimum allowed cpu-shares is 2"),
-        row("cpu", "/shares", ["shares": 262_145], "maximum allowed cpu-shares is 262144"),
-        row("cpu", "/realtimeRuntime", ["realtimeRuntime": 6000, "realtimePeriod": 5000], "above the period, `5000`"),
-        // The cgroup above has none that it could give.
-        row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "what the cgroup above has", isOfKernel: true),
-        row("cpu", "/cpus", ["cpus": "9999"], "out of `0-1`", isOfKernel: true),
-        row("cpu", "/cpus", ["cpus": "zero"], "expected a list such as `0-3,7`", isOfKernel: true),
-        row("cpu", "/cpus", ["cpus": "1-0"], "expected a list such as `0-3,7`", isOfKernel: true),
-        row("cpu", "/mems", ["mems": "63"], "out of `0`", isOfKernel: true),
-      ])
+  private static let processors: [BadLimitRow] = [
+    row("cpu", "/shares", ["shares": -1], "-1"),
+    row("cpu", "/shares", ["shares": number("18446744073709551616")], "18446744073709551616"),
+    row("cpu", "/quota", ["quota": -2], "expected microseconds, or -1"),
+    row("cpu", "/quota", ["quota": 999], "expected at least 1000 microseconds"),
+    row("cpu", "/period", ["period": 999], "expected 1000 to 1000000 microseconds"),
+    row("cpu", "/period", ["period": 1_000_001], "expected 1000 to 1000000 microseconds"),
+    row("cpu", "/burst", ["quota": 5000, "burst": 5001], "above the quota, `5000`"),
+    row("cpu", "/idle", ["idle": 2], "expected 0 or 1"), row("cpu", "/idle", ["idle": -1], "expected 0 or 1"),
+    row("cpu", "/realtimeRuntime", ["realtimeRuntime": -2], "expected microseconds, or -1"),
+  ]
+
+  private static let processorsOfV2: [BadLimitRow] = [
+    row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "cgroup v2 has nothing like it"),
+    row("cpu", "/realtimePeriod", ["realtimePeriod": 5000], "cgroup v2 has nothing like it"),
+    row("memory", "/swappiness", ["swappiness": 5], "cgroup v2 has nothing like it"),
+    row("memory", "/disableOOMKiller", ["disableOOMKiller": true], "cgroup v2 has nothing like it"),
+    row("memory", "/limit", ["limit": 67_108_864], "the controller `memory` with cgroup v1", isOfKernel: true),
+    row("cpu", "/shares", ["shares": 512], "the controller `cpu` with cgroup v1", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "0"], "the controller `cpuset` with cgroup v1", isOfKernel: true),
+    row("pids", "/limit", ["limit": 5], "the controller `pids` with cgroup v1", isOfKernel: true),
+    row("blockIO", "/weight", ["weight": 50], "the controller `blkio` with cgroup v1", isOfKernel: true),
+  ]
+
+  private static let processorsOfV1: [BadLimitRow] = [
+    row("memory", "/swappiness", ["swappiness": 101], "expected 0 to 100"),
+    row("memory", "/swap", ["limit": -1, "swap": 33_554_432], "needs a memory limit"),
+    row("cpu", "/shares", ["shares": 1], "minimum allowed cpu-shares is 2"),
+    row("cpu", "/shares", ["shares": 262_145], "maximum allowed cpu-shares is 262144"),
+    row("cpu", "/realtimeRuntime", ["realtimeRuntime": 6000, "realtimePeriod": 5000], "above the period, `5000`"),
+    // The cgroup above has none that it could give.
+    row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "what the cgroup above has", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "9999"], "out of `0-1`", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "zero"], "expected a list such as `0-3,7`", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "1-0"], "expected a list such as `0-3,7`", isOfKernel: true),
+    row("cpu", "/mems", ["mems": "63"], "out of `0`", isOfKernel: true),
+  ]
 
   private static func disk(_ major: Int, _ minor: Int, _ rate: JSONValue) -> JSONValue {
     [["major": .number(major), "minor": .number(minor), "rate": rate]]
   }
 
-  private static let disks: [BadLimitRow] =
-    [
-      row("blockIO", "/weight", ["weight": 9], "expected 10 to 1000"),
-      row("blockIO", "/weight", ["weight": 1001], "expected 10 to 1000"),
-      row("blockIO", "/weight", ["weight": 70_000], "70000"), row("blockIO", "/weight", ["weight": -10], "-10"),
-      row("blockIO", "/leafWeight", ["leafWeight": 10], "no leaf weight"),
-      row("blockIO", "/weightDevice/0", ["weightDevice": [["major": 7, "minor": 0]]], "one of weight and leafWeight"),
-      row(
-        "blockIO", "/weightDevice/0/weight", ["weightDevice": [["major": 7, "minor": 0, "weight": 5]]],
-        "expected 10 to 1000"),
-      row(
-        "blockIO", "/weightDevice/0/major", ["weightDevice": [["major": -1, "minor": 0, "weight": 50]]],
-        "`-1` is no device number"),
-      row("blockIO", "/weightDevice/0/minor", ["weightDevice": [["major": 7, "weight": 50]]], "minor"),
-      row(
-        "blockIO", "/throttleReadBpsDevice/0/major", ["throttleReadBpsDevice": disk(4096, 0, 1)],
-        "`4096` is no device number"),
-      row(
-        "blockIO", "/throttleWriteBpsDevice/0/minor", ["throttleWriteBpsDevice": disk(7, -1, 1)],
-        "`-1` is no device number"),
-      row("blockIO", "/throttleReadIOPSDevice/0/rate", ["throttleReadIOPSDevice": disk(7, 0, -1)], "-1"),
-      row(
-        "blockIO", "/throttleWriteIOPSDevice/0/rate",
-        ["throttleWriteIOPSDevice": disk(7, 0, number("18446744073709551616"))],
-        "18446744073709551616"),
-    ]
-    + (CgroupView.current == .v2
-      ? []
-      : [
-        row(
-          "blockIO", "/throttleReadBpsDevice/0/rate", ["throttleReadBpsDevice": disk(4000, 0, 5)], "no such device",
-          isOfKernel: true)
-      ])
+  private static let disks: [BadLimitRow] = [
+    row("blockIO", "/weight", ["weight": 9], "expected 10 to 1000"),
+    row("blockIO", "/weight", ["weight": 1001], "expected 10 to 1000"),
+    row("blockIO", "/weight", ["weight": 70_000], "70000"), row("blockIO", "/weight", ["weight": -10], "-10"),
+    row("blockIO", "/leafWeight", ["leafWeight": 10], "no leaf weight"),
+    row("blockIO", "/weightDevice/0", ["weightDevice": [["major": 7, "minor": 0]]], "one of weight and leafWeight"),
+    row(
+      "blockIO", "/weightDevice/0/weight", ["weightDevice": [["major": 7, "minor": 0, "weight": 5]]],
+      "expected 10 to 1000"),
+    row(
+      "blockIO", "/weightDevice/0/major", ["weightDevice": [["major": -1, "minor": 0, "weight": 50]]],
+      "`-1` is no device number"),
+    row("blockIO", "/weightDevice/0/minor", ["weightDevice": [["major": 7, "weight": 50]]], "minor"),
+    row(
+      "blockIO", "/throttleReadBpsDevice/0/major", ["throttleReadBpsDevice": disk(4096, 0, 1)],
+      "`4096` is no device number"),
+    row(
+      "blockIO", "/throttleWriteBpsDevice/0/minor", ["throttleWriteBpsDevice": disk(7, -1, 1)],
+      "`-1` is no device number"),
+    row("blockIO", "/throttleReadIOPSDevice/0/rate", ["throttleReadIOPSDevice": disk(7, 0, -1)], "-1"),
+    row(
+      "blockIO", "/throttleWriteIOPSDevice/0/rate",
+      ["throttleWriteIOPSDevice": disk(7, 0, number("18446744073709551616"))],
+      "18446744073709551616"),
+  ]
+
+  private static let disksOfV1: [BadLimitRow] = [
+    row(
+      "blockIO", "/throttleReadBpsDevice/0/rate", ["throttleReadBpsDevice": disk(4000, 0, 5)], "no such device",
+      isOfKernel: true)
+  ]
 
   private static let others: [BadLimitRow] = [
     row("pids", "/limit", ["limit": -2], "expected a number of tasks, or -1"),
@@ -154,24 +157,22 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
       CgroupView.current == .v1 ? "as v1 only" : "a name such as `memory.high`"),
   ]
 
-  private static let devices: [BadLimitRow] =
-    [
-      row("devices", "/1/type", [["allow": false], ["allow": true, "type": "x"]], "expected a, b or c"),
-      row("devices", "/0/access", [["allow": true, "access": "rx"]], "letters out of rwm"),
-      row("devices", "/0/major", [["allow": true, "major": -2]], "`-2` is no device number"),
-      row("devices", "/0/minor", [["allow": true, "minor": 4_294_967_296]], "`4294967296` is no device number"),
-      row("devices", "/0/allow", [["type": "c"]], "allow"),
-    ]
-    + (CgroupView.current == .v2
-      ? []
-      : [
-        row(
-          "devices", "/1",
-          [
-            ["allow": true, "type": "c", "major": 10, "access": "rw"],
-            ["allow": false, "type": "c", "major": 10, "minor": 229, "access": "w"],
-          ], "cannot take `c 10:229 w` out of `c 10:* rw")
-      ])
+  private static let devices: [BadLimitRow] = [
+    row("devices", "/1/type", [["allow": false], ["allow": true, "type": "x"]], "expected a, b or c"),
+    row("devices", "/0/access", [["allow": true, "access": "rx"]], "letters out of rwm"),
+    row("devices", "/0/major", [["allow": true, "major": -2]], "`-2` is no device number"),
+    row("devices", "/0/minor", [["allow": true, "minor": 4_294_967_296]], "`4294967296` is no device number"),
+    row("devices", "/0/allow", [["type": "c"]], "allow"),
+  ]
+
+  private static let devicesOfV1: [BadLimitRow] = [
+    row(
+      "devices", "/1",
+      [
+        ["allow": true, "type": "c", "major": 10, "access": "rw"],
+        ["allow": false, "type": "c", "major": 10, "minor": 229, "access": "w"],
+      ], "cannot take `c 10:229 w` out of `c 10:* rw")
+  ]
 
   private static let unified: [BadLimitRow] = [
     BadLimitRow("/unified/a~1b", ["unified": ["a/b": "1"]], "no file of a controller"),
