@@ -27,7 +27,9 @@ extension Integration {
 
     /// Rules are a list of what is allowed, not of exceptions: what none of them names stays closed, in a new container, for
     /// `exec`, and after an update.
-    @Test(.attack("GO-2022-0396")) func deviceThatNoRuleNamesCannotBeOpened() throws {
+    @Test(
+      .attack("GO-2022-0396"), .peerDiffers("crun", "1.8.1", "GO-2022-0396: denies what rules name, in v1"))
+    func deviceThatNoRuleNamesCannotBeOpened() throws {
       // FUSE, the first loop device, and what makes others of these.
       let nodes = ["c10:229", "b7:0", "c10:237"]
       let closed = nodes.map { "\($0) m" }
@@ -51,8 +53,7 @@ extension Integration {
         try standing.runDetached()
         let inside = try standing.spawn("exec", rest: ["/bin/agent", "devices"] + nodes).wait()
         #expect(lines(inside) == closed, "\(resources.text): \(inside)")
-        if Runtime.current.isPeer { continue }
-        for rules in [[other], [notAnother]] as [JSONValue] {
+        for rules in Runtime.current.isPeer ? [] : [[other], [notAnother]] as [JSONValue] {
           let text = JSONValue.object(["devices": rules]).text
           try standing.spawn("update", ["-r", "-"], options: .init(input: text)).wait().expectSuccess()
           let inside = try standing.spawn("exec", rest: ["/bin/agent", "devices"] + nodes).wait()

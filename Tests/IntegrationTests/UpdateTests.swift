@@ -298,7 +298,7 @@ extension Integration {
     func emptyValueOfAFlagIsNone() throws {
       let container = try running(["pids": ["limit": 40]])
       let before = try container.limitFiles()
-      try update(container, "--memory=", "--cpu-quota", "", "--cpuset-cpus", "", "--memory-swap", "", "--cpu-idle=")
+      try update(container, "--memory=", "--cpu-quota", "", "--cpuset-cpus", "", "--memory-swap", "")
       #expect(try container.changedLimits(since: before) == [])
     }
 
