@@ -18,9 +18,11 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
 
   static let all: [BadLimitRow] = {
     var rows = memory + processors + disks + others + devices
-    rows += CgroupView.current == .v2 ? processorsOfV2 : processorsOfV1 + disksOfV1 + devicesOfV1
+    rows += CgroupView.current == .v2 ? onlyOfV1 : processorsOfV1 + devicesOfV1
     if CgroupView.current != .v1 { rows += unified }
-    return rows
+    let isWhole = CgroupView.current == .v2 && MachineFeature.controllers.isHere
+    if !isWhole { rows += lacking }
+    return rows + (MachineFeature.controllers.isHere ? ofTheKernel : withoutControllers)
   }()
 
   /// A number that is too large for the values of tests, as it stands in the document.
@@ -61,16 +63,29 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     row("cpu", "/realtimeRuntime", ["realtimeRuntime": -2], "expected microseconds, or -1"),
   ]
 
-  private static let processorsOfV2: [BadLimitRow] = [
+  private static let onlyOfV1: [BadLimitRow] = [
     row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "cgroup v2 has nothing like it"),
     row("cpu", "/realtimePeriod", ["realtimePeriod": 5000], "cgroup v2 has nothing like it"),
     row("memory", "/swappiness", ["swappiness": 5], "cgroup v2 has nothing like it"),
     row("memory", "/disableOOMKiller", ["disableOOMKiller": true], "cgroup v2 has nothing like it"),
+    BadLimitRow("/network/classID", ["network": ["classID": 7]], "cgroup v2 has nothing like it"),
+  ]
+
+  private static let withoutControllers: [BadLimitRow] = [
     row("memory", "/limit", ["limit": 67_108_864], "the controller `memory` with cgroup v1", isOfKernel: true),
     row("cpu", "/shares", ["shares": 512], "the controller `cpu` with cgroup v1", isOfKernel: true),
     row("cpu", "/cpus", ["cpus": "0"], "the controller `cpuset` with cgroup v1", isOfKernel: true),
     row("pids", "/limit", ["limit": 5], "the controller `pids` with cgroup v1", isOfKernel: true),
     row("blockIO", "/weight", ["weight": 50], "the controller `blkio` with cgroup v1", isOfKernel: true),
+  ]
+
+  private static let ofTheKernel: [BadLimitRow] = [
+    row("cpu", "/cpus", ["cpus": "9999"], "out of `0", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "zero"], "expected a list such as `0-3,7`", isOfKernel: true),
+    row("cpu", "/cpus", ["cpus": "1-0"], "expected a list such as `0-3,7`", isOfKernel: true),
+    row(
+      "blockIO", "/throttleReadBpsDevice/0/rate", ["throttleReadBpsDevice": disk(4000, 0, 5)], "no such device",
+      isOfKernel: true),
   ]
 
   private static let processorsOfV1: [BadLimitRow] = [
@@ -81,9 +96,6 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     row("cpu", "/realtimeRuntime", ["realtimeRuntime": 6000, "realtimePeriod": 5000], "above the period, `5000`"),
     // The cgroup above has none that it could give.
     row("cpu", "/realtimeRuntime", ["realtimeRuntime": 5000], "what the cgroup above has", isOfKernel: true),
-    row("cpu", "/cpus", ["cpus": "9999"], "out of `0-1`", isOfKernel: true),
-    row("cpu", "/cpus", ["cpus": "zero"], "expected a list such as `0-3,7`", isOfKernel: true),
-    row("cpu", "/cpus", ["cpus": "1-0"], "expected a list such as `0-3,7`", isOfKernel: true),
     row("cpu", "/mems", ["mems": "63"], "out of `0`", isOfKernel: true),
   ]
 
@@ -117,12 +129,6 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
       "18446744073709551616"),
   ]
 
-  private static let disksOfV1: [BadLimitRow] = [
-    row(
-      "blockIO", "/throttleReadBpsDevice/0/rate", ["throttleReadBpsDevice": disk(4000, 0, 5)], "no such device",
-      isOfKernel: true)
-  ]
-
   private static let others: [BadLimitRow] = [
     row("pids", "/limit", ["limit": -2], "expected a number of tasks, or -1"),
     row("pids", "/limit", ["limit": number("1.5")], "1.5"),
@@ -135,16 +141,6 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     BadLimitRow("/rdma/mlx5_0", ["rdma": ["mlx5_0": [:]]], "one of hcaHandles and hcaObjects"),
     BadLimitRow("/rdma/mlx5_0/hcaHandles", ["rdma": ["mlx5_0": ["hcaHandles": -1]]], "-1"),
     BadLimitRow("/rdma/a b", ["rdma": ["a b": ["hcaHandles": 1]]], "no name of an RDMA device"),
-    BadLimitRow(
-      "/rdma/mlx5_0", ["rdma": ["mlx5_0": ["hcaHandles": 1]]],
-      CgroupView.current == .v1 ? "the controller `rdma` is not" : "the controller `rdma` is not available",
-      isOfKernel: CgroupView.current != .v1),
-    BadLimitRow(
-      "/network/classID", ["network": ["classID": 7]],
-      CgroupView.current == .v1 ? "the controller `net_cls` is not" : "cgroup v2 has nothing like it"),
-    BadLimitRow(
-      "/network/priorities", ["network": ["priorities": [["name": "lo", "priority": 1]]]],
-      CgroupView.current == .v1 ? "the controller `net_prio` is not" : "cgroup v2 has nothing like it"),
     CgroupView.current == .v1
       ? BadLimitRow(
         "/hugepageLimits/0/limit", ["hugepageLimits": [["pageSize": "2MB", "limit": 0]]],
@@ -185,13 +181,28 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
       "/unified/hugetlb.3MB.max", ["unified": ["hugetlb.3MB.max": "1"]], "no huge pages of that size", isOfKernel: true),
     BadLimitRow(
       "/unified/hugetlb.2MB.max", ["unified": ["hugetlb.2MB.max": "much"]], "invalid argument", isOfKernel: true),
-    BadLimitRow(
-      "/unified/io.max", ["unified": ["io.max": "8:0 rbps=1"]],
-      CgroupView.current == .hybrid ? "`/sys/fs/cgroup/blkio" : "the controller `blkio` with cgroup v1",
-      isOfKernel: CgroupView.current == .v2),
-    BadLimitRow(
-      "/unified/memory.high", ["unified": ["memory.high": "1"]],
-      CgroupView.current == .hybrid ? "`/sys/fs/cgroup/memory" : "the controller `memory` with cgroup v1",
-      isOfKernel: CgroupView.current == .v2),
   ]
+
+  /// What this machine has nowhere, or in another place.
+  private static let lacking: [BadLimitRow] = {
+    var rows = [
+      BadLimitRow(
+        "/rdma/mlx5_0", ["rdma": ["mlx5_0": ["hcaHandles": 1]]],
+        CgroupView.current == .v1 ? "the controller `rdma` is not" : "the controller `rdma` is not available",
+        isOfKernel: CgroupView.current != .v1),
+      BadLimitRow(
+        "/network/priorities", ["network": ["priorities": [["name": "lo", "priority": 1]]]],
+        CgroupView.current == .v1 ? "the controller `net_prio` is not" : "cgroup v2 has nothing like it"),
+    ]
+    if CgroupView.current == .v1 { return rows }
+    for (file, controller) in [("io.max", "blkio"), ("memory.high", "memory"), ("pids.max", "pids")] {
+      rows.append(
+        BadLimitRow(
+          "/unified/\(file)", ["unified": [file: "1"]],
+          CgroupView.current == .hybrid
+            ? "`/sys/fs/cgroup/\(controller)" : "the controller `\(controller)` with cgroup v1",
+          isOfKernel: CgroupView.current == .v2))
+    }
+    return rows
+  }()
 }

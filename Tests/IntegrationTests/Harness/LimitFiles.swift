@@ -1,29 +1,62 @@
 import Foundation
 
-extension Container {
-  /// The text of every file of the container's cgroups that one can write and that holds still, by controller and name.
-  func limitFiles() throws -> [String: String] {
-    var found: [String: String] = [:]
-    let controllers = ["cpu", "cpuset", "memory", "devices", "blkio", "pids"]
-    for controller in CgroupView.current == .v2 ? [""] : controllers {
-      let folder = try cgroup(controller)
-      for file in Files.names(in: folder) {
-        guard let status = try? FileManager.default.attributesOfItem(atPath: folder + "/" + file),
-          (status[.posixPermissions] as? Int ?? 0) & 0o222 != 0 || file == "devices.list",
-          let text = try? Files.read(folder + "/" + file)
-        else { continue }
-        let isMeasured = ["usage", "failcnt", "stat", "pressure", "procs", "tasks"].contains { file.contains($0) }
-        if !isMeasured { found[controller + "/" + file] = text }
-      }
+/// The limits of a cgroup of v2, under the names and in the units of v1: one test for both.
+enum LimitFiles {
+  static func value(_ name: String, in folder: String) throws -> String {
+    func words(_ file: String) throws -> [String] {
+      try Files.read("\(folder)/\(file)").split(whereSeparator: \.isWhitespace).map(String.init)
     }
-    return found
+    func first(_ file: String) throws -> String { try words(file).first ?? "" }
+    // Endless is a large number on v1.
+    func bytes(_ file: String) throws -> Int { Int(try first(file)) ?? Int.max / 2 }
+    switch name {
+    case "memory.limit_in_bytes": return "\(try bytes("memory.max"))"
+    case "memory.soft_limit_in_bytes": return "\(try bytes("memory.low"))"
+    case "memory.memsw.limit_in_bytes": return "\(try bytes("memory.max") + bytes("memory.swap.max"))"
+    case "cpu.shares": return shares(weight: Int(try first("cpu.weight")) ?? 0)
+    case "cpu.cfs_quota_us": return try first("cpu.max").replacingOccurrences(of: "max", with: "-1")
+    case "cpu.cfs_period_us": return try words("cpu.max").last ?? ""
+    case "cpu.cfs_burst_us": return try first("cpu.max.burst")
+    case "cpuset.cpus", "cpuset.mems":
+      let own = try first(name)
+      return own.isEmpty ? try first(name + ".effective") : own
+    case "blkio.bfq.weight":
+      if Files.exists("\(folder)/io.bfq.weight") { return try words("io.bfq.weight").last ?? "" }
+      // From the scale of 1 to 10000.
+      let weight = Double(try words("io.weight").last ?? "") ?? 0
+      return "\(Int((10 + (weight - 1) * 990 / 9999).rounded()))"
+    default: return try first(name)
+    }
   }
 
-  /// What is different in those files, as text.
-  func changedLimits(since before: [String: String]) throws -> [String] {
-    let now = try limitFiles()
-    return Set(now.keys).union(before.keys).sorted().filter { now[$0] != before[$0] }.map {
-      "\($0): \(before[$0] ?? "nothing"), now \(now[$0] ?? "nothing")"
+  /// The smallest shares that become this weight. Below 1024 each has one of its own or nearly so; see `CPUWeight`.
+  private static func shares(weight: Int) -> String {
+    for shares in [10, 300, 400, 512, 700, 1024] where self.weight(shares: shares) == weight { return "\(shares)" }
+    return "weight \(weight)"
+  }
+
+  private static func weight(shares: Int) -> Int {
+    let l = log2(Double(shares))
+    return Int((pow(10, (l * l + 125 * l) / 612 - 7.0 / 34) - 1e-9).rounded(.up))
+  }
+}
+
+/// A disk of the machine, whose requests the kernel can count.
+struct Disk {
+  let major: Int
+  let minor: Int
+
+  static let first: Disk? = {
+    for name in Files.names(in: "/sys/block") where !name.hasPrefix("loop") && !name.hasPrefix("zram") {
+      guard let text = try? Files.read("/sys/block/\(name)/dev") else { continue }
+      let numbers = text.split { $0 == ":" || $0 == "\n" }.compactMap { Int($0) }
+      if numbers.count == 2 { return Disk(major: numbers[0], minor: numbers[1]) }
     }
+    return nil
+  }()
+
+  /// The list of one entry for `linux.resources.blockIO`.
+  func entry(_ name: String, _ value: Int) -> JSONValue {
+    [["major": .number(major), "minor": .number(minor), name: .number(value)]]
   }
 }
