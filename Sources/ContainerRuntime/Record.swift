@@ -36,6 +36,8 @@ struct ContainerRecord {
   var resctrl: [String] = []
   /// Those that its processes are in, the class first; also where they stay for others.
   var joinedResctrl: [String] = []
+  /// What `update` may only change, and needs to know to go back.
+  var devices = DeviceState()
 }
 
 extension ContainerRecord {
@@ -44,7 +46,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3552_5041 }  // "APR5"
+  private static var magic: UInt32 { 0x3752_5041 }  // "APR7"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -67,6 +69,7 @@ extension ContainerRecord {
     writer.put(execCPUAffinity.final ?? "")
     writer.put(resctrl)
     writer.put(joinedResctrl)
+    devices.encode(to: &writer)
     return writer.bytes
   }
 
@@ -95,6 +98,7 @@ extension ContainerRecord {
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
     resctrl = try reader.strings()
     joinedResctrl = try reader.strings()
+    devices = try DeviceState(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }
