@@ -19,6 +19,34 @@ extension CgroupLayout {
     return try readMountinfo(entries)
   }
 
+  /// The cgroup that systemd has put process `pid` into, which must be that of `unit`. What systemd says of a unit is how it
+  /// sees the machine; this is where the process is.
+  package func path(ofProcess pid: Int32, in unit: SystemdUnit) throws(RuntimeError) -> CgroupPath {
+    let text: [UInt8]
+    do {
+      text = try FileDescriptor.open("/proc/\(pid)/cgroup", .readOnly).readAll(limit: 1 << 20)
+    } catch {
+      throw error.because(.cgroup, "cannot read the cgroup of process \(pid)")
+    }
+    let entries = try OwnCgroup.entries(text)
+    // Where there is a hierarchy of systemd's own, it is the one that it is right about.
+    let entry = entries.first { $0.controllers == ["name=systemd"] } ?? entries.first { $0.controllers.isEmpty }
+    guard let entry,
+      var hierarchy = (hierarchies + (unified.map { [$0] } ?? [])).first(where: { $0.controllers == entry.controllers })
+    else { throw RuntimeError(.systemd, "the hierarchy of cgroups that systemd uses is not mounted") }
+    hierarchy.ownPath = entry.path
+    let components = CgroupText.split([UInt8](hierarchy.ownRelativePath.utf8)[...], on: 0x2F).map {
+      CgroupText.string($0)
+    }
+    // A name that could be a file of the kernel's is written with `_` in front.
+    guard let last = components.last, last == unit.name || last == "_" + unit.name else {
+      throw RuntimeError(
+        .systemd, "systemd has made `\(unit.name)`, but process \(pid) is in `\(entry.path)`",
+        hint: "the caller has another pid namespace than that systemd, or sees other cgroups")
+    }
+    return CgroupPath(components: components)
+  }
+
   /// From the mounts wherever they are.
   static func readMountinfo(_ own: [OwnCgroup]) throws(RuntimeError) -> CgroupLayout {
     let mounts: [UInt8]

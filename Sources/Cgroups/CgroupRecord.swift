@@ -1,3 +1,14 @@
+/// A unit, and the systemd that looks after it.
+package struct SystemdUnit: Equatable, Sendable {
+  package var bus: SystemdBus
+  package var name: String
+
+  package init(bus: SystemdBus, name: String) {
+    self.bus = bus
+    self.name = name
+  }
+}
+
 /// Where the cgroup of a container is: what the state file keeps, so that no later command works it out again.
 package struct CgroupRecord: Equatable, Sendable {
   /// The container's directory in one hierarchy.
@@ -33,9 +44,15 @@ package struct CgroupRecord: Equatable, Sendable {
   /// where the caller is not root of the host.
   package var userNamespace: UInt64
 
-  package init(directories: [Directory], userNamespace: UInt64 = 0) {
+  /// The unit of systemd that the cgroup is of; nil with the cgroupfs driver.
+  package var unit: SystemdUnit?
+  /// Made with `--cgroup-manager=disabled`: the container stays in the cgroup of its creator.
+  package var isDisabled = false
+
+  package init(directories: [Directory], userNamespace: UInt64 = 0, unit: SystemdUnit? = nil) {
     self.directories = directories
     self.userNamespace = userNamespace
+    self.unit = unit
   }
 
   /// The directory through which `controller` is used, by its name in v1.

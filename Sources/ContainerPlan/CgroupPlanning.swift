@@ -1,4 +1,5 @@
 import LinuxABI
+import OCISpec
 
 extension Planner {
   /// Who gets the cgroup: the user of the process, if its cgroup namespace is new and it can write to its cgroups

@@ -62,9 +62,7 @@ extension ContainerRuntime {
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
-    let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, isRootless: self.options.isRootless,
-      log: self.options.log)
+    let cgroup = try CgroupSetup(plan, id: id, self.options)
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
@@ -188,6 +186,8 @@ private struct Creation: ~Copyable {
     var launch = try InitLaunch(
       executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
+    let setup = cgroup
+    launch.moveStage1 = { (pid) throws(RuntimeError) in try setup.attach(pid) }
     do {
       let process = try finish(&launch, entry)
       return CreatedContainer(record: record, process: process)

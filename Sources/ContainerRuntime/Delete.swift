@@ -93,7 +93,7 @@ extension ContainerRuntime {
       if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
       try killProcess(record)
     }
-    try record.cgroup.end(kills: record.pid != 0)
+    if let failure = try record.cgroup.end(kills: record.pid != 0) { options.log.warning(failure.text) }
     try ResctrlGroup.remove(record.resctrl)
   }
 

@@ -1,3 +1,4 @@
+import Cgroups
 import ContainerPlan
 import Diagnostics
 import InitChannel
@@ -18,6 +19,10 @@ struct InitLaunch: ~Copyable {
   private(set) var initProcess: SpawnedProcess
   /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
   private(set) var userNamespace: UInt64 = 0
+  /// Puts stage 1 into the container's cgroup before the other half is born in it, where that is for somebody else to do.
+  var moveStage1: ((Int32) throws(RuntimeError) -> Void)?
+  /// The scope into which systemd has to move the process of `exec`.
+  var unit: SystemdUnit?
   /// The users of the container's user namespace, new or joined; empty without one.
   private(set) var uidMap: [IDRange] = []
   /// The network devices that were moved into the container.
@@ -63,6 +68,7 @@ struct InitLaunch: ~Copyable {
       try checkTurn(of: received.report, isExec: plan == nil)
       switch received.report {
       case .userNamespaceReady:
+        try moveStage1?(stage1.pid)
         if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):

@@ -43,7 +43,8 @@ extension ContainerRuntime {
       status: status.name,
       bundle: record.bundle, rootfs: record.rootfs,
       created: RFC3339.text(seconds: record.created.seconds, nanoseconds: record.created.nanoseconds),
-      annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner)
+      annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner,
+      systemdScope: record.cgroup.unit?.name)
   }
 
   /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.

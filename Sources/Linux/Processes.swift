@@ -260,3 +260,24 @@ public enum Spawn {
     self.descriptor = descriptor
   }
 }
+
+/// A child that does nothing and has nothing: it stands where a process has to be. It ends with its maker at the latest.
+public final class IdleProcess {
+  public let pid: Int32
+  private let descriptor: FileDescriptor
+  private var isEnded = false
+
+  public init() throws(SystemError) {
+    var number: Int32 = -1
+    pid = Int32(try check("clone3", apus_spawn_idle(&number)))
+    descriptor = FileDescriptor(owning: number)
+  }
+
+  /// Kills and collects it.
+  public func end() throws(SystemError) {
+    if isEnded { return }
+    isEnded = true
+    try descriptor.sendSignal(9)
+    _ = try Processes.wait(pid)
+  }
+}

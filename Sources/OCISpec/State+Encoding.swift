@@ -37,6 +37,7 @@ extension ContainerState: JSONEncodable {
     writer.member("created", created)
     writer.members("annotations", annotations)
     writer.member("owner", owner)
+    writer.member("systemd-scope", systemdScope)
     writer.endObject()
   }
 }

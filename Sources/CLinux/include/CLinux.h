@@ -261,4 +261,8 @@ struct apus_program {
 // and none blocked. Otherwise as apus_spawn.
 int64_t apus_spawn_program(const struct apus_program *program, int *pidfd);
 
+// spawn.c: a copy of this process that has no descriptors, takes no signal but SIGKILL and does nothing. It ends with the
+// thread that made it. Returns the pid and stores a pidfd.
+int64_t apus_spawn_idle(int *pidfd);
+
 #endif
