@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import LinuxABI
 import Testing
@@ -39,7 +40,7 @@ import Testing
     #expect {
       try manager.delegate(to: getuid())
     } throws: { error in
-      "\(error)".contains(path)
+      (error as? RuntimeError)?.text.contains(path) == true
     }
   }
 

@@ -65,7 +65,7 @@ private func failure(_ config: Config) -> RuntimeError? {
     ) throws -> UInt32? {
       let config = change { config in
         config.process?.user.uid = 7
-        config.linux?.namespaces = namespaces("mount", "pid") + (namespace.map { [$0] } ?? [])
+        config.linux?.namespaces = namespaces("mount", "pid", "uts") + (namespace.map { [$0] } ?? [])
         config.mounts?[2] = Mount(destination: destination, type: type, source: "cgroup", options: options)
       }
       return try plan(config).cgroup.owner
