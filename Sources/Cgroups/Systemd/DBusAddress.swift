@@ -6,7 +6,7 @@ package enum SystemdBus: UInt8, Equatable, Sendable {
   case system = 1
   case user = 2
 
-  var name: String { self == .system ? "system" : "user" }
+  var name: String { self == .system ? "the system bus" : "the user bus" }
 
   /// Where the bus is, as the environment says it, or where it usually is.
   func address(_ environment: (String) -> String? = { Environment.value($0) }) -> String {
@@ -17,14 +17,15 @@ package enum SystemdBus: UInt8, Equatable, Sendable {
     if self == .system { return given("DBUS_SYSTEM_BUS_ADDRESS") ?? "unix:path=/run/dbus/system_bus_socket" }
     if let address = given("DBUS_SESSION_BUS_ADDRESS") { return address }
     let folder = given("XDG_RUNTIME_DIR") ?? "/run/user/\(Processes.effectiveUser())"
-    return "unix:path=" + DBusAddress.escaped(folder + "/bus")
+    return "unix:path=" + DBusAddress.escaped(folder) + "/bus"
   }
 }
 
 /// One place of a server address (D-Bus specification, "Server Addresses").
-enum DBusAddress: Equatable {
-  case path(String)
-  case abstract(String)
+struct DBusAddress: Equatable {
+  /// A path, or a name in the abstract namespace of unix(7).
+  var name: String
+  var isAbstract: Bool
 
   /// The places that an address names, in order; those that are none of a socket of this machine are left out. Nil where the
   /// text is no address.
@@ -32,12 +33,12 @@ enum DBusAddress: Equatable {
     var places: [DBusAddress] = []
     for part in CgroupText.split([UInt8](address.utf8)[...], on: 0x3B) where !part.isEmpty {
       guard let colon = part.firstIndex(of: 0x3A) else { return nil }
-      let isUnix = part[..<colon].elementsEqual("unix".utf8)
+      let isUnix = CgroupText.string(part[..<colon]) == "unix"
       for pair in CgroupText.split(part[(colon + 1)...], on: 0x2C) where !pair.isEmpty {
         guard let equals = pair.firstIndex(of: 0x3D), let value = unescaped(pair[(equals + 1)...]) else { return nil }
         if !isUnix { continue }
-        if pair[..<equals].elementsEqual("path".utf8) { places.append(.path(value)) }
-        if pair[..<equals].elementsEqual("abstract".utf8) { places.append(.abstract(value)) }
+        let key = CgroupText.string(pair[..<equals])
+        if key == "path" || key == "abstract" { places.append(DBusAddress(name: value, isAbstract: key == "abstract")) }
       }
     }
     return places

@@ -100,11 +100,16 @@ struct DBusReader {
 
 /// A method call of ours.
 struct DBusCall {
-  var destination = SystemdName.manager
-  var path = "/org/freedesktop/systemd1"
-  var interface = SystemdName.managerInterface
   var member: String
-  var body: [DBusValue] = []
+  var body: [DBusValue]
+  /// Of the bus itself and not of systemd.
+  var toBus: Bool
+
+  init(_ member: String, _ body: [DBusValue], toBus: Bool = false) {
+    self.member = member
+    self.body = body
+    self.toBus = toBus
+  }
 
   func encode(serial: UInt32) -> [UInt8] {
     var content = DBusWriter()
@@ -118,10 +123,10 @@ struct DBusCall {
     func field(_ code: UInt64, _ value: DBusValue) {
       fields.append(.structure([.number(0x79, code), .variant(value)]))
     }
-    field(1, .text(0x6F, path))
-    field(2, .string(interface))
+    field(1, .text(0x6F, toBus ? "/org/freedesktop/DBus" : "/org/freedesktop/systemd1"))
+    field(2, .string(toBus ? SystemdName.bus : SystemdName.managerInterface))
     field(3, .string(member))
-    field(6, .string(destination))
+    field(6, .string(toBus ? SystemdName.bus : SystemdName.manager))
     let signature = body.flatMap { $0.signature }
     if !signature.isEmpty { field(8, .text(0x67, String(decoding: signature, as: UTF8.self))) }
     writer.put(.array(Array("(yv)".utf8), fields))
@@ -197,6 +202,23 @@ struct DBusMessage {
 }
 
 extension DBusMessage {
+  /// Nil for what is no message.
+  init?(of bytes: [UInt8]) {
+    do {
+      self = try DBusMessage(bytes)
+    } catch {
+      return nil
+    }
+  }
+
+  static func length(of prefix: [UInt8]) -> Int? {
+    do {
+      return try length(prefix)
+    } catch {
+      return nil
+    }
+  }
+
   /// What an error says, for people: one line and not too long, whoever wrote it.
   var errorText: String {
     var text = ""
@@ -208,9 +230,10 @@ extension DBusMessage {
         // The name alone then.
       }
     }
-    let bytes = text.utf8.prefix(400).map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }
-    text = String(decoding: bytes, as: UTF8.self)
-    let name = String(decoding: errorName.utf8.prefix(200), as: UTF8.self)
-    return text.isEmpty ? name : text + " (" + name + ")"
+    text += text.isEmpty ? errorName : " (" + errorName + ")"
+    var bytes = [UInt8](text.utf8)
+    if bytes.count > 600 { bytes.removeLast(bytes.count - 600) }
+    for index in bytes.indices where bytes[index] < 0x20 || bytes[index] == 0x7F { bytes[index] = 0x20 }
+    return CgroupText.string(bytes[...])
   }
 }

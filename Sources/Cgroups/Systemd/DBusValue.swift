@@ -14,6 +14,9 @@ package indirect enum DBusValue: Equatable, Sendable {
   package static func uint64(_ value: UInt64) -> DBusValue { .number(0x74, value) }
   package static func string(_ value: String) -> DBusValue { .text(0x73, value) }
 
+  /// The number of one process, `au`.
+  static func processes(_ pid: Int32) -> DBusValue { .array([0x75], [.uint32(UInt32(bitPattern: pid))]) }
+
   /// `ay`
   package static func bytes(_ bytes: [UInt8]) -> DBusValue { .array([0x79], bytes.map { .number(0x79, UInt64($0)) }) }
 

@@ -12,56 +12,64 @@ package struct UnitName: Equatable, Sendable {
     slice = bus == .system ? "system.slice" : "user.slice"
     guard let path, !path.isEmpty else {
       unit = "apus-" + UnitName.escaped(id) + ".scope"
-      try UnitName.check(unit, unit)
+      try UnitName.check(unit)
       return
     }
     let parts = CgroupText.split([UInt8](path.utf8)[...], on: 0x3A)
     guard parts.count == 3 else {
-      throw UnitName.invalid("expected cgroupsPath to be of format `slice:prefix:name` for systemd, found `\(path)`")
+      throw UnitName.invalid("expected cgroupsPath to be of format `slice:prefix:name` for systemd, found `", path, "`")
     }
     if !parts[0].isEmpty { slice = CgroupText.string(parts[0]) }
     if slice == "-" { slice = "-.slice" }
     let name = CgroupText.string(parts[2])
     unit = CgroupText.string(parts[1]) + "-" + name + ".scope"
-    if name.isEmpty { throw UnitName.invalid("`\(path)` has no name behind the second colon") }
-    if name.utf8.count > 6 && name.utf8.suffix(6).elementsEqual(".slice".utf8) {
-      throw UnitName.invalid("`\(name)` is a slice, which holds no processes: expected the name of a scope")
+    if name.isEmpty { throw UnitName.invalid("`", path, "` has no name behind the second colon") }
+    if UnitName.sliceName(name) != nil {
+      throw UnitName.invalid("`", name, "` is a slice, which holds no processes: expected the name of a scope")
     }
-    try UnitName.check(unit, path)
-    try UnitName.check(slice, path)
+    try UnitName.check(unit)
+    try UnitName.check(slice)
     _ = try components()
   }
 
   /// The directories of the slice and of the scope: `a-b.slice` is `a.slice/a-b.slice` (systemd.slice(5)).
   package func components() throws(RuntimeError) -> [String] {
-    let suffix = ".slice".utf8
-    let bytes = [UInt8](slice.utf8)
-    guard bytes.count > suffix.count, bytes.suffix(suffix.count).elementsEqual(suffix) else {
-      throw UnitName.invalid("`\(slice)` is no name of a slice: expected one that ends with `.slice`")
+    guard let short = UnitName.sliceName(slice) else {
+      throw UnitName.invalid("`", slice, "` is no name of a slice: expected one that ends with `.slice`")
     }
     var components: [String] = []
-    if slice != "-.slice" {
-      var name = ""
-      for part in CgroupText.split(bytes[..<(bytes.count - suffix.count)], on: 0x2D) {
-        if part.isEmpty { throw UnitName.invalid("`\(slice)` is no name of a slice: there is nothing between two `-`") }
-        name += (name.isEmpty ? "" : "-") + CgroupText.string(part)
-        components.append(name + ".slice")
+    if slice == "-.slice" { return [unit] }
+    var name = ""
+    for part in CgroupText.split(short, on: 0x2D) {
+      if part.isEmpty {
+        throw UnitName.invalid("`", slice, "` is no name of a slice: there is nothing between two `-`")
       }
+      if !name.isEmpty { name += "-" }
+      name += CgroupText.string(part)
+      components.append(name + ".slice")
     }
-    return components + [unit]
+    components.append(unit)
+    return components
+  }
+
+  /// The name without its ending; nil where it is another one.
+  private static func sliceName(_ name: String) -> ArraySlice<UInt8>? {
+    let bytes = [UInt8](name.utf8)
+    let length = bytes.count - 6
+    return length > 0 && CgroupText.string(bytes[length...]) == ".slice" ? bytes[..<length] : nil
   }
 
   /// What systemd takes for the name of a unit: at most 255 letters, digits and a few signs.
-  private static func check(_ name: String, _ path: String) throws(RuntimeError) {
-    let isValid = name.utf8.allSatisfy { byte in
+  private static func check(_ name: String) throws(RuntimeError) {
+    var isValid = name.utf8.count <= 255
+    for byte in name.utf8 {
       switch byte {
-      case 0x2D, 0x2E, 0x30...0x39, 0x40, 0x41...0x5A, 0x5C, 0x5F, 0x61...0x7A: true
-      default: false
+      case 0x2D, 0x2E, 0x30...0x39, 0x40, 0x41...0x5A, 0x5C, 0x5F, 0x61...0x7A: break
+      default: isValid = false
       }
     }
-    if isValid && name.utf8.count <= 255 { return }
-    throw invalid(
-      "`\(name)` in `\(path)` is no name of a unit: expected at most 255 letters, digits and `-_.@\\`")
+    if isValid { return }
+    throw invalid("`", name, "` is no name of a unit: expected at most 255 letters, digits and `-_.@\\`")
   }
 
   /// An id may have a `+` in it, which a unit may not: as systemd-escape(1) writes it.
@@ -71,7 +79,8 @@ package struct UnitName: Equatable, Sendable {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  private static func invalid(_ message: String) -> RuntimeError {
-    RuntimeError(.configInvalid, message, field: CgroupPath.pointer)
+  @inline(never)
+  private static func invalid(_ before: String, _ name: String, _ behind: String) -> RuntimeError {
+    RuntimeError(.configInvalid, before + name + behind, field: CgroupPath.pointer)
   }
 }

@@ -19,7 +19,7 @@ package enum UnitProperties {
       UnitProperty("Description", .string("apus container " + id)),
       UnitProperty("Slice", .string(name.slice)),
       UnitProperty("Delegate", .bool(true)),
-      UnitProperty("PIDs", .array([0x75], [.uint32(UInt32(bitPattern: pid))])),
+      UnitProperty("PIDs", .processes(pid)),
       UnitProperty("DefaultDependencies", .bool(false)),
     ]
     for kind in ["CPU", "Memory", "Tasks", isUnified ? "IO" : "BlockIO"] {
@@ -51,19 +51,16 @@ package enum UnitProperties {
 
   /// The device rules. systemd knows lists of what is allowed and nothing else; where that does not say it, it sets no filter.
   package static func devices(_ permissions: DevicePermissions) -> [UnitProperty] {
-    let type = Array("(ss)".utf8)
+    let type: [UInt8] = [0x28, 0x73, 0x73, 0x29]  // (ss)
     let none = UnitProperty("DeviceAllow", .array(type, []))
     guard let allowed = permissions.allowList(), allowed.allSatisfy({ $0.major != nil || $0.minor == nil }) else {
       return [UnitProperty("DevicePolicy", .string("auto")), none]
     }
     let entries = allowed.map { rule -> DBusValue in
       let kind = rule.kind == .block ? "block" : "char"
-      let device: String
-      if let major = rule.major, let minor = rule.minor {
-        device = "/dev/" + kind + "/\(major):\(minor)"
-      } else {
-        device = kind + "-" + (rule.major.map { "\($0)" } ?? "*")
-      }
+      let major = rule.major.map { String($0) } ?? "*"
+      var device = kind + "-" + major
+      if let minor = rule.minor { device = "/dev/" + kind + "/" + major + ":" + String(minor) }
       return .structure([.string(device), .string(rule.access.letters)])
     }
     // An empty list takes away what was there before.

@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test func callIsReadBackAsItWasWritten() throws {
-    let call = DBusCall(member: "StopUnit", body: [.string("x.scope"), .string("replace")])
+    let call = DBusCall("StopUnit", [.string("x.scope"), .string("replace")])
     let encoded = call.encode(serial: 9)
     #expect(try DBusMessage.length(encoded) == encoded.count)
     let message = try DBusMessage(encoded)
@@ -121,11 +121,10 @@ import Testing
   }
 
   @Test func addressesAreTakenApart() {
-    #expect(DBusAddress.places("unix:path=/run/bus") == [.path("/run/bus")])
+    #expect(DBusAddress.places("unix:path=/run/bus") == [DBusAddress(name: "/run/bus", isAbstract: false)])
     #expect(
-      DBusAddress.places("unix:abstract=/tmp/x,guid=5;tcp:host=h;unix:guid=1,path=/a%20b%2c") == [
-        .abstract("/tmp/x"), .path("/a b,"),
-      ])
+      DBusAddress.places("unix:abstract=/tmp/x,guid=5;tcp:host=h;unix:guid=1,path=/a%20b%2c")
+        == [DBusAddress(name: "/tmp/x", isAbstract: true), DBusAddress(name: "/a b,", isAbstract: false)])
     #expect(DBusAddress.places("unix:path=%zz") == nil)
     #expect(DBusAddress.places("nothing") == nil)
     #expect(DBusAddress.escaped("/run/a b,c;d%") == "/run/a%20b%2cc%3bd%25")
