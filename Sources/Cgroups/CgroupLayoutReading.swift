@@ -22,29 +22,22 @@ extension CgroupLayout {
   /// The cgroup that systemd has put process `pid` into, which must be that of `unit`. What systemd says of a unit is how it
   /// sees the machine; this is where the process is.
   package func path(ofProcess pid: Int32, in unit: SystemdUnit) throws(RuntimeError) -> CgroupPath {
-    let text: [UInt8]
-    do {
-      text = try FileDescriptor.open("/proc/\(pid)/cgroup", .readOnly).readAll(limit: 1 << 20)
-    } catch {
-      throw error.because(.cgroup, "cannot read the cgroup of process \(pid)")
-    }
-    let entries = try OwnCgroup.entries(text)
     // Where there is a hierarchy of systemd's own, it is the one that it is right about.
-    let entry = entries.first { $0.controllers == ["name=systemd"] } ?? entries.first { $0.controllers.isEmpty }
-    guard let entry,
-      var hierarchy = (hierarchies + (unified.map { [$0] } ?? [])).first(where: { $0.controllers == entry.controllers })
-    else { throw RuntimeError(.systemd, "the hierarchy of cgroups that systemd uses is not mounted") }
-    hierarchy.ownPath = entry.path
-    let components = CgroupText.split([UInt8](hierarchy.ownRelativePath.utf8)[...], on: 0x2F).map {
-      CgroupText.string($0)
+    let name = kind == .v2 ? "" : "name=systemd"
+    var path = ""
+    for entry in try OwnCgroup.entries(try OwnCgroup.text(ofProcess: pid)) where entry.controllers.first ?? "" == name {
+      for var hierarchy in joined where hierarchy.controllers.first ?? "" == name {
+        hierarchy.ownPath = entry.path
+        path = hierarchy.ownRelativePath
+      }
     }
+    let found = path.isEmpty ? CgroupPath(components: []) : try CgroupPath("/" + path, id: "")
     // A name that could be a file of the kernel's is written with `_` in front.
-    guard let last = components.last, last == unit.name || last == "_" + unit.name else {
-      throw RuntimeError(
-        .systemd, "systemd has made `\(unit.name)`, but process \(pid) is in `\(entry.path)`",
-        hint: "the caller has another pid namespace than that systemd, or sees other cgroups")
-    }
-    return CgroupPath(components: components)
+    let last = found.components.last ?? ""
+    if last == unit.name || last == "_" + unit.name { return found }
+    throw RuntimeError(
+      .systemd, "systemd has made `" + unit.name + "`, but its process is in `/" + path + "`",
+      hint: "the caller has another pid namespace than that systemd, or sees other cgroups")
   }
 
   /// From the mounts wherever they are.
@@ -128,5 +121,16 @@ extension CgroupLayout {
 
   private static func unreadable(_ error: SystemError) -> RuntimeError {
     error.because(.cgroup, "cannot find out how cgroups are mounted")
+  }
+}
+
+extension OwnCgroup {
+  /// The file of any process.
+  static func text(ofProcess pid: Int32) throws(RuntimeError) -> [UInt8] {
+    do {
+      return try FileDescriptor.open("/proc/\(pid)/cgroup", .readOnly).readAll(limit: 1 << 20)
+    } catch {
+      throw error.because(.cgroup, "cannot read the cgroup of process \(pid)")
+    }
   }
 }

@@ -230,7 +230,8 @@ extension Integration {
     @Test func unitThatHasFailedBeforeIsReplaced() throws {
       let (container, unit, _) = try container()
       _ = try Subprocess(
-        "/usr/bin/systemd-run", ["--quiet", "--scope", "--unit", unit, "-p", "RuntimeMaxSec=1", "/bin/sleep", "20"]
+        "/usr/bin/systemd-run",
+        ["--quiet", "--scope", "--unit", unit, "-p", "RuntimeMaxSec=1", "-p", "KillSignal=SIGKILL", "/bin/sleep", "20"]
       ).wait()
       waitUntil { (try? Unit.show(unit, "ActiveState")) == "failed" }
       #expect(try Unit.show(unit, "ActiveState") == "failed")

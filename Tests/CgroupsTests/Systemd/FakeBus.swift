@@ -113,21 +113,26 @@ final class FakeBus: @unchecked Sendable {
       }
       for answer in list {
         switch answer {
-        case .reply(let body): send(FakeBus.message(2, replyTo: serial, body: body))
-        case .error(let name, let text):
-          send(FakeBus.message(3, replyTo: serial, error: name, body: [.string(text)]))
-        case .jobRemoved(let path, let result, let sender):
-          send(
-            FakeBus.message(
-              4, sender: sender, member: "JobRemoved",
-              body: [.uint32(5), .text(0x6F, path), .string("x.scope"), .string(result)]))
-        case .bytes(let bytes): send(bytes)
         case .close: return
         case .silence:
           while more() {}
           return
+        default: send(encode(answer, serial))
         }
       }
+    }
+  }
+
+  private static func encode(_ answer: Answer, _ serial: UInt32) -> [UInt8] {
+    switch answer {
+    case .reply(let body): return message(2, replyTo: serial, body: body)
+    case .error(let name, let text): return message(3, replyTo: serial, error: name, body: [.string(text)])
+    case .jobRemoved(let path, let result, let sender):
+      return message(
+        4, sender: sender, member: "JobRemoved",
+        body: [.uint32(5), .text(0x6F, path), .string("x.scope"), .string(result)])
+    case .bytes(let bytes): return bytes
+    case .close, .silence: return []
     }
   }
 
