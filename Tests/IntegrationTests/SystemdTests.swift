@@ -245,6 +245,8 @@ extension Integration {
       let (container, unit, _) = try container()
       let other = try Subprocess("/usr/bin/systemd-run", ["--quiet", "--scope", "--unit", unit, "/bin/sleep", "60"])
       waitUntil { (try? Unit.show(unit, "ActiveState")) == "active" }
+      #expect(other.isStillRunning(after: 0), "\(other.stderr.text)")
+      try #require(try Unit.show(unit, "ActiveState") == "active")
       expectError(try container.attempt("create"), detail: "another unit of this name is in use")
       #expect(try Unit.show(unit, "ActiveState") == "active")
       other.signal(SIGKILL)
@@ -299,7 +301,8 @@ enum Unit {
   }
 }
 
-/// Looks again and again for at most 5 seconds.
+/// Looks again and again for at most 15 seconds.
 func waitUntil(_ isSo: () -> Bool) {
-  for _ in 0..<250 where !isSo() { Thread.sleep(forTimeInterval: 0.02) }
+  let end = Date(timeIntervalSinceNow: 15)
+  while !isSo() && Date() < end { Thread.sleep(forTimeInterval: 0.02) }
 }
