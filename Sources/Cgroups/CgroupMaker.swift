@@ -58,8 +58,9 @@ struct CgroupMaker {
     do throws(SystemError) {
       let root = try FileDescriptor.open(hierarchy.mountPoint, [.readOnly, .directory])
       try makeDirectories(root)
+      // Another file system in the place of a cgroup could have links.
       let leaf = CgroupDirectory(
-        try root.open(relative(components.count), [.readOnly, .directory, .noFollow]))
+        try RootDirectory.openEntry(in: root, relative(components.count), [.readOnly, .directory, .noFollow]))
       let isNew = made.contains(components.count) || isAdopted
       // Of the directories above only those are ours that systemd does not make.
       if isAdopted && !made.contains(components.count) { made.append(components.count) }

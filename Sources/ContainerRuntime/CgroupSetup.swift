@@ -35,6 +35,8 @@ struct CgroupSetup {
     let (plan, isRootless, log) = (plan.cgroup, options.isRootless, options.log)
     layout = try CgroupLayout.read()
     permissions = try DevicePermissions(plan.deviceRules)
+    // They are set last; what v1 cannot say is found before anything is made.
+    if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     owner = layout.kind == .v2 ? plan.owner : nil
     self.hasUserNamespace = hasUserNamespace
     self.isRootless = isRootless
@@ -284,6 +286,9 @@ extension CgroupRecord {
   func kill() throws(RuntimeError) {
     try CgroupManager(record: self).killAll()
   }
+
+  /// Takes away what would only delay the end of processes that were all killed.
+  func letEnd() { CgroupManager(record: self).liftBandwidth() }
 
   func signal(_ number: Int32) throws(RuntimeError) -> Bool {
     if number == 9 {

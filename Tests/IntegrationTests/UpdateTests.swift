@@ -33,33 +33,6 @@ extension Integration {
       try container.spawn("update", ["--resources", "-"], options: .init(input: document.text)).wait()
     }
 
-    /// Every file of the container's cgroups that one can write and that holds still.
-    private func everything(_ container: Container) throws -> [String: String] {
-      var found: [String: String] = [:]
-      let controllers = ["cpu", "cpuset", "memory", "devices", "blkio", "pids"]
-      for controller in CgroupView.current == .v2 ? [""] : controllers {
-        let folder = try container.cgroup(controller)
-        for file in Files.names(in: folder) {
-          guard let status = try? FileManager.default.attributesOfItem(atPath: folder + "/" + file),
-            (status[.posixPermissions] as? Int ?? 0) & 0o222 != 0 || file == "devices.list",
-            let text = try? Files.read(folder + "/" + file)
-          else { continue }
-          let isMeasured = ["usage", "failcnt", "stat", "pressure", "procs", "tasks", "peak"].contains {
-            file.contains($0)
-          }
-          if !isMeasured { found[controller + "/" + file] = text }
-        }
-      }
-      return found
-    }
-
-    private func changed(_ container: Container, since before: [String: String]) throws -> [String] {
-      let now = try everything(container)
-      return Set(now.keys).union(before.keys).sorted().filter { now[$0] != before[$0] }.map {
-        "\($0): \(before[$0] ?? "nothing"), now \(now[$0] ?? "nothing")"
-      }
-    }
-
     static let flags: [(flags: [String], file: String, value: String)] = [
       (["--memory", "33554432"], "memory/memory.limit_in_bytes", "33554432"),
       (["--memory-reservation=16777216"], "memory/memory.soft_limit_in_bytes", "16777216"),
@@ -119,12 +92,12 @@ extension Integration {
         "memory": ["limit": 67_108_864], "cpu": ["shares": 300, "quota": 40_000, "period": 80_000],
         "pids": ["limit": 40],
       ])
-      var before = try everything(container)
+      var before = try container.limitFiles()
       try update(container, "--cpu-share", "512")
       #expect(try value(container, "cpu/cpu.shares") == "512")
-      let now = try everything(container)
+      let now = try container.limitFiles()
       for name in ["cpu/cpu.shares", "/cpu.weight", "/cpu.weight.nice"] { before[name] = now[name] }
-      #expect(try changed(container, since: before) == [])
+      #expect(try container.changedLimits(since: before) == [])
     }
 
     /// The kernel compares both limits at each write, so the order is another one upwards and downwards.
@@ -153,6 +126,40 @@ extension Integration {
       #expect(try value(container, "cpu/cpu.cfs_period_us") == "10000")
       try update(container, "--cpu-quota", "-1")
       #expect(try value(container, "cpu/cpu.cfs_quota_us") == "-1")
+    }
+
+    /// Between the writes of period and quota the share must fit in between those of the cgroups above and below.
+    @Test(.views(.hybrid, .v1), .apusOnly("the peers try one order"))
+    func shareOfTheProcessorFitsBetweenItsNeighboursAllTheTime() throws {
+      let root = try #require(Cgroups.root(of: "cpu"))
+      let above = "\(root)/\(TestRun.tag)-above"
+      mkdir(above, 0o755)
+      defer { rmdir(above) }
+      for isBelow in [false, true] {
+        let container = try Container(args: ["/bin/agent", "pause"])
+        container.bundle.config["linux"]["resources"]["cpu"] = ["quota": 50_000, "period": 100_000]
+        let path = isBelow ? "/\(TestRun.tag)/below" : "/\(TestRun.tag)-above/one"
+        container.bundle.config["linux"]["cgroupsPath"] = .string(path)
+        if !isBelow { try Files.put("50000", into: above + "/cpu.cfs_quota_us") }
+        try container.runDetached()
+        let folder = try container.cgroup("cpu")
+        if isBelow {
+          mkdir(folder + "/inner", 0o755)
+          try Files.put("50000", into: folder + "/inner/cpu.cfs_quota_us")
+        }
+        for period in [50_000, 10_000, 200_000, 100_000] {
+          try update(container, "--cpu-period", "\(period)", "--cpu-quota", "\(period / 2)")
+          #expect(try value(container, "cpu/cpu.cfs_period_us") == "\(period)")
+          #expect(try value(container, "cpu/cpu.cfs_quota_us") == "\(period / 2)")
+        }
+        let before = try container.limitFiles()
+        let share = isBelow ? "40000" : "60000"
+        expectError(
+          try container.attempt("update", "--cpu-period", "100000", "--cpu-quota", share),
+          detail: "it must fit into what the cgroup above has")
+        #expect(try container.changedLimits(since: before) == [])
+        try container.delete("--force")
+      }
     }
 
     /// Whatever the kernel asks of one write after the other.
@@ -203,13 +210,13 @@ extension Integration {
       ])
     func badDocumentIsNamedWithItsFileAndPointer(_ text: String, _ detail: String) throws {
       let container = try running()
-      let before = try everything(container)
+      let before = try container.limitFiles()
       let file = container.bundle.path + "/resources.json"
       try Files.write(text, to: file)
       let outcome = try container.attempt("update", "-r", file)
       expectError(outcome, detail: detail)
       #expect(outcome.stderr.contains("resources.json"), "\(outcome)")
-      #expect(try changed(container, since: before) == [])
+      #expect(try container.changedLimits(since: before) == [])
     }
 
     @Test func documentThatIsNotThereIsAnError() throws {
@@ -230,9 +237,9 @@ extension Integration {
       ])
     func badValueIsNamedWithItsFlag(_ flag: String, _ name: String) throws {
       let container = try running()
-      let before = try everything(container)
+      let before = try container.limitFiles()
       expectError(try container.attempt("update", flag), detail: "(at `\(name)`)")
-      #expect(try changed(container, since: before) == [])
+      #expect(try container.changedLimits(since: before) == [])
     }
 
     /// The last value is refused by the kernel; all that were set before it are put back.
@@ -242,14 +249,14 @@ extension Integration {
         "memory": ["limit": 67_108_864, "swap": 134_217_728, "reservation": 33_554_432],
         "cpu": ["shares": 300, "quota": 40_000, "period": 80_000], "pids": ["limit": 40],
       ])
-      let before = try everything(container)
+      let before = try container.limitFiles()
       expectError(
         try container.attempt(
           "update", "--memory", "16777216", "--memory-swap", "16777216", "--memory-reservation", "8388608",
           "--cpu-share", "10",
           "--cpu-quota", "5000", "--cpu-period", "10000", "--pids-limit", "3", "--cpuset-cpus", "9999"),
         detail: "(at `--cpuset-cpus`)")
-      #expect(try changed(container, since: before) == [])
+      #expect(try container.changedLimits(since: before) == [])
     }
 
     @Test(.needs(.controllers), .apusOnly("the peers do not put back"))
@@ -259,7 +266,7 @@ extension Integration {
         "cpu": ["shares": 300],
         "blockIO": ["weight": 200, "throttleReadBpsDevice": disk.entry("rate", 1_000_000)],
       ])
-      let before = try everything(container)
+      let before = try container.limitFiles()
       let rate = disk.entry("rate", 5_000_000)
       let isV1 = CgroupView.current != .v2
       let outcome = try update(
@@ -273,7 +280,28 @@ extension Integration {
           "devices": [["allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"]],
         ])
       expectError(outcome, detail: "(at `/blockIO/throttleReadIOPSDevice/0/rate`)")
-      #expect(try changed(container, since: before) == [])
+      #expect(try container.changedLimits(since: before) == [])
+    }
+
+    @Test(.views(.hybrid, .v1), .apusOnly("in our words")) func limitOfTasksStopsExec() throws {
+      let container = try running()
+      for limit in ["0", "1", "2"] {
+        try update(container, "--pids-limit", limit)
+        let before = try value(container, "pids/pids.current")
+        let outcome = try container.exec(["/bin/true"])
+        expectError(outcome, says: "resource temporarily unavailable", detail: "`pids.max`, is \(limit), and it has 1")
+        #expect(try value(container, "pids/pids.current") == before)
+      }
+      try update(container, "--pids-limit", "3")
+      #expect(try container.exec(["/bin/true"]).code == 0)
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "does not take an empty value"))
+    func emptyValueOfAFlagIsNone() throws {
+      let container = try running(["pids": ["limit": 40]])
+      let before = try container.limitFiles()
+      try update(container, "--memory=", "--cpu-quota", "", "--cpuset-cpus", "", "--memory-swap", "")
+      #expect(try container.changedLimits(since: before) == [])
     }
 
     @Test(.views(.hybrid, .v1)) func limitBelowWhatIsInUseIsRefused() throws {
@@ -282,11 +310,11 @@ extension Integration {
       try container.runDetached()
       try container.stdout.waitFor("ready")
       try update(container, "--pids-limit", "20")
-      let before = try everything(container)
+      let before = try container.limitFiles()
       expectError(
         try container.attempt("update", "--pids-limit", "30", "--memory", "2097152"),
         detail: "uses more than that already")
-      #expect(try changed(container, since: before).isEmpty || Runtime.current.isPeer)
+      #expect(try container.changedLimits(since: before).isEmpty || Runtime.current.isPeer)
       #expect(try container.status() == "running")
     }
 
@@ -338,9 +366,11 @@ extension Integration {
       .apusOnly("the peers say it otherwise"))
     func controllerThatIsNotThereIsNamed() throws {
       let container = try running()
-      expectError(try container.attempt("update", "--memory", "64m"), detail: "the controller `memory` may not be")
       expectError(
-        try update(container, document: ["unified": ["memory.high": "1"]]), detail: "the controller `memory` may")
+        try container.attempt("update", "--memory", "64m"), detail: "the controller `memory` with cgroup v1, which")
+      expectError(
+        try update(container, document: ["unified": ["memory.high": "1"]]),
+        detail: "the controller `memory` with cgroup v1, which")
       expectError(try container.attempt("update", "--cpu-rt-runtime", "5"), detail: "(at `--cpu-rt-runtime`)")
     }
 
@@ -413,9 +443,8 @@ extension Integration {
 
     /// What both lists allow can be opened at every moment of the change.
     @Test(.apusOnly("the peers leave the devices as they are")) func deviceOfBothListsIsNeverDenied() throws {
-      let line =
-        "n=0; while [ $n -lt 100000 ]; do : < /dev/zero || echo denied; n=$((n+1)); [ -e /tmp/end ] && exit; done"
-      let container = try Container(args: ["/bin/sh", "-c", "echo ready; \(line)"])
+      let line = "echo ready; while :; do : < /dev/zero || echo denied; done"
+      let container = try Container(args: ["/bin/sh", "-c", line])
       container.bundle.config["root"]["readonly"] = false
       try container.runDetached()
       try container.stdout.waitFor("ready")
