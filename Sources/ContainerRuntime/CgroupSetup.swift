@@ -17,6 +17,8 @@ struct CgroupSetup {
   private let permissions: DevicePermissions
   /// ``CgroupPlan/owner``, where the layout is v2 alone.
   private let owner: UInt32?
+  /// The container has a user namespace, or joins the cgroup namespace of another one.
+  private let joinsEarly: Bool
   private let hasUserNamespace: Bool
   /// ``RuntimeOptions/isRootless``.
   private let isRootless: Bool?
@@ -31,14 +33,15 @@ struct CgroupSetup {
   init(
     _ plan: ContainerPlan, id: String, _ options: RuntimeOptions
   ) throws(RuntimeError) {
-    let (annotations, hasUserNamespace) = (plan.annotations, plan.namespaces.hasUserNamespace)
+    let (annotations, namespaces) = (plan.annotations, plan.namespaces)
     let (plan, isRootless, log) = (plan.cgroup, options.isRootless, options.log)
     layout = try CgroupLayout.read()
     permissions = try DevicePermissions(plan.deviceRules)
     // They are set last; what v1 cannot say is found before anything is made.
     if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     owner = layout.kind == .v2 ? plan.owner : nil
-    self.hasUserNamespace = hasUserNamespace
+    hasUserNamespace = namespaces.hasUserNamespace
+    joinsEarly = hasUserNamespace || namespaces.joins(.newCgroup)
     self.isRootless = isRootless
     self.log = log
     hasPath = !(plan.path ?? "").isEmpty
@@ -90,7 +93,7 @@ struct CgroupSetup {
     if attaches { return }
     let entrance = try manager.openForJoining()
     self.entrance = entrance
-    if hasUserNamespace, let unified = manager.record.unified {
+    if joinsEarly, let unified = manager.record.unified {
       do {
         processesFile = OpenFile(try FileDescriptor.open("\(unified.path)/cgroup.procs", .writeOnly))
       } catch {
@@ -190,7 +193,8 @@ struct CgroupSetup {
   }
 
   /// What the init stage joins with: the files it writes 0 to, then the directory that stage 2 is born in. The kernel
-  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, so there stage 1 joins first.
+  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, and where cgroups are delegated by
+  /// namespaces (`nsdelegate`, cgroups(7)) against a cgroup namespace that was joined: there stage 1 joins first.
   var files: [Int32] {
     guard let entrance else { return [] }
     if let processesFile { return entrance.taskFileNumbers + [processesFile.descriptor.number] }
