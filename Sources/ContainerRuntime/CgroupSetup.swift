@@ -283,6 +283,14 @@ extension CgroupRecord {
       _ = try manager.waitUntilEmpty(milliseconds: 2000)
     }
     try manager.remove()
+    guard let unit else { return nil }
+    // A scope whose process has ended before systemd came to it has failed, and would stay. It is not stopped: if the creation
+    // did not come so far, one of this name is another's.
+    do {
+      try SystemdClient(unit.bus).forget(unit.name)
+    } catch {
+      return error
+    }
     return nil
   }
 

@@ -80,6 +80,11 @@ package struct SystemdClient: Sendable {
     throw connection.failure("its job ended with `" + result + "`")
   }
 
+  /// Lets go of a unit that has failed; of any other one nothing changes.
+  package func forget(_ unit: String) throws(RuntimeError) {
+    try reset(try connect("reset", unit), unit)
+  }
+
   /// Changes properties of a unit in use, until the machine is started again.
   package func set(_ properties: [UnitProperty], of unit: String) throws(RuntimeError) {
     if properties.isEmpty { return }
