@@ -1,3 +1,5 @@
+package import Linux
+
 /// Where the cgroup of a container is: what the state file keeps, so that no later command works it out again.
 package struct CgroupRecord: Equatable, Sendable {
   /// The container's directory in one hierarchy.
@@ -28,14 +30,18 @@ package struct CgroupRecord: Equatable, Sendable {
 
   /// One for each hierarchy; that of v2 last.
   package var directories: [Directory]
-  /// The inode of the user namespace that was made for the container; 0 for none. Where it has no directory, its processes
-  /// are found by that namespace as long as the first of them lives: later another namespace may have the inode. Only known
-  /// where the caller is not root of the host.
-  package var userNamespace: UInt64
+  /// The user namespace that was made for the container, by which its processes are found where it has no directory. Only
+  /// known where the caller is not root of the host.
+  package var userNamespace: NamespaceIdentity
+  /// The pid namespace of the caller, where the container has that one too and a user namespace of its own.
+  package var pidNamespace: NamespaceIdentity
 
-  package init(directories: [Directory], userNamespace: UInt64 = 0) {
+  package init(
+    directories: [Directory], userNamespace: NamespaceIdentity = .init(), pidNamespace: NamespaceIdentity = .init()
+  ) {
     self.directories = directories
     self.userNamespace = userNamespace
+    self.pidNamespace = pidNamespace
   }
 
   /// The directory through which `controller` is used, by its name in v1.

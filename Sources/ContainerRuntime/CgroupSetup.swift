@@ -212,7 +212,10 @@ extension CgroupRecord {
       $0.put($1.mountName)
       $0.put($1.made)
     }
-    writer.put(userNamespace)
+    for namespace in [userNamespace, pidNamespace] {
+      writer.put(namespace.inode)
+      writer.put(namespace.number)
+    }
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -226,6 +229,13 @@ extension CgroupRecord {
           version: version, controllers: controllers, path: path, mountName: mountName,
           made: try reader.strings())
       },
-      userNamespace: try reader.uint64())
+      userNamespace: try NamespaceIdentity(from: &reader), pidNamespace: try NamespaceIdentity(from: &reader))
+  }
+}
+
+extension NamespaceIdentity {
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let inode = try reader.uint64()
+    self.init(inode: inode, number: try reader.uint64())
   }
 }

@@ -215,6 +215,7 @@ private struct Creation: ~Copyable {
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
+    record.cgroup.pidNamespace = launch.pidNamespace
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0

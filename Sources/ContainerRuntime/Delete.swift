@@ -89,10 +89,8 @@ extension ContainerRuntime {
         .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
         hint: "`kill` it first, or use `delete --force`")
     }
-    if status != .stopped {
-      if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
-      try killProcess(record)
-    }
+    if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
+    if status != .stopped { try killProcess(record) }
     try record.cgroup.end(kills: record.pid != 0)
     try ResctrlGroup.remove(record.resctrl)
   }

@@ -16,8 +16,9 @@ struct InitLaunch: ~Copyable {
   private var stage1IsReaped = false
   /// Process 1 of the container, or the command of `exec`; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
-  /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
-  private(set) var userNamespace: UInt64 = 0
+  /// Where the new user namespace may have to stand for a cgroup (``CgroupRecord/userNamespace``).
+  private(set) var userNamespace = NamespaceIdentity()
+  private(set) var pidNamespace = NamespaceIdentity()
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
@@ -159,7 +160,10 @@ struct InitLaunch: ~Copyable {
       // Later the process lets nobody look who is not root.
       if UserNamespace.lacksRootOfHost() {
         do {
-          userNamespace = try UserNamespace.inode(of: stage1.pid)
+          userNamespace = try NamespaceIdentity("user", of: stage1.pid)
+          if !plan.namespaces.created.contains(.newPID) && plan.namespaces.join(of: .newPID) == nil {
+            pidNamespace = try NamespaceIdentity("pid", of: Processes.ownPid())
+          }
         } catch {
           log.debug("cannot look at the new user namespace: \(error.text)")
         }

@@ -3,21 +3,29 @@ import Diagnostics
 import Linux
 
 /// The processes of a container that was made without a cgroup, by a caller without root: those in the user namespace that was
-/// made for it and in the pid namespace of its first process. That process has to live: an inode says which namespace it
-/// is only as long as somebody is in it.
+/// made for it and in the pid namespace of its first process. Where the kernel has no numbers for namespaces that process has
+/// to live: an inode says which one it is only as long as somebody is in it.
 extension ContainerRecord {
-  var isFoundByUsers: Bool { cgroup.directories.isEmpty && cgroup.userNamespace != 0 }
+  var isFoundByUsers: Bool { cgroup.directories.isEmpty && cgroup.userNamespace.inode != 0 }
 }
 
 extension ContainerRuntime {
-  /// Empty where the first process has ended.
+  /// Empty where the first process has ended and nothing else tells them.
   func members(_ record: ContainerRecord) throws(RuntimeError) -> [Int32] {
     guard record.isFoundByUsers else { return try CgroupManager(record: record.cgroup).processes() }
-    if try !isAlive(record) { return [] }
+    let users = record.cgroup.userNamespace
+    if try !isAlive(record) {
+      guard users.number != 0 && record.cgroup.pidNamespace.number != 0 else { return [] }
+      do {
+        return try UserNamespace.processes(users, record.cgroup.pidNamespace)
+      } catch {
+        throw error.because(.cgroup, "cannot look for the processes of `\(record.id)` in /proc")
+      }
+    }
     let process = try openProcess(record)
     do throws(SystemError) {
-      let found = try UserNamespace.companions(of: record.pid)
-      let isOurs = try UserNamespace.inode(of: record.pid) == record.cgroup.userNamespace
+      let found = try UserNamespace.processes(users, NamespaceIdentity("pid", of: record.pid))
+      let isOurs = try NamespaceIdentity("user", of: record.pid) == users
       // Still the same process, or the pid could have been another's.
       try process.sendSignal(0)
       return isOurs ? found : []

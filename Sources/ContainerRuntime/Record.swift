@@ -44,7 +44,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3552_5041 }  // "APR5"
+  private static var magic: UInt32 { 0x3652_5041 }  // "APR6"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {

@@ -58,6 +58,43 @@ public enum Clone {
   }
 }
 
+/// Which namespace it is.
+@frozen public struct NamespaceIdentity: Equatable, Sendable {
+  /// Of its file in nsfs: another namespace may get it when nobody uses this one any more. 0 for none.
+  public var inode: UInt64
+  /// That the kernel gives to no other, NS_GET_ID of ioctl_nsfs(2); 0 where it knows none (before Linux 6.18).
+  public var number: UInt64
+
+  public init(inode: UInt64 = 0, number: UInt64 = 0) {
+    self.inode = inode
+    self.number = number
+  }
+
+  /// Of the namespace of a process: `kind` is the name of the link in /proc/PID/ns.
+  public init(_ kind: String, of pid: Int32) throws(SystemError) {
+    try self.init(FileDescriptor.open("/proc/\(pid)/ns/\(kind)", .readOnly))
+  }
+
+  init(_ file: borrowing FileDescriptor) throws(SystemError) {
+    inode = try file.status().inode
+    number = 0
+    var value: UInt64 = 0
+    let descriptor = file.number
+    let result = withUnsafeMutablePointer(to: &value) { sys_ioctl(descriptor, 0x8008_B70D, $0) }
+    do {
+      try check("ioctl", result, "NS_GET_ID")
+      number = value
+    } catch {
+      guard [.inappropriateIoctl, .invalid].contains(error.errno) else { throw error }
+    }
+  }
+
+  func names(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let other = try NamespaceIdentity(file)
+    return other.inode == inode && (number == 0 || other.number == number)
+  }
+}
+
 public enum UserNamespace {
   /// Whether this process has no rights of root over the host: it is not root, or only in a user namespace. For where an
   /// error has to be judged; what cannot be read counts as the host.
@@ -76,22 +113,18 @@ public enum UserNamespace {
     }
   }
 
-  /// The inode of the user namespace of a process, which names it as long as somebody is in it.
-  public static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
-    try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly).status().inode
-  }
-
-  /// The processes in the user namespace of process `first`, or in one below it, that are also in its pid namespace, as far
-  /// as the caller may look at them. `first` must be known to live before and afterwards.
-  public static func companions(of first: Int32) throws(SystemError) -> [Int32] {
-    let users = try inode(of: first)
-    let pids = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
+  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids`, as far
+  /// as the caller may look at them. What has no number (``NamespaceIdentity/number``) must be known to be in use before
+  /// and afterwards.
+  public static func processes(
+    _ users: NamespaceIdentity, _ pids: NamespaceIdentity
+  ) throws(SystemError) -> [Int32] {
     var found: [Int32] = []
     for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
       guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
       let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
       do {
-        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == pids else { continue }
+        guard try pids.names(FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly)) else { continue }
         if try isIn(users, pid) { found.append(pid) }
       } catch {
         // Somebody else's, or it has just ended.
@@ -101,9 +134,9 @@ public enum UserNamespace {
     return found
   }
 
-  private static func isIn(_ inode: UInt64, _ pid: Int32) throws(SystemError) -> Bool {
+  private static func isIn(_ users: NamespaceIdentity, _ pid: Int32) throws(SystemError) -> Bool {
     var namespace = try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
-    while try namespace.status().inode != inode {
+    while try !users.names(namespace) {
       // EPERM at the namespace of the caller: there is nothing of ours above it.
       namespace = FileDescriptor(
         owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
