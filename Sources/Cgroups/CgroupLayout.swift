@@ -54,10 +54,23 @@ package struct CgroupLayout: Equatable, Sendable {
   package var hierarchies: [CgroupHierarchy]
   /// The v2 tree, where it is mounted.
   package var unified: CgroupHierarchy?
+  /// Where these are, for messages about what is not there.
+  private(set) var place = "mounted on this machine"
 
   package init(hierarchies: [CgroupHierarchy], unified: CgroupHierarchy?) {
     self.hierarchies = hierarchies
     self.unified = unified
+  }
+
+  /// The hierarchies in which a container has a cgroup, as it was made.
+  init(_ record: CgroupRecord) {
+    hierarchies = []
+    place = "among those of the container's cgroup"
+    for directory in record.directories {
+      let hierarchy = CgroupHierarchy(
+        version: directory.version, controllers: directory.controllers, mountPoint: directory.path)
+      if directory.version == .v2 { unified = hierarchy } else { hierarchies.append(hierarchy) }
+    }
   }
 
   package var kind: Kind {

@@ -122,3 +122,41 @@ extension WriteList {
     return String(decoding: bytes, as: UTF8.self)
   }
 }
+
+extension WriteList {
+  mutating func addPids(_ pids: PidsResources) throws(RuntimeError) {
+    guard let limit = pids.limit else { return }
+    if limit < -1 {
+      throw invalid(
+        "`\(limit)` is out of range: expected a number of tasks, or -1 for no limit", "/pids/limit")
+    }
+    try add(
+      "pids", v1: "pids.max", v2: "pids.max", limit == -1 ? "max" : "\(limit)", "/pids/limit",
+      isDefault: limit == -1, phase: .last)
+  }
+
+  mutating func addHugepages(_ limits: [HugepageLimit]) throws(RuntimeError) {
+    for (index, limit) in limits.enumerated() {
+      let property = "/hugepageLimits/\(index)"
+      guard WriteList.isPageSize(limit.pageSize) else {
+        throw invalid(
+          "`\(limit.pageSize)` is no page size: expected a number and KB, MB or GB", property + "/pageSize")
+      }
+      let prefix = "hugetlb.\(limit.pageSize)."
+      try add(
+        "hugetlb", v1: prefix + "limit_in_bytes", v2: prefix + "max", "\(limit.limit)", property + "/limit")
+      // Pages can be reserved by mmap(2) beyond a limit on their use only; older kernels have no such file.
+      try add(
+        "hugetlb", v1: prefix + "rsvd.limit_in_bytes", v2: prefix + "rsvd.max", "\(limit.limit)",
+        property + "/limit", missing: .ignored)
+    }
+  }
+
+  private static func isPageSize(_ text: String) -> Bool {
+    let bytes = [UInt8](text.utf8)
+    guard bytes.count > 2, bytes[bytes.count - 1] == 0x42 else { return false }
+    let unit = bytes[bytes.count - 2]
+    guard unit == 0x4B || unit == 0x4D || unit == 0x47 else { return false }
+    return CgroupText.number(bytes[..<(bytes.count - 2)]) != nil
+  }
+}

@@ -1,6 +1,6 @@
 import Diagnostics
 import LinuxABI
-import OCISpec
+package import OCISpec
 
 /// The device nodes of a container.
 struct DevicePlan {
@@ -58,8 +58,8 @@ extension Planner {
 
   /// The rules of the configuration, then those without which the default devices would be dead files. As in runc the
   /// default devices win over a rule that denies all.
-  func deviceRules(_ devices: DevicePlan) -> [DeviceRule] {
-    var rules = linux.resources?.devices ?? []
+  package static func deviceRules(_ configured: [DeviceRule]) -> [DeviceRule] {
+    var rules = configured
     func allow(_ type: String, _ major: Int64?, _ minor: Int64?, _ access: String) {
       rules.append(DeviceRule(allow: true, type: type, major: major, minor: minor, access: access))
     }

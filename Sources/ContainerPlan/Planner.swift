@@ -111,7 +111,8 @@ public struct Planner {
     var agent = planAgent()
     agent?.attributes = planAttributes()
     let cgroup = CgroupPlan(
-      path: linux.cgroupsPath, resources: linux.resources, deviceRules: deviceRules(devices))
+      path: linux.cgroupsPath, resources: linux.resources,
+      deviceRules: Planner.deviceRules(linux.resources?.devices ?? []))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       intelRdt: planIntelRdt(),

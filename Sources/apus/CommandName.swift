@@ -10,6 +10,7 @@ enum CommandName: String, CaseIterable, Sendable {
   case delete
   case pause
   case resume
+  case update
   case run
   case exec
   case ps
@@ -31,6 +32,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .delete: DeleteCommand.specification
     case .pause: PauseCommand.specification
     case .resume: ResumeCommand.specification
+    case .update: UpdateCommand.specification
     case .run: RunCommand.specification
     case .exec: ExecCommand.specification
     case .ps: PsCommand.specification
@@ -51,6 +53,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .delete: .delete(DeleteCommand(scanned))
     case .pause: .pause(PauseCommand(scanned))
     case .resume: .resume(ResumeCommand(scanned))
+    case .update: .update(try UpdateCommand(scanned))
     case .run: .run(try RunCommand(scanned))
     case .exec: .exec(try ExecCommand(scanned))
     case .ps: .ps(try PsCommand(scanned))
@@ -72,6 +75,7 @@ enum Command: Equatable, Sendable {
   case delete(DeleteCommand)
   case pause(PauseCommand)
   case resume(ResumeCommand)
+  case update(UpdateCommand)
   case run(RunCommand)
   case exec(ExecCommand)
   case ps(PsCommand)
@@ -91,6 +95,7 @@ enum Command: Equatable, Sendable {
     case .delete(let command): try command.run(session)
     case .pause(let command): try command.run(session)
     case .resume(let command): try command.run(session)
+    case .update(let command): try command.run(session)
     case .run(let command): return try command.run(session)
     case .exec(let command): return try command.run(session)
     case .ps(let command): try command.run(session)

@@ -37,6 +37,26 @@ enum Flag: UInt8, Sendable {
   case appArmor
   case cgroup
   case ignorePaused
+  case resources
+  case memory
+  case memoryReservation
+  case memorySwap
+  case cpuShare
+  case cpuShares
+  case cpuQuota
+  case cpuPeriod
+  case cpuBurst
+  case cpuIdle
+  case cpuRtRuntime
+  case cpuRtPeriod
+  case cpusetCpus
+  case cpusetMems
+  case pidsLimit
+  case blkioWeight
+  case l3CacheSchema
+  case memBwSchema
+  case kernelMemory
+  case kernelMemoryTcp
 }
 
 /// A row of the table from which flags are parsed and `--help` is printed.

@@ -200,4 +200,20 @@ private final class Tree {
     #expect(ResctrlGroup.mountPoint(in: Array(Layouts.hybridMounts.utf8)) == nil)
     #expect(ResctrlGroup.mountPoint(in: Array("resctrl - resctrl\n1 2 3 4 5 6 - resctrl".utf8)) == "5")
   }
+
+  @Test func classOfTheContainerIsChangedAndPutBack() throws {
+    let tree = try Tree()
+    let path = "\(tree.root)/gold"
+    let update = try ResctrlUpdate(
+      [path + "/mon_groups/box", path], lines: ["L3:0=1;1=1", "MB:0=50"], field: "--l3-cache-schema")
+    #expect(try tree.read("gold/schemata").hasPrefix("L3:0=1;1=1\nMB:0=50\n"))
+    #expect(update.putBack() == nil)
+    #expect(try tree.read("gold/schemata") == "    MB:0= 20;1= 70\n    L3:0=00ff;1=fffff\n")
+    for made in [[], [path + "/mon_groups/box"]] {
+      let error = #expect(throws: RuntimeError.self) {
+        try ResctrlUpdate(made, lines: ["L3:0=1"], field: "--l3-cache-schema")
+      }
+      #expect(error?.code == .intelRdt && error?.field == "--l3-cache-schema")
+    }
+  }
 }

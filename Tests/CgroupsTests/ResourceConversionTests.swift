@@ -208,6 +208,7 @@ struct Row: CustomTestStringConvertible, Sendable {
     (Resources(memory: .init(swap: 4095)), "/memory/swap"),
     (Resources(cpu: .init(quota: -2)), "/cpu/quota"),
     (Resources(cpu: .init(idle: 2)), "/cpu/idle"),
+    (Resources(cpu: .init(quota: 5000, burst: 5001)), "/cpu/burst"),
     (Resources(pids: .init(limit: -2)), "/pids/limit"),
     (Resources(blockIO: .init(weight: 9)), "/blockIO/weight"),
     (Resources(blockIO: .init(leafWeight: 10)), "/blockIO/leafWeight"),
@@ -235,12 +236,12 @@ struct Row: CustomTestStringConvertible, Sendable {
 
   @Test func orderOfTheMemoryLimitsFollowsTheOneInForce() throws {
     let resources = Resources(memory: .init(limit: 8192, swap: 16384))
-    let raised = try ResourceConversion.writes(resources, layout: Layouts.v1, memoryLimit: 4096)
+    let raised = try ResourceConversion.writes(resources, layout: Layouts.v1, current: CurrentLimits(memory: 4096))
     #expect(raised.map { $0.text } == ["16384", "8192"])
-    let lowered = try ResourceConversion.writes(resources, layout: Layouts.v1, memoryLimit: 65536)
+    let lowered = try ResourceConversion.writes(resources, layout: Layouts.v1, current: CurrentLimits(memory: 65536))
     #expect(lowered.map { $0.text } == ["8192", "16384"])
     let swapOnly = try ResourceConversion.writes(
-      Resources(memory: .init(swap: 16384)), layout: Layouts.v2, memoryLimit: 4096)
+      Resources(memory: .init(swap: 16384)), layout: Layouts.v2, current: CurrentLimits(memory: 4096))
     #expect(text(swapOnly) == ["memory.swap.max=12288"])
   }
 

@@ -1,4 +1,5 @@
 import Diagnostics
+import OCISpec
 import Testing
 
 @testable import apus
@@ -53,6 +54,34 @@ import Testing
     #expect(error("delete", "--force=maybe", "x")?.field == "--force")
     #expect(
       error("delete", "--force", "true", "x")?.message == "\"apus delete\" requires exactly 1 argument(s)")
+  }
+
+  @Test(arguments: [
+    ("0", 0), ("1024", 1024), ("1k", 1024), ("1K", 1024), ("1kb", 1024), ("1KiB", 1024), ("2 m", 2 << 20),
+    ("1.5g", 3 << 29), ("0.5 MiB", 1 << 19), ("3t", 3 << 40), ("1P", 1 << 50), ("7b", 7), ("7 B", 7),
+  ])
+  func bytesMayHaveAUnitOfAPowerOf1024(_ text: String, _ bytes: Int64) {
+    #expect(ByteSize.parse(text) == bytes)
+  }
+
+  @Test(arguments: [
+    "", "x", "k", "-1", "1.", "1.k", ".5m", "1kk", "1i", "1  k", "1kib5", "9223372036854775808", "9000p", "1e3",
+  ])
+  func whatIsNoNumberOfBytesIsRefused(_ text: String) {
+    #expect(ByteSize.parse(text) == nil)
+  }
+
+  @Test func limitsOfUpdateAreReadFromItsFlags() throws {
+    let request = try parse(
+      "update", "--memory", "1m", "x", "--memory-swap=-1", "--cpu-shares", "5", "--cpu-quota=-1", "--cpuset-cpus=0-1",
+      "--pids-limit", "-1", "--blkio-weight", "20", "--kernel-memory", "1")
+    guard case .command(.update(let update)) = request else { throw Unexpected(request) }
+    #expect(update.id == "x" && update.resourcesFile == nil)
+    #expect(update.resources.memory == .init(limit: 1 << 20, swap: -1))
+    #expect(update.resources.cpu == .init(shares: 5, quota: -1, cpus: "0-1"))
+    #expect(update.resources.pids == .init(limit: -1) && update.resources.blockIO == .init(weight: 20))
+    #expect(update.ignored == ["--kernel-memory"])
+    #expect(error("update", "--cpu-period", "-1", "x")?.field == "--cpu-period")
   }
 
   @Test func singleDashLongNamesAreFlags() throws {

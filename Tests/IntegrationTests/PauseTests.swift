@@ -24,7 +24,8 @@ extension Integration {
       }
     }
 
-    @Test func pausedContainerStandsStillUntilItIsResumed() throws {
+    @Test(.peerMayDiffer("runc", "1.1.5", "gives up soon where the machine is busy"))
+    func pausedContainerStandsStillUntilItIsResumed() throws {
       let container = try running(
         "(while :; do :; done) & (while :; do :; done) & echo ready; while :; do :; done")
       try container.stdout.waitFor("ready")
@@ -42,7 +43,8 @@ extension Integration {
     }
 
     /// The freezer asks the processes that it finds; one that forks all the time must not slip through.
-    @Test func containerThatForksAllTheTimeIsPaused() throws {
+    @Test(.peerMayDiffer("runc", "1.1.5", "gives up soon where the machine is busy"))
+    func containerThatForksAllTheTimeIsPaused() throws {
       let container = try running(
         "for i in 1 2 3; do (while :; do /bin/true; done) & done; while :; do /bin/true; done")
       for _ in 0..<5 {

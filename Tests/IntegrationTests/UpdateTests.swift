@@ -1,0 +1,424 @@
+import Foundation
+import Testing
+
+extension Integration {
+  /// `update`: what the kernel's files say afterwards.
+  @Suite struct UpdateTests {
+    private func running(_ resources: JSONValue? = nil) throws -> Container {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      if let resources {
+        for name in ["memory", "cpu", "pids", "blockIO", "unified"] where resources[name] != .null {
+          container.bundle.config["linux"]["resources"][name] = resources[name]
+        }
+      }
+      try container.runDetached()
+      return container
+    }
+
+    private func value(_ container: Container, _ name: String) throws -> String {
+      let parts = name.split(separator: "/")
+      let folder = try container.cgroup(CgroupView.current == .v2 ? "" : String(parts[0]))
+      return try Files.read("\(folder)/\(parts[1])").trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    private func update(
+      _ container: Container, _ flags: String..., sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      let outcome = try container.spawn("update", flags).wait()
+      #expect(outcome.code == 0, "\(outcome)", sourceLocation: sourceLocation)
+    }
+
+    private func update(_ container: Container, document: JSONValue) throws -> Outcome {
+      try container.spawn("update", ["--resources", "-"], options: .init(input: document.text)).wait()
+    }
+
+    /// Every file of the container's cgroups that one can write and that holds still.
+    private func everything(_ container: Container) throws -> [String: String] {
+      var found: [String: String] = [:]
+      let controllers = ["cpu", "cpuset", "memory", "devices", "blkio", "pids"]
+      for controller in CgroupView.current == .v2 ? [""] : controllers {
+        let folder = try container.cgroup(controller)
+        for file in Files.names(in: folder) {
+          guard let status = try? FileManager.default.attributesOfItem(atPath: folder + "/" + file),
+            (status[.posixPermissions] as? Int ?? 0) & 0o222 != 0 || file == "devices.list",
+            let text = try? Files.read(folder + "/" + file)
+          else { continue }
+          let isMeasured = ["usage", "failcnt", "stat", "pressure", "procs", "tasks"].contains { file.contains($0) }
+          if !isMeasured { found[controller + "/" + file] = text }
+        }
+      }
+      return found
+    }
+
+    private func changed(_ container: Container, since before: [String: String]) throws -> [String] {
+      let now = try everything(container)
+      return Set(now.keys).union(before.keys).sorted().filter { now[$0] != before[$0] }.map {
+        "\($0): \(before[$0] ?? "nothing"), now \(now[$0] ?? "nothing")"
+      }
+    }
+
+    static let flags: [(flags: [String], file: String, value: String)] = [
+      (["--memory", "33554432"], "memory/memory.limit_in_bytes", "33554432"),
+      (["--memory-reservation=16777216"], "memory/memory.soft_limit_in_bytes", "16777216"),
+      (["--memory=33554432", "--memory-swap=67108864"], "memory/memory.memsw.limit_in_bytes", "67108864"),
+      (["--cpu-share", "512"], "cpu/cpu.shares", "512"),
+      (["--cpu-quota", "50000"], "cpu/cpu.cfs_quota_us", "50000"),
+      (["--cpu-period", "50000"], "cpu/cpu.cfs_period_us", "50000"),
+      (["--cpuset-cpus", "1"], "cpuset/cpuset.cpus", "1"), (["--cpuset-mems", "0"], "cpuset/cpuset.mems", "0"),
+      (["--pids-limit", "17"], "pids/pids.max", "17"),
+    ]
+
+    @Test(.views(.hybrid, .v1), arguments: flags)
+    func limitOfAFlagIsWritten(_ row: (flags: [String], file: String, value: String)) throws {
+      let container = try running()
+      if row.value != "0" { #expect(try value(container, row.file) != row.value) }
+      let outcome = try container.spawn("update", row.flags).wait()
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try value(container, row.file) == row.value)
+    }
+
+    @Test(
+      .views(.hybrid, .v1), .apusOnly("newer than the peers of Debian"),
+      arguments: [
+        (["--cpu-shares", "700"], "cpu/cpu.shares", "700"), (["--cpu-idle", "1"], "cpu/cpu.idle", "1"),
+        (["--cpu-quota=20000", "--cpu-burst=10000"], "cpu/cpu.cfs_burst_us", "10000"),
+        (["--pids-limit", "-1"], "pids/pids.max", "max"), (["--pids-limit", "0"], "pids/pids.max", "0"),
+        (["--blkio-weight", "321"], "blkio/blkio.bfq.weight", "321"),
+        (["--memory-swap=-1", "--memory", "10m"], "memory/memory.limit_in_bytes", "10485760"),
+      ])
+    func limitOfANewerFlagIsWritten(_ flags: [String], _ file: String, _ expected: String) throws {
+      let container = try running(["pids": ["limit": 100]])
+      #expect(try value(container, file) != expected)
+      let outcome = try container.spawn("update", flags).wait()
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try value(container, file) == expected)
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "takes plain numbers only"))
+    func bytesMayHaveAUnit() throws {
+      let container = try running()
+      try update(container, "--memory=48m", "--memory-reservation", "16MiB", "--memory-swap", "0.5 GB")
+      #expect(try value(container, "memory/memory.limit_in_bytes") == "50331648")
+      #expect(try value(container, "memory/memory.soft_limit_in_bytes") == "16777216")
+      #expect(try value(container, "memory/memory.memsw.limit_in_bytes") == "536870912")
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "wants them in front of it"))
+    func flagsMayStandBehindTheId() throws {
+      let container = try running()
+      let outcome = try container.spawn("update", rest: ["--pids-limit", "18"]).wait()
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try value(container, "pids/pids.max") == "18")
+    }
+
+    @Test(.views(.hybrid, .v1)) func whatIsNotGivenStays() throws {
+      let container = try running([
+        "memory": ["limit": 67_108_864], "cpu": ["shares": 300, "quota": 40_000, "period": 80_000],
+        "pids": ["limit": 40],
+      ])
+      var before = try everything(container)
+      try update(container, "--cpu-share", "512")
+      before["cpu/cpu.shares"] = "512\n"
+      before["cpu/cpu.weight"] = nil
+      #expect(try changed(container, since: before) == [])
+    }
+
+    /// The kernel compares both limits at each write, so the order is another one upwards and downwards.
+    @Test(.views(.hybrid, .v1)) func memoryAndSwapAreRaisedAndLoweredTogether() throws {
+      let container = try running(["memory": ["limit": 33_554_432, "swap": 33_554_432]])
+      for megabytes in [64, 16, 128, 24] {
+        let bytes = "\(megabytes << 20)"
+        try update(container, "--memory", bytes, "--memory-swap", bytes)
+        #expect(try value(container, "memory/memory.limit_in_bytes") == bytes)
+        #expect(try value(container, "memory/memory.memsw.limit_in_bytes") == bytes)
+      }
+      try update(container, "--memory", "-1", "--memory-swap", "-1")
+      #expect(try value(container, "memory/memory.limit_in_bytes").count > 15)
+      #expect(try value(container, "memory/memory.memsw.limit_in_bytes").count > 15)
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "does not take -1"))
+    func periodAndQuotaKeepEachOther() throws {
+      let container = try running(["cpu": ["quota": 40_000, "period": 80_000]])
+      try update(container, "--cpu-period", "50000")
+      #expect(try value(container, "cpu/cpu.cfs_quota_us") == "40000")
+      try update(container, "--cpu-quota", "10000")
+      #expect(try value(container, "cpu/cpu.cfs_period_us") == "50000")
+      try update(container, "--cpu-quota", "5000", "--cpu-period", "10000")
+      #expect(try value(container, "cpu/cpu.cfs_quota_us") == "5000")
+      #expect(try value(container, "cpu/cpu.cfs_period_us") == "10000")
+      try update(container, "--cpu-quota", "-1")
+      #expect(try value(container, "cpu/cpu.cfs_quota_us") == "-1")
+    }
+
+    /// Whatever the kernel asks of one write after the other.
+    @Test(.views(.hybrid, .v1), .apusOnly("the peers write in one order"))
+    func valuesThatDependOnEachOtherAreWrittenInTheRightOrder() throws {
+      let container = try running(["cpu": ["quota": 20_000, "burst": 20_000, "shares": 300]])
+      try update(container, "--cpu-quota", "10000", "--cpu-burst", "5000")
+      try update(container, "--cpu-quota", "50000", "--cpu-burst", "40000")
+      expectError(
+        try container.attempt("update", "--cpu-quota", "10000"),
+        detail: "`10000` is below the burst that holds, `40000`")
+      try update(container, "--cpu-idle", "1")
+      expectError(try container.attempt("update", "--cpu-share", "10"), detail: "(at `--cpu-share`)")
+      try update(container, "--cpu-idle", "0", "--cpu-share", "10")
+      #expect(try value(container, "cpu/cpu.shares") == "10")
+      try update(container, "--cpu-idle", "1", "--cpu-quota", "-1")
+      #expect(try value(container, "cpu/cpu.idle") == "1")
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "takes `-` for the name of a file"))
+    func documentIsReadFromAFileOrStandardInput() throws {
+      let container = try running()
+      let document: JSONValue = [
+        "memory": ["limit": 50_331_648, "reservation": 0, "swap": 0], "pids": ["limit": 33],
+        "cpu": ["shares": 400, "quota": 0, "period": 0, "cpus": "", "mems": "0"], "blockIO": ["weight": 0],
+      ]
+      let outcome = try update(container, document: document)
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try value(container, "memory/memory.limit_in_bytes") == "50331648")
+      #expect(try value(container, "cpu/cpu.shares") == "400")
+      #expect(try value(container, "cpuset/cpuset.cpus") == "0-1")
+      let file = container.bundle.path + "/resources.json"
+      try Files.write("{\"pids\": {\"limit\": 44}}\n", to: file)
+      // Flags beside a document are ignored.
+      try update(container, "-r", file, "--pids-limit", "55")
+      #expect(try value(container, "pids/pids.max") == "44")
+    }
+
+    @Test(
+      .apusOnly("in our words"),
+      arguments: [
+        ("{\"memory\": {\"limit\": \"x\"}}", "/memory/limit"), ("{\"memory\": ", "resources.json"),
+        ("[]", "resources.json"), ("{\"cpu\": {\"quota\": -7}}", "(at `/cpu/quota`)"),
+        ("{\"pids\": {\"limit\": -5}}", "(at `/pids/limit`)"),
+        ("{\"devices\": [{\"allow\": true, \"type\": \"x\"}]}", "(at `/devices/0/type`)"),
+        ("{\"unified\": {\"cgroup.procs\": \"1\"}}", "/unified"), ("", "resources.json"),
+        ("{\"memory\": {\"limit\": 1000000, \"swap\": 10}}", "(at `/memory/swap`)"),
+      ])
+    func badDocumentIsNamedWithItsFileAndPointer(_ text: String, _ detail: String) throws {
+      let container = try running()
+      let before = try everything(container)
+      let file = container.bundle.path + "/resources.json"
+      try Files.write(text, to: file)
+      let outcome = try container.attempt("update", "-r", file)
+      expectError(outcome, detail: detail)
+      #expect(outcome.stderr.contains("resources.json"), "\(outcome)")
+      #expect(try changed(container, since: before) == [])
+    }
+
+    @Test func documentThatIsNotThereIsAnError() throws {
+      let container = try running()
+      expectError(
+        try container.attempt("update", "-r", container.bundle.path + "/none.json"), says: "no such file or directory",
+        detail: "--resources")
+    }
+
+    @Test(
+      .apusOnly("in our words"),
+      arguments: [
+        ("--memory=x", "--memory"), ("--memory=-2", "--memory"), ("--memory=1.k", "--memory"),
+        ("--memory-swap=99999999999g", "--memory-swap"), ("--cpu-share=-1", "--cpu-share"),
+        ("--cpu-quota=1x", "--cpu-quota"), ("--pids-limit=ten", "--pids-limit"), ("--pids-limit=-5", "--pids-limit"),
+        ("--blkio-weight=70000", "--blkio-weight"), ("--blkio-weight=9", "--blkio-weight"),
+        ("--cpu-idle=2", "--cpu-idle"), ("--cpu-quota=-3", "--cpu-quota"),
+      ])
+    func badValueIsNamedWithItsFlag(_ flag: String, _ name: String) throws {
+      let container = try running()
+      let before = try everything(container)
+      expectError(try container.attempt("update", flag), detail: "(at `\(name)`)")
+      #expect(try changed(container, since: before) == [])
+    }
+
+    /// The last value is refused by the kernel; all that were set before it are put back.
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "keeps what it set before"))
+    func refusedValueUndoesTheOthers() throws {
+      let container = try running([
+        "memory": ["limit": 67_108_864, "swap": 134_217_728, "reservation": 33_554_432],
+        "cpu": ["shares": 300, "quota": 40_000, "period": 80_000], "pids": ["limit": 40],
+      ])
+      let before = try everything(container)
+      expectError(
+        try container.attempt(
+          "update", "--memory", "16777216", "--memory-swap", "16777216", "--memory-reservation", "8388608",
+          "--cpu-share", "10",
+          "--cpu-quota", "5000", "--cpu-period", "10000", "--pids-limit", "3", "--cpuset-cpus", "9999"),
+        detail: "(at `--cpuset-cpus`)")
+      #expect(try changed(container, since: before) == [])
+    }
+
+    @Test(.views(.hybrid, .v1), .apusOnly("the peers do not put back"))
+    func refusedValueUndoesDocumentsOfEveryKind() throws {
+      let container = try running([
+        "cpu": ["shares": 300],
+        "blockIO": [
+          "weight": 200, "throttleReadBpsDevice": [["major": 254, "minor": 0, "rate": 1_000_000]],
+        ],
+      ])
+      let before = try everything(container)
+      let rate: JSONValue = ["major": 254, "minor": 0, "rate": 5_000_000]
+      let outcome = try update(
+        container,
+        document: [
+          "cpu": ["idle": 1], "pids": ["limit": 5], "memory": ["limit": 33_554_432, "disableOOMKiller": true],
+          "blockIO": [
+            "weight": 400, "throttleReadBpsDevice": [rate], "throttleWriteBpsDevice": [rate],
+            "throttleReadIOPSDevice": [["major": 251, "minor": 99, "rate": 10]],
+          ],
+          "devices": [["allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"]],
+        ])
+      expectError(outcome, detail: "(at `/blockIO/throttleReadIOPSDevice/0/rate`)")
+      #expect(try changed(container, since: before) == [])
+    }
+
+    @Test(.views(.hybrid, .v1)) func limitBelowWhatIsInUseIsRefused() throws {
+      let line = "x=$(head -c 8000000 /dev/urandom | base64); echo ready; while :; do sleep 1; done"
+      let container = try Container(args: ["/bin/sh", "-c", line])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      try update(container, "--pids-limit", "20")
+      let before = try everything(container)
+      expectError(
+        try container.attempt("update", "--pids-limit", "30", "--memory", "2097152"),
+        detail: "uses more than that already")
+      #expect(try changed(container, since: before).isEmpty || Runtime.current.isPeer)
+      #expect(try container.status() == "running")
+    }
+
+    @Test(.views(.hybrid, .v1), .apusOnly("crun has no such check, and runc only on v2"))
+    func limitIsHeldAgainstWhatIsInUseIfAskedFor() throws {
+      let container = try running()
+      let outcome = try update(container, document: ["memory": ["limit": 4096, "checkBeforeUpdate": true]])
+      expectError(outcome, detail: "below what is in use")
+    }
+
+    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "writes to cgroups that hold nothing"))
+    func stoppedContainerIsAnError() throws {
+      let container = try running()
+      try container.end()
+      expectError(try container.attempt("update", "--pids-limit", "5"), says: "container not running")
+      expectError(try Container().attempt("update", "--pids-limit", "5"), says: "does not exist")
+    }
+
+    @Test(.views(.hybrid, .v1)) func createdAndPausedContainersAreUpdated() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      try container.create()
+      try update(container, "--pids-limit", "21")
+      #expect(try value(container, "pids/pids.max") == "21")
+      try container.start()
+      #expect(try container.attempt("pause").code == 0)
+      try update(container, "--pids-limit", "22", "--memory", "67108864")
+      #expect(try value(container, "pids/pids.max") == "22")
+      #expect(try container.status() == "paused")
+      #expect(try container.attempt("resume").code == 0)
+    }
+
+    @Test(.apusOnly("runc says it otherwise, crun sets it"))
+    func kernelMemoryIsIgnoredWithAWarning() throws {
+      let container = try running()
+      let outcome = try container.attempt("update", "--kernel-memory", "1m", "--kernel-memory-tcp=2m")
+      #expect(outcome.code == 0)
+      #expect(outcome.stderr.contains("`--kernel-memory` is ignored"), "\(outcome)")
+      #expect(outcome.stderr.contains("`--kernel-memory-tcp` is ignored"), "\(outcome)")
+    }
+
+    @Test func cacheOfAContainerWithoutAClassIsAnError() throws {
+      let container = try running()
+      expectError(try container.attempt("update", "--l3-cache-schema", "L3:0=f"), detail: "--l3-cache-schema")
+      expectError(try container.attempt("update", "--mem-bw-schema", "MB:0=20"), detail: "--mem-bw-schema")
+    }
+
+    @Test(.views(.v2), .apusOnly("the peers say it otherwise"))
+    func controllerThatIsNotThereIsNamed() throws {
+      let container = try running()
+      expectError(try container.attempt("update", "--memory", "64m"), detail: "the controller `memory` may not be")
+      expectError(
+        try update(container, document: ["unified": ["memory.high": "1"]]), detail: "the controller `memory` may")
+      expectError(try container.attempt("update", "--cpu-rt-runtime", "5"), detail: "(at `--cpu-rt-runtime`)")
+    }
+
+    /// The controller is not among those that the cgroup was made with.
+    @Test(.views(.hybrid, .v2), .apusOnly("runc has no such controller in hybrid")) func hugePagesAreLimitedOnV2()
+      throws
+    {
+      let container = try running()
+      let outcome = try update(
+        container, document: ["hugepageLimits": [["pageSize": "2MB", "limit": 4_194_304]]])
+      #expect(outcome.code == 0, "\(outcome)")
+      let isV2 = CgroupView.current == .v2
+      let root = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"
+      let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
+      let file = root + path + "/hugetlb.2MB.max"
+      #expect(try Files.read(file) == "4194304\n")
+      let other = try update(
+        container, document: ["unified": ["hugetlb.2MB.max": "2097152", "hugetlb.3MB.max": "1"]])
+      expectError(other, detail: "/unified/hugetlb.3MB.max")
+      #expect(try Files.read(file) == "4194304\n")
+    }
+
+    @Test(.views(.v1), .apusOnly("the peers ignore it")) func unifiedNeedsV2() throws {
+      let container = try running()
+      expectError(try update(container, document: ["unified": ["memory.high": "1"]]), detail: "(at `/unified`)")
+    }
+
+    private func deviceAnswers(_ container: Container) throws -> [String: String] {
+      let outcome = try container.spawn(
+        "exec", rest: ["/bin/sh", "-c", "/bin/agent device /tmp/node c 10:229; rm -f /tmp/node"]
+      ).wait()
+      let answers = try outcome.stdout.split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+      return Dictionary(
+        answers.map { ($0["did"].string ?? "", $0["error"].string ?? "") }, uniquingKeysWith: { $1 })
+    }
+
+    @Test(.apusOnly("the peers leave the devices as they are")) func rulesOfDevicesAreReplaced() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.setCapabilities(["CAP_MKNOD", "CAP_DAC_OVERRIDE"])
+      container.bundle.config["root"]["readonly"] = false
+      try container.runDetached()
+      #expect(try deviceAnswers(container)["open read"] == "EPERM")
+      let deny: JSONValue = ["allow": false, "access": "rwm"]
+      func rule(_ access: String) -> JSONValue {
+        ["allow": true, "type": "c", "major": 10, "minor": 229, "access": .string(access)]
+      }
+      for (access, mayRead, mayWrite) in [
+        ("rwm", true, true), ("r", true, false), ("w", false, true), ("m", false, false),
+      ] {
+        let outcome = try update(container, document: ["devices": [deny, rule(access)]])
+        #expect(outcome.code == 0, "\(outcome)")
+        let answers = try deviceAnswers(container)
+        #expect((answers["open read"] != "EPERM") == mayRead, "\(access) \(answers)")
+        #expect((answers["open write"] != "EPERM") == mayWrite, "\(access) \(answers)")
+        let usual = try container.exec(["/bin/sh", "-c", "head -c 4 /dev/zero | wc -c; echo > /dev/null"])
+        #expect(usual.stdout.contains("4") && usual.code == 0, "\(usual)")
+      }
+      // An empty list changes nothing.
+      #expect(try update(container, document: ["devices": [rule("rw")]]).code == 0)
+      #expect(try update(container, document: ["devices": [], "cpu": [:]]).code == 0)
+      #expect(try deviceAnswers(container)["open read"] != "EPERM")
+      // Everything, and back.
+      #expect(try update(container, document: ["devices": [["allow": true, "access": "rwm"]]]).code == 0)
+      #expect(try deviceAnswers(container)["open write"] != "EPERM")
+      #expect(try update(container, document: ["devices": [deny]]).code == 0)
+      #expect(try deviceAnswers(container)["open write"] == "EPERM")
+      try container.delete("--force")
+      try expectNothingLeft()
+    }
+
+    /// What both lists allow can be opened at every moment of the change.
+    @Test(.apusOnly("the peers leave the devices as they are")) func deviceOfBothListsIsNeverDenied() throws {
+      let line = "echo ready; while :; do : < /dev/zero || echo denied; done"
+      let container = try Container(args: ["/bin/sh", "-c", line])
+      container.bundle.config["root"]["readonly"] = false
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      for minor in 0..<20 {
+        let rule: JSONValue = ["allow": true, "type": "c", "major": 10, "minor": .number(minor), "access": "rw"]
+        #expect(try update(container, document: ["devices": [rule]]).code == 0)
+      }
+      try container.end()
+      #expect(try container.stderr.readToEnd().isEmpty)
+      #expect(try container.stdout.readToEnd() == "ready\n")
+    }
+  }
+}
