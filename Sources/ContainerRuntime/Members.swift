@@ -13,26 +13,56 @@ extension ContainerRuntime {
   /// Empty where the first process has ended and nothing else tells them.
   func members(_ record: ContainerRecord) throws(RuntimeError) -> [Int32] {
     guard record.isFoundByUsers else { return try CgroupManager(record: record.cgroup).processes() }
-    let users = record.cgroup.userNamespace
-    if try !isAlive(record) {
-      guard users.number != 0 && record.cgroup.pidNamespace.number != 0 else { return [] }
-      do {
-        return try UserNamespace.processes(users, record.cgroup.pidNamespace)
-      } catch {
-        throw error.because(.cgroup, "cannot look for the processes of `\(record.id)` in /proc")
-      }
-    }
+    let found = try isAlive(record) ? beside(record) : behind(record)
+    // The processes of a container that has joined the namespace cannot be told from those of this one.
+    return try joins(found, record) ? found.filter { $0 == record.pid } : found
+  }
+
+  private func beside(_ record: ContainerRecord) throws(RuntimeError) -> [Int32] {
     let process = try openProcess(record)
-    do throws(SystemError) {
-      let found = try UserNamespace.processes(users, NamespaceIdentity("pid", of: record.pid))
-      let isOurs = try NamespaceIdentity("user", of: record.pid) == users
+    return try look(for: record) { () throws(SystemError) in
+      let mounts = try NamespaceIdentity("mnt", of: Processes.ownPid())
+      let hasMounts = try NamespaceIdentity("mnt", of: record.pid) != mounts
+      let found = try UserNamespace.processes(
+        record.cgroup.userNamespace, NamespaceIdentity("pid", of: record.pid), outside: hasMounts ? mounts : nil)
+      let isOurs = try NamespaceIdentity("user", of: record.pid) == record.cgroup.userNamespace
       // Still the same process, or the pid could have been another's.
       try process.sendSignal(0)
       return isOurs ? found : []
+    }
+  }
+
+  private func behind(_ record: ContainerRecord) throws(RuntimeError) -> [Int32] {
+    let (users, pids) = (record.cgroup.userNamespace, record.cgroup.pidNamespace)
+    guard users.number != 0 && pids.number != 0 else { return [] }
+    return try look(for: record) { () throws(SystemError) in
+      try UserNamespace.processes(users, pids, outside: NamespaceIdentity("mnt", of: Processes.ownPid()))
+    }
+  }
+
+  private func look(
+    for record: ContainerRecord, _ body: () throws(SystemError) -> [Int32]
+  ) throws(RuntimeError) -> [Int32] {
+    do {
+      return try body()
     } catch {
       if error.errno == .noEntry || error.errno == .noProcess { return [] }
       throw error.because(.cgroup, "cannot look for the processes of `\(record.id)` in /proc")
     }
+  }
+
+  /// Whether one of the processes is the first of another container.
+  private func joins(_ found: [Int32], _ record: ContainerRecord) throws(RuntimeError) -> Bool {
+    if found.isEmpty { return false }
+    for id in try store.ids() where id != record.id {
+      do {
+        guard let other = try store.open(id, locking: false).read(), found.contains(other.pid) else { continue }
+        if try isAlive(other) { return true }
+      } catch {
+        guard error.code == .containerNotFound else { throw error }
+      }
+    }
+    return false
   }
 
   /// Sends a signal to all of them, SIGKILL to the first one last: by it the others are found. How many there were.

@@ -113,11 +113,11 @@ public enum UserNamespace {
     }
   }
 
-  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids`, as far
-  /// as the caller may look at them. What has no number (``NamespaceIdentity/number``) must be known to be in use before
+  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids` and not in
+  /// the mount namespace `mounts`, as far as the caller may look at them. What has no number (``NamespaceIdentity/number``) must be known to be in use before
   /// and afterwards.
   public static func processes(
-    _ users: NamespaceIdentity, _ pids: NamespaceIdentity
+    _ users: NamespaceIdentity, _ pids: NamespaceIdentity, outside mounts: NamespaceIdentity?
   ) throws(SystemError) -> [Int32] {
     var found: [Int32] = []
     for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
@@ -125,6 +125,7 @@ public enum UserNamespace {
       let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
       do {
         guard try pids.names(FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly)) else { continue }
+        if let mounts, try mounts.names(FileDescriptor.open("/proc/\(pid)/ns/mnt", .readOnly)) { continue }
         if try isIn(users, pid) { found.append(pid) }
       } catch {
         // Somebody else's, or it has just ended.

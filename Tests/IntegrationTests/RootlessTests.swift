@@ -281,6 +281,29 @@ extension Integration {
       #expect(try sandbox.asUser("delete", ["--force"]).code == 0)
     }
 
+    /// Without pid namespaces nothing tells the processes of the two apart.
+    @Test(arguments: [false, true])
+    func containerThatJoinedTheUserNamespaceOutlivesItsMaker(makerHasEnded: Bool) throws {
+      let maker = try Container(args: ["/bin/agent", "pause"])
+      maker.bundle.removeNamespace("pid")
+      #expect(try maker.asUser("run", ["--detach"]).code == 0)
+      guard let pid = try maker.asUser("state").json["pid"].int else { throw HarnessError("no pid") }
+      let joined = try Container(args: ["/bin/agent", "pause"])
+      joined.bundle.removeNamespace("pid")
+      joined.bundle.removeNamespace("user")
+      joined.bundle.config["linux"]["namespaces"].append(["type": "user", "path": .string("/proc/\(pid)/ns/user")])
+      #expect(try joined.asUser("run", ["--detach"]).code == 0)
+      if makerHasEnded {
+        Glibc.kill(pid_t(pid), SIGKILL)
+        #expect(waitForEnd(of: pid))
+      }
+      #expect(try maker.asUser("kill", ["--all"], rest: ["KILL"]).code == 0)
+      #expect(waitForEnd(of: pid))
+      #expect(try maker.asUser("delete").code == 0)
+      #expect(try joined.asUser("state").json["status"].string == "running")
+      #expect(try joined.asUser("delete", ["--force"]).code == 0)
+    }
+
     @Test func adjustmentThatOnlyRootMayMakeIsLeftOut() throws {
       let container = try Container()
       container.bundle.config["process"]["oomScoreAdj"] = -500
