@@ -51,7 +51,7 @@ struct InitLaunch: ~Copyable {
   mutating func advance(_ plan: ContainerPlan?) throws(RuntimeError) -> Rung {
     var reached: Rung?
     var failure: RuntimeError?
-    var wanted: (MountHelp, UInt32)?
+    var wanted: (MountHelp, UInt32, Errno)?
     var isNetworkReady = false
     var network: FileDescriptor?
     while true {
@@ -74,8 +74,8 @@ struct InitLaunch: ~Copyable {
       case .networkReady:
         isNetworkReady = true
         network = received.takeDescriptor()
-      case .helpWanted(let help, let mount):
-        wanted = (help, mount)
+      case .helpWanted(let help, let mount, let refused):
+        wanted = (help, mount, refused)
       case .prepared:
         reached = .prepared
       case .failed(let error):
@@ -91,9 +91,9 @@ struct InitLaunch: ~Copyable {
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if let (help, mount) = wanted {
+        if let (help, mount, refused) = wanted {
           wanted = nil
-          try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
+          try giveHelp(HelpRequest(help, mount: mount, refused: refused, pid: initProcess.pid))
         }
         if let reached {
           // All that it helps with are mounts; and it holds a copy of the channel, whose end stage 2 has to see.
