@@ -20,7 +20,7 @@ func minimal(_ members: String) -> String {
 /// Every object of a JSON text with its names in the opposite order.
 private func reversed(_ value: Any) throws -> String {
   if let object = value as? [String: Any] {
-    let members = try object.keys.sorted().reversed().map { "\(try reversed($0)):\(try reversed(object[$0]!))" }
+    let members = try object.keys.sorted().reversed().map { "\(try reversed($0)):\(try reversed(object[$0] ?? 0))" }
     return "{\(members.joined(separator: ","))}"
   }
   if let list = value as? [Any] { return "[\(try list.map(reversed).joined(separator: ","))]" }
