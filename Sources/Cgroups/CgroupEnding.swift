@@ -13,6 +13,23 @@ extension CgroupManager {
     }
   }
 
+  /// Says that the limit of tasks lets no other process come in; nil where it does. Such a process needs two of them for a
+  /// moment: one joins, and its child is the command.
+  package func taskLimit() -> String? {
+    guard let directory = record.directory(of: "pids") else { return nil }
+    do {
+      let open = try FileDescriptor.open(directory.path, [.readOnly, .directory, .noFollow])
+      guard let limit = CgroupText.number(CgroupText.lines(try open.cgroupFile("pids.max") ?? []).first ?? []),
+        let count = CgroupText.number(CgroupText.lines(try open.cgroupFile("pids.current") ?? []).first ?? []),
+        count + 2 > limit
+      else { return nil }
+      return "the limit of its tasks, `pids.max`, is \(limit), and it has \(count)"
+    } catch {
+      // Why nothing could be started is known; this would only have said more about it.
+      return nil
+    }
+  }
+
   /// Kills every process of the cgroup and of those below it. Returns when the signals are sent; see
   /// ``waitUntilEmpty(milliseconds:)``.
   package func killAll() throws(RuntimeError) {

@@ -19,6 +19,8 @@ struct InitLaunch: ~Copyable {
   /// Where the new user namespace may have to stand for a cgroup (``CgroupRecord/userNamespace``).
   private(set) var userNamespace = NamespaceIdentity()
   private(set) var pidNamespace = NamespaceIdentity()
+  /// The users of the container's user namespace, new or joined; empty without one.
+  private(set) var uidMap: [IDRange] = []
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
@@ -169,6 +171,7 @@ struct InitLaunch: ~Copyable {
         }
       }
     }
+    self.uidMap = uidMap
     // With a terminal the container has others.
     guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }
     try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in
