@@ -33,6 +33,7 @@ extension CgroupManager {
   /// Kills every process of the cgroup and of those below it. Returns when the signals are sent; see
   /// ``waitUntilEmpty(milliseconds:)``.
   package func killAll() throws(RuntimeError) {
+    liftBandwidth()
     if let unified = record.unified, try killByFile(unified) {
       try thawV1()
       return
@@ -46,6 +47,23 @@ extension CgroupManager {
       try thawV1()
       if count == 0 { return }
       if try waitUntilEmpty(milliseconds: 20) { return }
+    }
+  }
+
+  /// Lets processes that have to end do so at once: one that has used up its CPU time waits for the next period, dying or not.
+  package func liftBandwidth() {
+    guard let directory = record.directory(of: "cpu") else { return }
+    let isV1 = directory.version == .v1
+    let file = isV1 ? "cpu.cfs_quota_us" : "cpu.max"
+    do {
+      let open = try FileDescriptor.open(directory.path, [.readOnly, .directory, .noFollow])
+      // To write what holds would cost more than to read it.
+      guard let limit = CgroupText.words(try open.cgroupFile(file) ?? []).first, limit != "-1", limit != "max" else {
+        return
+      }
+      try open.writeFile(file, isV1 ? "-1" : "max")
+    } catch {
+      // They end all the same, only later.
     }
   }
 

@@ -209,6 +209,9 @@ extension CgroupRecord {
     try CgroupManager(record: self).killAll()
   }
 
+  /// Takes away what would only delay the end of processes that were all killed.
+  func letEnd() { CgroupManager(record: self).liftBandwidth() }
+
   func signal(_ number: Int32) throws(RuntimeError) -> Bool {
     if number == 9 {
       let manager = CgroupManager(record: self)

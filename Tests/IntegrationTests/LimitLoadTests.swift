@@ -98,6 +98,31 @@ extension Integration {
       try end(container)
     }
 
+    /// Throttled, a dying process would wait for the next period: here for nearly a second.
+    @Test(.needs(.controllers), .apusOnly("the peers wait for the next period"))
+    func killedContainerIsNotHeldByItsQuota() throws {
+      let isV2 = CgroupView.current == .v2
+      func quota(_ container: Container) throws -> String {
+        let folder = try container.cgroup(isV2 ? "" : "cpu")
+        return try Files.read(folder + (isV2 ? "/cpu.max" : "/cpu.cfs_quota_us"))
+      }
+      for (verb, flags, rest, isLifted) in [
+        ("kill", [], ["TERM"], false), ("kill", [], ["KILL"], true), ("kill", ["--all"], ["KILL"], true),
+      ] as [(String, [String], [String], Bool)] {
+        let container = try container(
+          ["/bin/sh", "-c", "echo ready; while :; do :; done"], ["cpu": ["quota": 20_000, "period": 1_000_000]])
+        try container.runDetached()
+        try container.stdout.waitFor("ready")
+        let limited = isV2 ? "20000 1000000\n" : "20000\n"
+        #expect(try quota(container) == limited)
+        try container.spawn(verb, flags, rest: rest).wait().expectSuccess()
+        let after = try quota(container)
+        #expect(after == (isLifted ? isV2 ? "max 1000000\n" : "-1\n" : limited), "\(rest): \(after)")
+        try container.delete("--force")
+        try expectNothingLeft()
+      }
+    }
+
     /// Killed while they are at it, and deleted at once: no process and no cgroup is left.
     private func end(_ container: Container) throws {
       let pid = try container.pid()
