@@ -171,7 +171,7 @@ private struct Helper: ~Copyable {
       refused == .accessDenied
       ? "the ids of the container need the right to search the folders above it"
       : recursive ? "" : "mounts that are below it have to come along there: use `rbind`"
-    return SystemError("open_tree", refused, path).because(
+    return SystemError(refused == .accessDenied ? "open" : "open_tree", refused, path).because(
       .mount, "cannot bind `\(path)` without root", field: field, hint: hint)
   }
 

@@ -89,8 +89,10 @@ extension ContainerRuntime {
         .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
         hint: "`kill` it first, or use `delete --force`")
     }
-    if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
+    let mayLeaveOthers = record.isFoundByUsers && !record.hasPidNamespace
+    if mayLeaveOthers { _ = try signalMembers(record, 9) }
     if status != .stopped { try killProcess(record) }
+    if mayLeaveOthers { try endMembers(record) }
     try record.cgroup.end(kills: record.pid != 0)
     try ResctrlGroup.remove(record.resctrl)
   }

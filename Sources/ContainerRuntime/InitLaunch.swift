@@ -167,6 +167,9 @@ struct InitLaunch: ~Copyable {
             pidNamespace = try NamespaceIdentity("pid", of: Processes.ownPid())
           }
         } catch {
+          guard error.errno == .accessDenied || error.errno == .notPermitted else {
+            throw error.because(.namespace, "cannot look at the new user namespace")
+          }
           log.debug("cannot look at the new user namespace: \(error.text)")
         }
       }

@@ -113,9 +113,9 @@ public enum UserNamespace {
     }
   }
 
-  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids` and not in
-  /// the mount namespace `mounts`, as far as the caller may look at them. What has no number (``NamespaceIdentity/number``) must be known to be in use before
-  /// and afterwards.
+  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids` or below it
+  /// and not in the mount namespace `mounts`, as far as the caller may look at them. What has no number
+  /// (``NamespaceIdentity/number``) must be known to be in use before and afterwards.
   public static func processes(
     _ users: NamespaceIdentity, _ pids: NamespaceIdentity, outside mounts: NamespaceIdentity?
   ) throws(SystemError) -> [Int32] {
@@ -124,9 +124,8 @@ public enum UserNamespace {
       guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
       let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
       do {
-        guard try pids.names(FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly)) else { continue }
         if let mounts, try mounts.names(FileDescriptor.open("/proc/\(pid)/ns/mnt", .readOnly)) { continue }
-        if try isIn(users, pid) { found.append(pid) }
+        if try isIn("user", users, pid), try isIn("pid", pids, pid) { found.append(pid) }
       } catch {
         // Somebody else's, or it has just ended.
         guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
@@ -135,12 +134,35 @@ public enum UserNamespace {
     return found
   }
 
-  private static func isIn(_ users: NamespaceIdentity, _ pid: Int32) throws(SystemError) -> Bool {
-    var namespace = try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
-    while try !users.names(namespace) {
-      // EPERM at the namespace of the caller: there is nothing of ours above it.
-      namespace = FileDescriptor(
-        owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
+  /// Without the processes that are in the pid namespace of process `first`, or below it.
+  public static func leaveOut(
+    _ processes: [Int32], inPidNamespaceOf first: Int32
+  ) throws(SystemError) -> [Int32] {
+    var others: [Int32] = []
+    for pid in processes {
+      do {
+        if try !isIn("pid", NamespaceIdentity("pid", of: first), pid) { others.append(pid) }
+      } catch {
+        guard [.noEntry, .noProcess].contains(error.errno) else { throw error }
+      }
+    }
+    return others
+  }
+
+  /// Whether a process is in a namespace of that kind, or in one below it.
+  private static func isIn(
+    _ kind: String, _ identity: NamespaceIdentity, _ pid: Int32
+  ) throws(SystemError) -> Bool {
+    var namespace = try FileDescriptor.open("/proc/\(pid)/ns/\(kind)", .readOnly)
+    while try !identity.names(namespace) {
+      do {
+        namespace = FileDescriptor(
+          owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
+      } catch {
+        // At the namespace of the caller: there is nothing of ours above it.
+        if error.errno == .notPermitted { return false }
+        throw error
+      }
     }
     return true
   }

@@ -36,7 +36,8 @@ struct HostRow: Sendable, CustomTestStringConvertible {
     },
     HostRow(rule: "file-system", pointer: "/mounts/0/type", says: "`zfs`") { $0.mounts?[0].type = "zfs" },
     HostRow(
-      rule: "file-system", pointer: "/mounts/1/type", says: "`xfs`", files: ["lib/modules/6.1.0/modules.dep": ""]),
+      rule: "file-system", pointer: "/mounts/1/type", says: "`xfs`",
+      files: ["lib/modules/6.1.0/modules.alias": "alias fs-nfs4 nfs\n"]),
     HostRow(
       rule: "security-module", pointer: "/process/apparmorProfile", says: "AppArmor",
       files: ["sys/module/apparmor/parameters/enabled": "N\n"]),

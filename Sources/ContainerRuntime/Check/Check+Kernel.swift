@@ -93,7 +93,7 @@ extension BundleCheck {
         .fileSystem,
         RuntimeError(
           .mount, "the kernel has no file system `\(type)`", field: "/mounts/\(mount.index)/type",
-          hint: "it is not in `/proc/filesystems`, and there is no module of this name"))
+          hint: "it is not in `/proc/filesystems`, and no module has the alias `fs-\(type)`"))
     }
   }
 
@@ -208,23 +208,16 @@ extension NamespaceKind {
   }
 }
 
-/// The modules of the running kernel that mount(2) may load for a file system: those of its name, and those with an alias
-/// for it.
+/// The file systems whose modules mount(2) may load: it asks modprobe(8) for `fs-TYPE`, an alias.
 private struct ModuleNames {
   private var names: [String] = []
 
   init(_ files: HostFiles) {
     guard let release = files.text("/proc/sys/kernel/osrelease") else { return }
-    let folder = "/lib/modules/\(release)"
-    for line in (files.text("\(folder)/modules.dep", limit: 16 << 20) ?? "").utf8.split(separator: 0x0A) {
-      let path = line.prefix { $0 != 0x3A }
-      let name = path.split(separator: 0x2F).last ?? path
-      // `ext4.ko.xz`
-      names.append(String(Substring(name.prefix { $0 != 0x2E })))
-    }
-    for line in (files.text("\(folder)/modules.alias", limit: 16 << 20) ?? "").utf8.split(separator: 0x0A)
-    where line.starts(with: "alias fs-".utf8) {
-      names.append(String(Substring(line.dropFirst("alias fs-".utf8.count).prefix { $0 != 0x20 })))
+    let list = files.text("/lib/modules/\(release)/modules.alias", limit: 16 << 20) ?? ""
+    for line in list.utf8.split(separator: 0x0A) where line.starts(with: "alias fs-".utf8) {
+      let name = String(Substring(line.dropFirst("alias fs-".utf8.count).prefix { $0 != 0x20 }))
+      if !names.contains(name) { names.append(name) }
     }
   }
 
