@@ -71,7 +71,7 @@ extension ContainerRuntime {
       }
       do {
         if other.hasPidNamespace {
-          found = try UserNamespace.leaveOut(found, inPidNamespaceOf: other.pid)
+          found = try UserNamespace.without(found, inPidNamespaceOf: other.pid)
         } else {
           found = found.filter { $0 == record.pid }
         }

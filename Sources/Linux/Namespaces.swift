@@ -135,7 +135,7 @@ public enum UserNamespace {
   }
 
   /// Without the processes that are in the pid namespace of process `first`, or below it.
-  public static func leaveOut(
+  public static func without(
     _ processes: [Int32], inPidNamespaceOf first: Int32
   ) throws(SystemError) -> [Int32] {
     var others: [Int32] = []
