@@ -85,20 +85,7 @@ public enum UserNamespace {
   /// as the caller may look at them. `first` must be known to live before and afterwards.
   public static func companions(of first: Int32) throws(SystemError) -> [Int32] {
     let users = try inode(of: first)
-    let pids = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
-    var found: [Int32] = []
-    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
-      guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
-      let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
-      do {
-        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == pids else { continue }
-        if try isIn(users, pid) { found.append(pid) }
-      } catch {
-        // Somebody else's, or it has just ended.
-        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
-      }
-    }
-    return found
+    return try PidNamespace.members(of: first) { pid throws(SystemError) in try isIn(users, pid) }
   }
 
   private static func isIn(_ inode: UInt64, _ pid: Int32) throws(SystemError) -> Bool {
@@ -109,5 +96,27 @@ public enum UserNamespace {
         owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
     }
     return true
+  }
+}
+
+public enum PidNamespace {
+  /// The processes in the pid namespace of process `first`, zombies too, as far as the caller may look at them.
+  public static func members(
+    of first: Int32, where isWanted: (Int32) throws(SystemError) -> Bool = { _ in true }
+  ) throws(SystemError) -> [Int32] {
+    let namespace = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
+    var found: [Int32] = []
+    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
+      guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
+      let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
+      do {
+        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == namespace else { continue }
+        if try isWanted(pid) { found.append(pid) }
+      } catch {
+        // Somebody else's, or it has just ended.
+        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
+      }
+    }
+    return found
   }
 }
