@@ -7,15 +7,6 @@ extension Integration {
     /// More descriptors than the kernel gives anybody: with all rights, too, this limit may not be raised.
     private static let impossible: JSONValue = ["type": "RLIMIT_NOFILE", "soft": 10, "hard": .number(1 << 40)]
 
-    /// CAP_SYS_RESOURCE of capabilities(7).
-    private static var mayRaise: Bool {
-      guard let status = try? Files.read("/proc/self/status"),
-        let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
-        let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16)
-      else { return false }
-      return mask & 1 << 24 != 0
-    }
-
     /// Where it is set early enough it also fails early: no hook has run.
     @Test(.apusOnly("the peers run hooks first"))
     func hardLimitIsRaisedBeforeTheUserNamespace() throws {
@@ -42,9 +33,7 @@ extension Integration {
       expectError(outcome, detail: "`RLIMIT_NOFILE`")
     }
 
-    @Test(
-      .enabled("root may not raise limits on this machine") { mayRaise },
-      .apusOnly("crun lets hooks have what it raised"))
+    @Test(.needs(.resourceLimits), .apusOnly("crun lets hooks have what it raised"))
     func hardLimitsAreRaisedWithUsers() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       try container.bundle.mapUsers()

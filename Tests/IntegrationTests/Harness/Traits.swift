@@ -8,6 +8,8 @@ import Testing
 struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
   var isRecursive: Bool { true }
 
+  func prepare(for test: Test) async throws { try await MachineNeed.leaveOutOthers(test) }
+
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {

@@ -1,0 +1,65 @@
+import Foundation
+import Testing
+
+/// What a test may need that not every machine has. That of `hack/vm` has all of it.
+enum MachineFeature: String, Sendable {
+  /// As process 1, and its sockets are in reach.
+  case systemd
+  /// All that limits are made of, in the layout of cgroups under test.
+  case controllers
+  case appArmor
+  /// CAP_SYS_RESOURCE: hard limits can be raised.
+  case resourceLimits
+
+  var isHere: Bool {
+    switch self {
+    case .systemd: Files.exists("/run/systemd/private")
+    case .controllers:
+      CgroupView.current != .v2
+        || ((try? Files.read("/sys/fs/cgroup/cgroup.controllers")).map { text in
+          let present = Set(text.split(whereSeparator: \.isWhitespace))
+          return present.isSuperset(of: ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"])
+        } ?? false)
+    case .appArmor: (try? Files.read("/sys/module/apparmor/parameters/enabled")) == "Y\n"
+    case .resourceLimits: MachineFeature.hasCapability(24)
+    }
+  }
+
+  /// By its number in capabilities(7).
+  private static func hasCapability(_ number: Int) -> Bool {
+    guard let status = try? Files.read("/proc/self/status"),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
+      let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16)
+    else { return false }
+    return mask & 1 << number != 0
+  }
+}
+
+/// Where something is missing the test is put on the list of those that need the virtual machine. `hack/test` prints the list
+/// and runs them there; the files that say `.needs(` are those whose suites go there as a whole.
+struct MachineNeed: SuiteTrait, TestTrait {
+  let features: [MachineFeature]
+
+  var isRecursive: Bool { true }
+
+  func prepare(for test: Test) async throws {
+    let missing = features.filter { !$0.isHere }.map(\.rawValue)
+    if missing.isEmpty || test.isSuite { return }
+    TestRun.count("machine", "\(test.name)\t\(missing.joined(separator: " "))")
+    try await ConditionTrait.disabled("needs the virtual machine: \(missing.joined(separator: ", "))").prepare(
+      for: test)
+  }
+
+  /// APUS_TEST_ONLY: the tests that need this, and no others.
+  static let only = ProcessInfo.processInfo.environment["APUS_TEST_ONLY"].flatMap { MachineFeature(rawValue: $0) }
+
+  static func leaveOutOthers(_ test: Test) async throws {
+    guard let only, !test.isSuite else { return }
+    if test.traits.contains(where: { ($0 as? MachineNeed)?.features.contains(only) == true }) { return }
+    try await ConditionTrait.disabled("runs without \(only.rawValue) too").prepare(for: test)
+  }
+}
+
+extension Trait where Self == MachineNeed {
+  static func needs(_ features: MachineFeature...) -> Self { MachineNeed(features: features) }
+}
