@@ -57,8 +57,14 @@ package final class CgroupWatch {
   ) throws(SystemError) -> FileDescriptor {
     guard let directory, directory.version == .v1, memory.number >= 0 else { return .none }
     let counter = try FileDescriptor.eventCounter()
-    try FileDescriptor.open("\(directory.path)/cgroup.event_control", .writeOnly)
-      .write("\(counter.number) \(memory.number)")
+    do {
+      try FileDescriptor.open("\(directory.path)/cgroup.event_control", .writeOnly)
+        .write("\(counter.number) \(memory.number)")
+    } catch {
+      // A kernel for real-time has no such events; then kills are seen when something else happens.
+      if error.errno == .noEntry || error.errno == .notSupported { return .none }
+      throw error
+    }
     return counter
   }
 
@@ -89,15 +95,18 @@ package final class CgroupWatch {
       kills = now
       return true
     }
+    var count: UInt64 = 0
     do {
-      guard try counter.takeEvents() else { return false }
-      // v1 adds to it also when the cgroup is removed.
-      _ = try memory.readFromStart(upTo: 1)
-      return true
+      count = try counter.takeEvents()
+      if count > 0 { _ = try memory.readFromStart(upTo: 1) }
     } catch {
-      if error.errno == .noDevice { return false }
-      throw error.because(.cgroup, "cannot read the memory events of the container")
+      guard error.errno == .noDevice else {
+        throw error.because(.cgroup, "cannot read the memory events of the container")
+      }
+      // v1 also adds one to it when the cgroup is removed.
+      count -= 1
     }
+    return count > 0
   }
 
   /// Nil where nobody counts.

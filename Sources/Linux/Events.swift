@@ -11,13 +11,13 @@ extension FileDescriptor {
     FileDescriptor(owning: Int32(try check("eventfd2", sys_eventfd2(0, 0o2004000))))
   }
 
-  /// Sets a counter of eventfd(2) back; false where nobody has added to it.
-  public func takeEvents() throws(SystemError) -> Bool {
+  /// Sets a counter of eventfd(2) back; what it was.
+  public func takeEvents() throws(SystemError) -> UInt64 {
     do {
-      _ = try read(upTo: 8)
-      return true
+      // In the order of the machine, which is little-endian on all that this program is built for.
+      return try read(upTo: 8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
     } catch {
-      if error.errno == .tryAgain { return false }
+      if error.errno == .tryAgain { return 0 }
       throw error
     }
   }
