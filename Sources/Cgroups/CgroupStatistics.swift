@@ -156,10 +156,12 @@ extension ContainerStatistics {
       pids.current = current
       let limit = try files.number("pids.max") ?? 0
       pids.limit = limit == .max ? 0 : limit
-    } else if let processes = try files.bytes("cgroup.procs") ?? files.bytes("cgroup.threads") {
-      // Without the controller those in the cgroup itself.
-      pids.current = UInt64(CgroupText.lines(processes).count)
+      return
     }
+    // Without the controller those in the cgroup itself; a threaded one has no list of processes (cgroups(7)).
+    var processes = try files.bytes("cgroup.procs")
+    if processes == nil { processes = try files.bytes("cgroup.threads") }
+    if let processes { pids.current = UInt64(CgroupText.lines(processes).count) }
   }
 
   private mutating func readHugePages(_ files: CgroupFiles, isV1: Bool) throws(RuntimeError) {

@@ -104,7 +104,7 @@ package final class CgroupWatch {
         throw error.because(.cgroup, "cannot read the memory events of the container")
       }
       // v1 also adds one to it when the cgroup is removed.
-      count -= 1
+      count = count == 0 ? 0 : count - 1
     }
     return count > 0
   }

@@ -1,4 +1,5 @@
 package import Diagnostics
+import Linux
 package import OCISpec
 
 extension ResctrlGroup {

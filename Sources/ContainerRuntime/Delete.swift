@@ -129,17 +129,24 @@ extension ContainerRuntime {
     let message = "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL"
     let manager = CgroupManager(record: record.cgroup)
     do throws(RuntimeError) {
-      var pids = try manager.processes()
-      let holder = try describe(.processesRemain, message) { () throws(SystemError) in
-        let members = record.hasPidNamespace ? try PidNamespace.members(of: record.pid) : [record.pid]
-        for pid in members where !pids.contains(pid) { pids.append(pid) }
-        return try CgroupHolder(among: pids)
+      if let holder = try holder(record, manager) {
+        return RuntimeError(.processesRemain, "\(message): \(holder.text)", hint: manager.hint(holder))
       }
-      if let holder { return RuntimeError(.processesRemain, "\(message): \(holder.text)", hint: manager.hint(holder)) }
     } catch {
       options.log.debug("cannot look for what keeps process \(record.pid): \(error.text)")
     }
     return RuntimeError(.processesRemain, message)
+  }
+
+  private func holder(_ record: ContainerRecord, _ manager: CgroupManager) throws(RuntimeError) -> CgroupHolder? {
+    var pids = try manager.processes()
+    do {
+      let members = record.hasPidNamespace ? try PidNamespace.members(of: record.pid) : [record.pid]
+      for pid in members where !pids.contains(pid) { pids.append(pid) }
+      return try CgroupHolder(among: pids)
+    } catch {
+      throw error.because(.processesRemain, "cannot look at the processes")
+    }
   }
 
   /// How long a killed process may take to end, in milliseconds.

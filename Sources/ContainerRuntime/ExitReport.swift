@@ -1,6 +1,7 @@
 import Cgroups
 import Diagnostics
 import Linux
+import LinuxABI
 import OCISpec
 
 /// What is known about the end of a container and about the limits that it met. Nothing is guessed: what cannot be known is

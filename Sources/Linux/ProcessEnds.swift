@@ -1,4 +1,5 @@
 public import Diagnostics
+import LinuxABI
 
 extension Processes {
   /// How a process ended that its parent has not collected yet. Nil for one that lives, and where the kernel does not tell:

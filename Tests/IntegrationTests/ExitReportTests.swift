@@ -102,13 +102,15 @@ extension Integration {
       #expect(state["limitEvents"]["oomKills"].int == 1)
     }
 
-    @Test(arguments: [
-      ("exit 7", JSONValue.object(["status": 7])), ("exit 0", ["status": 0]), ("kill -15 $$; sleep 9", ["status": 143]),
-    ])
-    func endIsToldUntilTheProcessIsCollected(_ line: String, _ wanted: JSONValue) throws {
-      let container = try container("/bin/sh", "-c", "trap 'exit 143' TERM; \(line)")
+    static let ends: [(line: String, exit: JSONValue)] = [
+      ("exit 7", ["status": 7]), ("exit 0", ["status": 0]), ("kill -15 $$; sleep 9", ["status": 143]),
+    ]
+
+    @Test(arguments: ends)
+    func endIsToldUntilTheProcessIsCollected(_ end: (line: String, exit: JSONValue)) throws {
+      let container = try container("/bin/sh", "-c", "trap 'exit 143' TERM; \(end.line)")
       try runToItsEnd(container)
-      #expect(try container.state()["exit"] == wanted)
+      #expect(try container.state()["exit"] == end.exit)
       Processes.reap()
       let state = try container.state()
       #expect(state["status"].string == "stopped" && state["exit"] == .null, "\(state.text)")

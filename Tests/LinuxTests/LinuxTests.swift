@@ -24,20 +24,21 @@ import Testing
   @Test func theEndOfAProcessIsTheLastWordOfItsStatLine() {
     let words = (4...51).map { "\($0)" }.joined(separator: " ")
     func word(_ last: String) -> Int32? {
-      ExitStatus.wordOfWait(statLine: Array("42 (a) b) Z \(words) \(last)\n".utf8))
+      Linux.ExitStatus.wordOfWait(statLine: Array("42 (a) b) Z \(words) \(last)\n".utf8))
     }
     #expect(word("1792") == 1792)
     #expect(word("-1") == nil && word("") == nil)
-    #expect(ExitStatus.wordOfWait(statLine: Array("42 (a".utf8)) == nil)
-    #expect(ExitStatus(wordOfWait: 1792) == .exited(7))
-    #expect(ExitStatus(wordOfWait: 9) == .signaled(9))
-    #expect(ExitStatus(wordOfWait: 0x80 | 11) == .signaled(11), "with a core file")
+    #expect(Linux.ExitStatus.wordOfWait(statLine: Array("42 (a".utf8)) == nil)
+    #expect(Linux.ExitStatus(wordOfWait: 1792) == .exited(7))
+    #expect(Linux.ExitStatus(wordOfWait: 9) == .signaled(9))
+    #expect(Linux.ExitStatus(wordOfWait: 0x80 | 11) == .signaled(11), "with a core file")
   }
 
-  @Test(arguments: [("exit 7", ExitStatus.exited(7)), ("kill -9 $$", .signaled(9)), ("true", .exited(0))])
-  func aZombieTellsHowItEnded(_ line: String, _ wanted: ExitStatus) throws {
+  @Test(arguments: [("exit 7", Linux.ExitStatus.exited(7)), ("kill -9 $$", .signaled(9)), ("true", .exited(0))])
+  func aZombieTellsHowItEnded(_ line: String, _ wanted: Linux.ExitStatus) throws {
     var pid: pid_t = 0
-    var words = ["/bin/sh", "-c", "read line; \(line)"].map { strdup($0) } + [nil]
+    let arguments = ["/bin/sh", "-c", "read line; \(line)"]
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     var ends: [Int32] = [0, 0]
     try #require(pipe(&ends) == 0)
