@@ -24,7 +24,8 @@ extension CgroupManager {
       if directory.version == .v1 {
         events.oomKills = try files.value("memory.oom_control", of: "oom_kill")
         if let failures = try files.number("memory.failcnt") {
-          events.isMemoryLimitMet = try failures + (files.number("memory.memsw.failcnt") ?? 0) > 0
+          let isSwapLimitMet = try files.isSwapLimitMet()
+          events.isMemoryLimitMet = failures > 0 || isSwapLimitMet
         }
       } else {
         events.oomKills = try files.value("memory.events", of: "oom_kill")
@@ -185,6 +186,14 @@ extension ContainerStatistics {
 }
 
 extension CgroupFiles {
+  /// Whether the v1 limit of memory and swap together was met: newer kernels count no failures of it. They kill for allocations
+  /// of up to 8 pages (PAGE_ALLOC_COSTLY_ORDER), so that no more was left.
+  fileprivate func isSwapLimitMet() throws(RuntimeError) -> Bool {
+    let limit = try number("memory.memsw.limit_in_bytes") ?? .max
+    let peak = try number("memory.memsw.max_usage_in_bytes") ?? 0
+    return limit < 1 << 62 && peak + 8 * 4096 > limit
+  }
+
   /// The files of one kind of memory: `memory`, `memory.swap`.
   fileprivate func memory(_ prefix: String, isV1: Bool) throws(RuntimeError) -> MemoryUsage {
     var memory = MemoryUsage()

@@ -238,6 +238,13 @@ private let filesV2: [String: String] = [
       "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "memory.failcnt": "0\n",
     ])
     #expect(try v1.manager(.v1, ["memory"]).limitEvents() == LimitEvents(oomKills: 1, isMemoryLimitMet: false))
+    for (peak, isMet) in [(67_108_864, true), (67_100_000, true), (66_060_288, false)] {
+      let swap = try CgroupFolder([
+        "memory.oom_control": "oom_kill 1\n", "memory.failcnt": "0\n", "memory.memsw.limit_in_bytes": "67108864\n",
+        "memory.memsw.max_usage_in_bytes": "\(peak)\n",
+      ])
+      #expect(try swap.manager(.v1, ["memory"]).limitEvents()?.isMemoryLimitMet == isMet, "\(peak)")
+    }
     let v2 = try CgroupFolder(["memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\n"])
     #expect(try v2.manager(.v2).limitEvents() == LimitEvents(oomKills: 1, isMemoryLimitMet: false))
   }
@@ -330,8 +337,8 @@ private let filesV2: [String: String] = [
     /data/blkio/ioServiceTimeRecursive/N/E
     /data/blkio/ioWaitTimeRecursive/N/E
     /data/blkio/ioMergedRecursive/N/E
-    /data/blkio/ioTimeRecursive/N/E
-    /data/blkio/sectorsRecursive/N/E
+    /data/blkio/ioTimeRecursive/N/V
+    /data/blkio/sectorsRecursive/N/V
     /data/blkio/psi/N/avg10 float64 ?
     /data/blkio/psi/N/avg60 float64 ?
     /data/blkio/psi/N/avg300 float64 ?
@@ -351,10 +358,14 @@ private let filesV2: [String: String] = [
   private static let table: [Member] = members.split(separator: "\n").flatMap { line -> [Member] in
     let words = line.split(separator: " ")
     let path = words[0].split(separator: "/")
-    if path.last != "E" { return [Member(path: path, type: words[1], isOptional: words.count > 2)] }
-    return ["major", "minor", "value"].map {
-      Member(path: path.dropLast() + [$0], type: "uint64", isOptional: true)
-    } + [Member(path: path.dropLast() + ["op"], type: "string", isOptional: true)]
+    guard let last = path.last, last == "E" || last == "V" else {
+      return [Member(path: path, type: words[1], isOptional: words.count > 2)]
+    }
+    // An entry about a device: with an operation, or the value alone.
+    let names = ["major", "minor", "value"] + (last == "E" ? ["op"] : [])
+    return names.map {
+      Member(path: path.dropLast() + [Substring($0)], type: $0 == "op" ? "string" : "uint64", isOptional: true)
+    }
   }
 
   /// Every value with its path.

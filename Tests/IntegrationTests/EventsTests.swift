@@ -117,8 +117,7 @@ extension Integration {
     }
 
     /// Not with the first process, where others outlive it.
-    @Test(.peerDiffers("runc", "1.1.5", "in v1 waits until the cgroup is gone, and in v2 for a file that is not there"))
-    func processesWithoutANamespaceAreWaitedForToo() throws {
+    @Test func processesWithoutANamespaceAreWaitedForToo() throws {
       let container = try Container(args: ["/bin/sh", "-c", "sleep 100 & echo ready; wait"])
       container.bundle.removeNamespace("pid")
       try container.runDetached()
@@ -173,7 +172,8 @@ extension Integration {
     @Test func createdAndPausedContainersHaveNumbersToo() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       try container.create()
-      #expect(try statistics(container)["pids"]["current"].int == 1)
+      // The threads of a runtime count too.
+      #expect(try statistics(container)["pids"]["current"].int ?? 0 > 0)
       try container.start()
       try #require(try container.attempt("pause").code == 0)
       #expect(try statistics(container)["pids"]["current"].int == 1)
@@ -212,8 +212,7 @@ extension Integration {
       #expect(try container.status() == "running")
     }
 
-    @Test(.peerDiffers("runc", "1.1.5", "goes on"))
-    func readerThatHasGoneEndsIt() throws {
+    @Test func readerThatHasGoneEndsIt() throws {
       let container = try running("/bin/agent", "pause")
       let words = container.root + ["events", "--interval", "50ms", container.id]
       let line = "\(container.executable) \(words.joined(separator: " ")) | head -n 1"

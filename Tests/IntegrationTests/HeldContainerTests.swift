@@ -9,10 +9,14 @@ extension Integration {
       (try container.cgroup("freezer") as NSString).deletingLastPathComponent + "/freezer.state"
     }
 
-    /// Serves a folder of the container, and can stand still: who reads there then waits, and no signal gets through.
+    /// Serves a file to the container, and then stands still: who closes it waits for an answer (FUSE_FLUSH), and no signal
+    /// gets through.
     private final class Server {
       let path: String
       let process: Subprocess
+      private var hasEnded = false
+      /// What the container runs.
+      static let line = "exec 3</folder/file; echo served; read line </go; exec 3<&-; exec sleep 100"
 
       init() throws {
         path = try Workspace.active().directory + "/served"
@@ -21,47 +25,54 @@ extension Integration {
         try process.stdout.waitFor("ready")
       }
 
-      /// A container whose process, or a child of it, waits for this one.
-      func hold(_ container: Container) throws {
+      /// Starts the container and holds the process that executes the line; its number.
+      func hold(_ container: Container) throws -> String {
         container.bundle.addMount("/folder", type: "bind", source: path, options: ["bind"])
+        mkfifo(container.bundle.rootfs + "/go", 0o644)
         try container.runDetached()
         try container.stdout.waitFor("served")
         process.signal(SIGSTOP)
+        try Files.write("\n", to: container.bundle.rootfs + "/go")
+        return try waiting(container)
       }
 
+      private func waiting(_ container: Container) throws -> String {
+        let folder = try container.cgroup(CgroupView.current == .v2 ? "" : "freezer")
+        let deadline = Deadline(10)
+        while !deadline.hasPassed {
+          for pid in try Files.read(folder + "/cgroup.procs").split(separator: "\n") {
+            if (try? Files.read("/proc/\(pid)/wchan")) == "request_wait_answer" { return String(pid) }
+          }
+          usleep(10_000)
+        }
+        throw HarnessError("no process waits for the file system")
+      }
+
+      func answer() { process.signal(SIGCONT) }
+
       func end() {
-        process.signal(SIGCONT)
+        if hasEnded { return }
+        hasEnded = true
+        answer()
         _ = support_unmount(path)
         process.signal(SIGKILL)
         _ = try? process.wait()
       }
     }
 
-    private func waiting(_ container: Container) throws -> String {
-      let folder = try container.cgroup(CgroupView.current == .v2 ? "" : "freezer")
-      let deadline = Deadline(10)
-      while !deadline.hasPassed {
-        for pid in try Files.read(folder + "/cgroup.procs").split(separator: "\n") {
-          if (try? Files.read("/proc/\(pid)/wchan")) == "request_wait_answer" { return String(pid) }
-        }
-        usleep(10_000)
-      }
-      throw HarnessError("no process waits for the file system")
-    }
-
     @Test(.apusOnly("the peers do not look for it"))
     func processThatCannotBeInterruptedIsNamed() throws {
       let server = try Server()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", "while sleep 0.05; do cat /folder/*; done"])
-      try server.hold(container)
-      let stuck = try waiting(container)
+      let container = try Container(args: ["/bin/sh", "-c", Server.line])
+      let stuck = try server.hold(container)
       let outcome = try container.attempt("delete", "--force")
-      expectError(outcome, detail: "did not end within 10 seconds of SIGKILL: process \(stuck) (`cat`) in state D")
+      expectError(outcome, detail: "did not end within 10 seconds of SIGKILL: process \(stuck) (`sh`) in state D")
       #expect(outcome.stderr.contains("/proc/\(stuck)/stack"))
       #expect(try container.status() == "running")
-      server.process.signal(SIGCONT)
+      server.answer()
       try container.delete("--force")
+      server.end()
       try expectNothingLeft()
     }
 
@@ -70,15 +81,15 @@ extension Integration {
     func processThatOutlivesTheFirstIsNamed() throws {
       let server = try Server()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", "(while sleep 0.05; do cat /folder/*; done) & wait"])
+      let container = try Container(args: ["/bin/sh", "-c", "(\(Server.line)) & wait"])
       container.bundle.removeNamespace("pid")
-      try server.hold(container)
-      let stuck = try waiting(container)
+      let stuck = try server.hold(container)
       let outcome = try container.attempt("delete", "--force")
-      expectError(outcome, detail: "is not empty: process \(stuck) (`cat`) in state D (uninterruptible sleep)")
+      expectError(outcome, detail: "is not empty: process \(stuck) (`sh`) in state D (uninterruptible sleep)")
       #expect(try container.status() == "stopped")
-      server.process.signal(SIGCONT)
+      server.answer()
       try container.delete()
+      server.end()
       try expectNothingLeft()
     }
 
@@ -86,15 +97,15 @@ extension Integration {
     func deleteGoesOnInTheMomentInWhichTheProcessEnds() throws {
       let server = try Server()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", "while sleep 0.05; do cat /folder/*; done"])
-      try server.hold(container)
-      _ = try waiting(container)
+      let container = try Container(args: ["/bin/sh", "-c", Server.line])
+      _ = try server.hold(container)
       let call = try container.spawn("delete", ["--force"])
       #expect(call.isStillRunning(after: 1))
-      server.process.signal(SIGCONT)
+      server.answer()
       let start = Deadline.now
       #expect(try call.wait().code == 0)
       #expect(Deadline.now - start < 1)
+      server.end()
       try expectNothingLeft()
     }
 
