@@ -190,6 +190,15 @@ extension Integration {
       expectError(try nobody.attempt("events"), says: "does not exist")
     }
 
+    @Test(.apusOnly("its texts")) func withoutACgroupThereAreNoNumbers() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      #expect(try container.asUser("run", ["--detach"]).code == 0)
+      for flags in [["--stats"], []] {
+        expectError(try container.asUser("events", flags), detail: "it was made without a cgroup")
+      }
+      #expect(try container.asUser("delete", ["--force"]).code == 0)
+    }
+
     @Test(arguments: ["0", "-1s"]) func intervalHasToBeAboveZero(_ text: String) throws {
       let container = try running("/bin/agent", "pause")
       let outcome = try container.attempt("events", "--interval=\(text)")

@@ -131,6 +131,18 @@ extension Integration {
       #expect(state["status"].string == "stopped" && state["exit"] == .null, "\(state.text)")
     }
 
+    /// Who owns the user namespace may look at its processes.
+    @Test func endOfAContainerOfTheUserIsTold() throws {
+      let container = try Container(args: ["/bin/sh", "-c", "exit 7"])
+      #expect(try container.asUser("create").code == 0)
+      let pid = try #require(try container.asUser("state").json["pid"].int)
+      #expect(try container.asUser("start").code == 0)
+      #expect(waitForEnd(of: pid))
+      let state = try container.asUser("state").json
+      #expect(state["exit"] == ["status": 7] && state["limitEvents"] == .null, "\(state.text)")
+      #expect(try container.asUser("delete").code == 0)
+    }
+
     @Test func runThatKeepsTheContainerKeepsItsEnd() throws {
       let container = try container("/bin/sh", "-c", "exit 7")
       #expect(try container.run("--keep").code == 7)
