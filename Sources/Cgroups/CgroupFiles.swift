@@ -11,11 +11,24 @@ struct CgroupFiles {
 
   /// Nil where the directory is gone.
   init?(_ path: String) throws(RuntimeError) {
+    try self.init(path) { () throws(SystemError) in
+      CgroupDirectory(try FileDescriptor.open(path, [.readOnly, .directory, .noFollow]))
+    }
+  }
+
+  /// A directory below; nil where there is none.
+  func below(_ name: String) throws(RuntimeError) -> CgroupFiles? {
+    try CgroupFiles(phrase(path, "/", name)) { () throws(SystemError) in
+      CgroupDirectory(try directory.descriptor.open(name, [.readOnly, .directory, .noFollow]))
+    }
+  }
+
+  private init?(_ path: String, _ open: () throws(SystemError) -> CgroupDirectory) throws(RuntimeError) {
     do {
-      directory = CgroupDirectory(try FileDescriptor.open(path, [.readOnly, .directory, .noFollow]))
+      directory = try open()
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return nil }
-      throw error.because(.cgroup, "cannot open the cgroup `\(path)`")
+      if error.isGone { return nil }
+      throw error.because(.cgroup, phrase("cannot open the cgroup `", path, "`"))
     }
     self.path = path
   }
@@ -26,22 +39,28 @@ struct CgroupFiles {
       return try directory.descriptor.cgroupFile(name)
     } catch {
       if error.errno == .notSupported { return nil }
-      throw error.because(.cgroup, "cannot read `\(path)/\(name)`")
+      throw error.because(.cgroup, phrase("cannot read `", path, "/", name, "`"))
     }
+  }
+
+  /// The lines of a file; none where there is no such file.
+  func lines(_ name: String) throws(RuntimeError) -> [ArraySlice<UInt8>] {
+    CgroupText.lines(try bytes(name) ?? [])
   }
 
   func names() throws(RuntimeError) -> [String] {
     do {
-      return try directory.descriptor.entries().map { $0.name }
+      return try directory.descriptor.entries().map { $0.name }.sorted()
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return [] }
-      throw error.because(.cgroup, "cannot list `\(path)`")
+      if error.isGone { return [] }
+      throw error.because(.cgroup, phrase("cannot list `", path, "`"))
     }
   }
 
+  @inline(never)
   func malformed(_ name: String, _ text: ArraySlice<UInt8>) -> RuntimeError {
-    RuntimeError(
-      .cgroup, "cannot understand `\(String(decoding: text.prefix(80), as: UTF8.self))` in `\(path)/\(name)`")
+    let start = String(decoding: text.prefix(80), as: UTF8.self)
+    return RuntimeError(.cgroup, phrase("cannot understand `", start, "` in `", path, "/", name, "`"))
   }
 
   /// A file that holds one number; the largest one for `max`.
@@ -52,28 +71,34 @@ struct CgroupFiles {
     return try number(text, of: name)
   }
 
+  @inline(never)
   func number(_ text: ArraySlice<UInt8>, of name: String) throws(RuntimeError) -> UInt64 {
     // What was counted from several places at once may be below 0 for a moment.
-    if text.first == 0x2D, CgroupText.unsigned(text.dropFirst()) != nil { return 0 }
-    guard let number = CgroupText.unsigned(text) else { throw malformed(name, text) }
-    return number
+    let isNegative = text.first == 0x2D
+    guard let number = CgroupText.unsigned(isNegative ? text.dropFirst() : text) else { throw malformed(name, text) }
+    return isNegative ? 0 : number
   }
 
   /// A file of lines `key value`; none where there is no such file.
-  func pairs(_ name: String) throws(RuntimeError) -> [(key: ArraySlice<UInt8>, value: UInt64)] {
-    var pairs: [(key: ArraySlice<UInt8>, value: UInt64)] = []
-    for line in CgroupText.lines(try bytes(name) ?? []) {
+  func pairs(_ name: String) throws(RuntimeError) -> [(key: String, value: UInt64)] {
+    var pairs: [(key: String, value: UInt64)] = []
+    for line in try lines(name) {
       guard let blank = line.firstIndex(of: 0x20) else { throw malformed(name, line) }
-      pairs.append((line[..<blank], try number(line[(blank + 1)...], of: name)))
+      pairs.append((CgroupText.string(line[..<blank]), try number(line[(blank + 1)...], of: name)))
     }
     return pairs
   }
 
   /// One of them; nil where there is none.
-  func value(_ name: String, of key: StaticString) throws(RuntimeError) -> UInt64? {
-    for pair in try pairs(name) where pair.key.elementsEqual(key.description.utf8) { return pair.value }
+  func value(_ name: String, of key: String) throws(RuntimeError) -> UInt64? {
+    for pair in try pairs(name) where pair.key == key { return pair.value }
     return nil
   }
+}
+
+extension SystemError {
+  /// Whether a file or a directory of cgroupfs is not there, or not any more.
+  var isGone: Bool { errno == .noEntry || errno == .noDevice }
 }
 
 extension CgroupText {
@@ -83,6 +108,7 @@ extension CgroupText {
   }
 
   /// A decimal number and nothing else.
+  @inline(never)
   static func unsigned(_ bytes: ArraySlice<UInt8>) -> UInt64? {
     if bytes.isEmpty { return nil }
     var value: UInt64 = 0
@@ -97,6 +123,7 @@ extension CgroupText {
   }
 
   /// The words of a line.
+  @inline(never)
   static func words(of line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
     split(line, on: 0x20).filter { !$0.isEmpty }
   }

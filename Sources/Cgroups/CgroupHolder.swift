@@ -36,27 +36,26 @@ package struct CgroupHolder {
 
   /// ``process 42 (`cat`) in state D (uninterruptible sleep) and 2 others``
   package var text: String {
-    let meaning: StaticString
-    switch status.state {
-    case 0x44: meaning = "uninterruptible sleep"
-    case 0x74: meaning = "stopped by its tracer"
-    case 0x54: meaning = "stopped by a signal"
-    case 0x5A: meaning = "ended"
-    case 0x52: meaning = "running"
-    default: meaning = "sleeping"
-    }
-    let state = String(decoding: [status.state], as: UTF8.self)
-    var text = "process \(pid) (`\(status.command)`) in state \(state) (\(meaning.description))"
-    if others > 0 { text += others == 1 ? " and 1 other" : " and \(others) others" }
-    return text
+    let meaning =
+      switch status.state {
+      case 0x44: "D (uninterruptible sleep)"
+      case 0x74: "t (stopped by its tracer)"
+      case 0x54: "T (stopped by a signal)"
+      case 0x5A: "Z (ended)"
+      case 0x52: "R (running)"
+      case 0x53: "S (sleeping)"
+      default: String(decoding: [status.state], as: UTF8.self)
+      }
+    let rest = others == 0 ? "" : phrase(" and ", String(others), others == 1 ? " other" : " others")
+    return phrase("process ", String(pid), " (`", status.command, "`) in state ", meaning, rest)
   }
 
   /// What the user can do about it.
   package var hint: String {
     switch status.state {
-    case 0x44: "it waits for something that cannot be interrupted, see `/proc/\(pid)/stack`"
+    case 0x44: phrase("it waits for something that cannot be interrupted, see `/proc/", String(pid), "/stack`")
     case 0x74: "its tracer has to let it go"
-    case 0x5A: "process \(status.parent), its parent, has not waited for it"
+    case 0x5A: phrase("process ", String(status.parent), ", its parent, has not waited for it")
     default: ""
     }
   }

@@ -56,7 +56,7 @@ extension CgroupManager {
       let directory = try FileDescriptor.open(path, [.readOnly, .directory, .noFollow])
       if let holder = try CgroupHolder(among: try directory.cgroupProcesses()) {
         return cause.because(
-          .processesRemain, "the cgroup `\(path)` is not empty: \(holder.text)", hint: hint(holder))
+          .processesRemain, phrase("the cgroup `", path, "` is not empty: ", holder.text), hint: hint(holder))
       }
     } catch {
       // The removal is what failed; why the look at it failed as well adds nothing.
@@ -75,8 +75,8 @@ extension CgroupManager {
   private var isFrozenFromAbove: Bool {
     guard let directory = record.directories.first(where: { $0.controllers.contains("freezer") }) else { return false }
     do {
-      let file = try FileDescriptor.open("\(directory.path)/freezer.parent_freezing", .readOnly)
-      return try file.read(upTo: 1) == [0x31]
+      let file = try FileDescriptor.open(directory.path + "/freezer.parent_freezing", .readOnly)
+      return try file.read(upTo: 1).first == 0x31
     } catch {
       // It is gone, or tells nothing: then nothing is said about it.
       return false

@@ -69,7 +69,7 @@ extension ContainerStatistics {
   /// `cpu.stat`: of v1 in nanoseconds, of v2 in microseconds and with the CPU time.
   private mutating func readThrottling(_ files: CgroupFiles) throws(RuntimeError) {
     for (key, value) in try files.pairs("cpu.stat") {
-      switch CgroupText.string(key) {
+      switch key {
       case "usage_usec": cpu.total = value &* 1000
       case "user_usec": cpu.user = value &* 1000
       case "system_usec": cpu.kernel = value &* 1000
@@ -88,12 +88,12 @@ extension ContainerStatistics {
     if let kernel = try files.value("cpuacct.stat", of: "system") { cpu.kernel = kernel &* 10_000_000 }
     if let total = try files.number("cpuacct.usage") { cpu.total = total }
     let perCPU = "cpuacct.usage_percpu"
-    for word in CgroupText.words(of: CgroupText.line(try files.bytes(perCPU) ?? [])) {
-      cpu.perCPU.append(try files.number(word, of: perCPU))
+    for line in try files.lines(perCPU) {
+      for word in CgroupText.words(of: line) { cpu.perCPU.append(try files.number(word, of: perCPU)) }
     }
     // Behind a heading: CPU, user, system.
     let all = "cpuacct.usage_all"
-    for line in CgroupText.lines(try files.bytes(all) ?? []).dropFirst() {
+    for line in try files.lines(all).dropFirst() {
       let words = CgroupText.words(of: line)
       guard words.count == 3 else { throw files.malformed(all, line) }
       cpu.perCPUUser.append(try files.number(words[1], of: all))
@@ -106,7 +106,7 @@ extension ContainerStatistics {
     cpuset.mems = try files.list("cpuset.mems")
     cpuset.settings = []
     for name in CpusetStatistics.settingNames {
-      let file = "cpuset.\(name.description)"
+      let file = "cpuset." + name.description
       var value: Int64 = 0
       if let bytes = try files.bytes(file) {
         // -1 is a value of sched_relax_domain_level.
@@ -147,9 +147,11 @@ extension ContainerStatistics {
     memory.swap.peak = 0
   }
 
-  private mutating func readMemoryLines(_ files: CgroupFiles, cache: StaticString) throws(RuntimeError) {
-    memory.raw = try files.pairs("memory.stat").map { NamedValue(CgroupText.string($0.key), $0.value) }
-    memory.cache = memory.raw.value(named: cache.description) ?? 0
+  private mutating func readMemoryLines(_ files: CgroupFiles, cache: String) throws(RuntimeError) {
+    for (key, value) in try files.pairs("memory.stat") {
+      memory.raw.append(NamedValue(key, value))
+      if key == cache { memory.cache = value }
+    }
   }
 
   private mutating func readPids(_ files: CgroupFiles) throws(RuntimeError) {
@@ -166,21 +168,23 @@ extension ContainerStatistics {
   }
 
   private mutating func readHugePages(_ files: CgroupFiles, isV1: Bool) throws(RuntimeError) {
-    let end = isV1 ? ".usage_in_bytes" : ".current"
-    for name in try files.names().sorted() where name.utf8.starts(with: "hugetlb.".utf8) {
-      let size = name.utf8.dropFirst(8).dropLast(end.utf8.count)
-      // `hugetlb.2MB.rsvd.current` counts what is reserved.
-      guard name.utf8.suffix(end.utf8.count).elementsEqual(end.utf8), !size.contains(0x2E) else { continue }
-      let prefix = "hugetlb.\(String(decoding: [UInt8](size), as: UTF8.self))"
+    for name in try files.names() {
+      // `hugetlb.2MB.current`; `hugetlb.2MB.rsvd.current` counts what is reserved.
+      let parts = CgroupText.split([UInt8](name.utf8)[...], on: 0x2E)
+      guard parts.count == 3, parts[0].elementsEqual("hugetlb".utf8),
+        parts[2].elementsEqual((isV1 ? "usage_in_bytes" : "current").utf8)
+      else { continue }
+      let size = CgroupText.string(parts[1])
+      let prefix = phrase("hugetlb.", size, ".")
       var page = HugePageStatistics()
       page.usage = try files.number(name) ?? 0
       if isV1 {
-        page.peak = try files.number("\(prefix).max_usage_in_bytes") ?? 0
-        page.failures = try files.number("\(prefix).failcnt") ?? 0
+        page.peak = try files.number(prefix + "max_usage_in_bytes") ?? 0
+        page.failures = try files.number(prefix + "failcnt") ?? 0
       } else {
-        page.failures = try files.value("\(prefix).events", of: "max") ?? 0
+        page.failures = try files.value(prefix + "events", of: "max") ?? 0
       }
-      hugePages.append(NamedValue(String(decoding: [UInt8](size), as: UTF8.self), page))
+      hugePages.append(NamedValue(size, page))
     }
   }
 }
@@ -222,26 +226,21 @@ extension CgroupFiles {
   /// A file of pressure stall information; nil where the kernel keeps none.
   fileprivate func pressure(_ name: String) throws(RuntimeError) -> PressureStatistics? {
     guard let bytes = try bytes(name) else { return nil }
+    let keys = ["avg10", "avg60", "avg300", "total"]
     var pressure = PressureStatistics()
     for line in CgroupText.lines(bytes) {
       let words = CgroupText.words(of: line)
-      var values = PressureStatistics.Line()
+      var values: [UInt64] = [0, 0, 0, 0]
       for word in words.dropFirst() {
         guard let equals = word.firstIndex(of: 0x3D) else { throw malformed(name, line) }
         let text = word[(equals + 1)...]
-        switch CgroupText.string(word[..<equals]) {
-        case "avg10": values.average10 = try hundredths(text, of: name)
-        case "avg60": values.average60 = try hundredths(text, of: name)
-        case "avg300": values.average300 = try hundredths(text, of: name)
-        case "total": values.total = try number(text, of: name)
-        default: break
+        let key = CgroupText.string(word[..<equals])
+        for index in 0..<4 where keys[index] == key {
+          values[index] = index == 3 ? try number(text, of: name) : try hundredths(text, of: name)
         }
       }
-      switch CgroupText.string(words[0]) {
-      case "some": pressure.some = values
-      case "full": pressure.full = values
-      default: break
-      }
+      let averages = PressureStatistics.Line(values)
+      if words[0].elementsEqual("some".utf8) { pressure.some = averages } else { pressure.full = averages }
     }
     return pressure
   }

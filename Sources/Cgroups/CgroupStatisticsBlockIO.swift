@@ -2,26 +2,26 @@ import Diagnostics
 import OCISpec
 
 extension ContainerStatistics {
-  /// The name in the event, and what the file is called behind its prefix.
-  private static var tablesV1: [(name: String, file: String)] {
+  /// The names in the event, and what the files are called behind their prefix.
+  private static var namesV1: [String] {
     [
-      ("ioServiceBytesRecursive", "io_service_bytes"), ("ioServicedRecursive", "io_serviced"),
-      ("ioQueueRecursive", "io_queued"), ("ioServiceTimeRecursive", "io_service_time"),
-      ("ioWaitTimeRecursive", "io_wait_time"), ("ioMergedRecursive", "io_merged"), ("ioTimeRecursive", "time"),
-      ("sectorsRecursive", "sectors"),
+      "ioServiceBytesRecursive", "ioServicedRecursive", "ioQueueRecursive", "ioServiceTimeRecursive",
+      "ioWaitTimeRecursive", "ioMergedRecursive", "ioTimeRecursive", "sectorsRecursive",
     ]
   }
+  private static var filesV1: [String] {
+    ["io_service_bytes", "io_serviced", "io_queued", "io_service_time", "io_wait_time", "io_merged", "time", "sectors"]
+  }
+  private static var prefixesV1: [String] { ["blkio.bfq.", "blkio.", "blkio.throttle.", "blkio.throttle."] }
 
   /// Which files there are depends on the scheduler of the devices and on how the kernel was built; the first one with a
   /// line counts.
   mutating func readBlockIOV1(_ files: CgroupFiles) throws(RuntimeError) {
     blockIO.tables = []
-    for (name, file) in ContainerStatistics.tablesV1 {
-      for candidate in [
-        "blkio.bfq.\(file)_recursive", "blkio.\(file)_recursive", "blkio.throttle.\(file)_recursive",
-        "blkio.throttle.\(file)",
-      ] {
-        let entries = try files.blockIO(candidate)
+    for (index, name) in ContainerStatistics.namesV1.enumerated() {
+      for (number, prefix) in ContainerStatistics.prefixesV1.enumerated() {
+        let end = number < 3 ? "_recursive" : ""
+        let entries = try files.blockIO(phrase(prefix, ContainerStatistics.filesV1[index], end))
         if entries.isEmpty { continue }
         blockIO.tables.append(NamedValue(name, entries))
         break
@@ -34,7 +34,7 @@ extension ContainerStatistics {
     let name = "io.stat"
     var bytes: [BlockIOEntry] = []
     var operations: [BlockIOEntry] = []
-    for line in CgroupText.lines(try files.bytes(name) ?? []) {
+    for line in try files.lines(name) {
       var device: (major: UInt64, minor: UInt64)?
       for word in CgroupText.words(of: line) {
         guard let equals = word.firstIndex(of: 0x3D) else {
@@ -43,11 +43,14 @@ extension ContainerStatistics {
           continue
         }
         guard let device else { throw files.malformed(name, line) }
-        let key = CgroupText.string(word[..<equals])
-        let isBytes = key == "rbytes" || key == "wbytes"
-        guard isBytes || key == "rios" || key == "wios" else { continue }
+        // `dbytes` and `dios` are about what was discarded.
+        let isRead = word.first == 0x72 /* r */
+        guard isRead || word.first == 0x77 /* w */ else { continue }
+        let kind = word[..<equals].dropFirst()
+        let isBytes = kind.elementsEqual("bytes".utf8)
+        guard isBytes || kind.elementsEqual("ios".utf8) else { continue }
         let entry = BlockIOEntry(
-          major: device.major, minor: device.minor, operation: word.first == 0x72 /* r */ ? "Read" : "Write",
+          major: device.major, minor: device.minor, operation: isRead ? "Read" : "Write",
           value: try files.number(word[(equals + 1)...], of: name))
         if isBytes { bytes.append(entry) } else { operations.append(entry) }
       }
@@ -62,7 +65,7 @@ extension CgroupFiles {
   /// `8:0 Read 1282048` or `8:0 6792`; the sum in the last line is left out.
   fileprivate func blockIO(_ name: String) throws(RuntimeError) -> [BlockIOEntry] {
     var entries: [BlockIOEntry] = []
-    for line in CgroupText.lines(try bytes(name) ?? []) {
+    for line in try lines(name) {
       let words = CgroupText.words(of: line)
       if words.count == 2 && words[0].elementsEqual("Total".utf8) { continue }
       guard words.count == 2 || words.count == 3 else { throw malformed(name, line) }

@@ -33,9 +33,14 @@ package final class CgroupWatch {
         accounting, accounting?.version == .v1 ? "memory.oom_control" : "memory.events")
       counter = try CgroupWatch.register(accounting, memory)
     } catch {
-      throw error.because(.cgroup, "cannot watch the cgroup of the container")
+      throw CgroupWatch.failure(error)
     }
     if counter.number < 0 { kills = try countKills() ?? 0 }
+  }
+
+  @inline(never)
+  private static func failure(_ error: SystemError) -> RuntimeError {
+    error.because(.cgroup, "cannot watch the cgroup of the container")
   }
 
   /// None where there is no such file.
@@ -44,9 +49,9 @@ package final class CgroupWatch {
   ) throws(SystemError) -> FileDescriptor {
     guard let directory else { return .none }
     do {
-      return try FileDescriptor.open("\(directory.path)/\(name)", .readOnly)
+      return try FileDescriptor.open(phrase(directory.path, "/", name), .readOnly)
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return .none }
+      if error.isGone { return .none }
       throw error
     }
   }
@@ -58,8 +63,8 @@ package final class CgroupWatch {
     guard let directory, directory.version == .v1, memory.number >= 0 else { return .none }
     let counter = try FileDescriptor.eventCounter()
     do {
-      try FileDescriptor.open("\(directory.path)/cgroup.event_control", .writeOnly)
-        .write("\(counter.number) \(memory.number)")
+      try FileDescriptor.open(directory.path + "/cgroup.event_control", .writeOnly)
+        .write(phrase(String(counter.number), " ", String(memory.number)))
     } catch {
       // A kernel for real-time has no such events; then kills are seen when something else happens.
       if error.errno == .noEntry || error.errno == .notSupported { return .none }
@@ -84,7 +89,7 @@ package final class CgroupWatch {
             (counter.number, Poll.readable), (member.descriptor.number, Poll.readable),
           ], timeout: left)
       } catch {
-        throw error.because(.cgroup, "cannot wait for the cgroup of the container")
+        throw CgroupWatch.failure(error)
       }
     }
   }
@@ -101,7 +106,7 @@ package final class CgroupWatch {
       if count > 0 { _ = try memory.readFromStart(upTo: 1) }
     } catch {
       guard error.errno == .noDevice else {
-        throw error.because(.cgroup, "cannot read the memory events of the container")
+        throw CgroupWatch.failure(error)
       }
       // v1 also adds one to it when the cgroup is removed.
       count = count == 0 ? 0 : count - 1
@@ -121,7 +126,7 @@ package final class CgroupWatch {
       return number
     } catch {
       if error.errno == .noDevice { return nil }
-      throw error.because(.cgroup, "cannot read the memory events of the container")
+      throw CgroupWatch.failure(error)
     }
   }
 
@@ -131,7 +136,7 @@ package final class CgroupWatch {
       return CgroupText.value(of: "populated", in: try population.readFromStart(upTo: 4096)) != "1"
     } catch {
       if error.errno == .noDevice { return true }
-      throw error.because(.cgroup, "cannot read the events of the container's cgroup")
+      throw CgroupWatch.failure(error)
     }
   }
 
@@ -151,7 +156,7 @@ package final class CgroupWatch {
         memberPid = first
       } catch {
         if error.errno != .noProcess && error.errno != .invalid {
-          throw error.because(.cgroup, "cannot wait for process \(first)")
+          throw CgroupWatch.failure(error)
         }
       }
     }

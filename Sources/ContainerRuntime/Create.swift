@@ -265,7 +265,7 @@ private struct Creation: ~Copyable {
       return error
     }
     var error = error
-    error.hint = "the kernel killed it \(LimitReport.reason(events))"
+    error.hint = "the kernel killed it " + LimitReport.reason(events)
     return error
   }
 

@@ -126,14 +126,16 @@ extension ContainerRuntime {
   /// The error for a process 1 that SIGKILL has not ended, with the process that keeps it: the kernel ends all others of its
   /// pid namespace before it, and waits until their parents have waited for them.
   private func remains(_ record: ContainerRecord) -> RuntimeError {
-    let message = "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL"
+    let message = phrase(
+      "process ", String(record.pid), " of `", record.id, "` did not end within 10 seconds of SIGKILL")
     let manager = CgroupManager(record: record.cgroup)
     do throws(RuntimeError) {
       if let holder = try holder(record, manager) {
-        return RuntimeError(.processesRemain, "\(message): \(holder.text)", hint: manager.hint(holder))
+        return RuntimeError(
+          .processesRemain, phrase(message, ": ", holder.text), hint: manager.hint(holder))
       }
     } catch {
-      options.log.debug("cannot look for what keeps process \(record.pid): \(error.text)")
+      options.log.debug("cannot look for what keeps it: " + error.text)
     }
     return RuntimeError(.processesRemain, message)
   }

@@ -36,11 +36,12 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry = try store.open(id, locking: false)
     // The words of runc.
-    let stopped = RuntimeError(.containerNotRunning, "container with id \(id) is not running")
-    guard let record = try entry.read(), try status(record, entry) != .stopped else { throw stopped }
+    guard let record = try entry.read(), try status(record, entry) != .stopped else {
+      throw RuntimeError(.containerNotRunning, phrase("container with id ", id, " is not running"))
+    }
     if record.cgroup.directories.isEmpty {
       throw RuntimeError(
-        .cgroup, "there are no statistics of `\(id)`: it was made without a cgroup",
+        .cgroup, phrase("there are no statistics of `", id, "`: it was made without a cgroup"),
         hint: "without root a container has one only where one is delegated")
     }
     return record

@@ -21,7 +21,7 @@ extension ContainerRuntime {
       return try Processes.statusOfZombie(record.pid).map { ContainerExit($0) }
     } catch {
       if error.errno != .noProcess && error.errno != .noEntry && error.errno != .invalid {
-        options.log.debug("cannot tell how process \(record.pid) ended: \(error.text)")
+        options.log.debug(phrase("cannot tell how `", record.id, "` ended: ", error.text))
       }
       return nil
     }
@@ -31,7 +31,7 @@ extension ContainerRuntime {
     do {
       return try CgroupManager(record: record.cgroup).limitEvents()
     } catch {
-      options.log.debug("cannot tell which limits `\(record.id)` met: \(error.text)")
+      options.log.debug(phrase("cannot tell which limits `", record.id, "` met: ", error.text))
       return nil
     }
   }
@@ -44,7 +44,7 @@ extension ContainerRuntime {
       try entry.write(ContainerExit(status))
     } catch {
       if error.code == .containerNotFound { return }
-      options.log.warning("`state` will not tell how `\(created.id)` ended: \(error.text)")
+      options.log.warning(phrase("`state` will not tell how `", created.id, "` ended: ", error.text))
     }
   }
 
@@ -61,11 +61,13 @@ enum LimitReport {
   static func lines(_ id: String, _ status: ExitStatus, _ events: LimitEvents) -> [String] {
     var lines: [String] = []
     if let kills = events.oomKills, kills > 0 {
-      let subject = status == .signaled(9) ? "`\(id)` ended by SIGKILL" : "`\(id)`"
-      lines.append("\(subject): \(kills == 1 ? "1 process" : "\(kills) processes") killed \(reason(events))")
+      lines.append(
+        phrase(
+          "`", id, status == .signaled(9) ? "` ended by SIGKILL: " : "`: ", String(kills),
+          kills == 1 ? " process killed " : " processes killed ", reason(events)))
     }
     if let hits = events.pidsLimitHits, hits > 0 {
-      lines.append("`\(id)` met its limit of tasks \(hits == 1 ? "once" : "\(hits) times")")
+      lines.append(phrase("`", id, "` met its limit of tasks ", String(hits), hits == 1 ? " time" : " times"))
     }
     return lines
   }
@@ -99,7 +101,7 @@ extension StateStore.Entry {
       try directory.open(StateStore.Name.exit, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600).write(bytes)
     } catch {
       throw error.because(
-        .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")
+        .stateUnwritable, phrase("cannot write the state of `", id, "` into the state directory"), field: "--root")
     }
   }
 

@@ -85,7 +85,15 @@ public enum UserNamespace {
   /// as the caller may look at them. `first` must be known to live before and afterwards.
   public static func companions(of first: Int32) throws(SystemError) -> [Int32] {
     let users = try inode(of: first)
-    return try PidNamespace.members(of: first) { pid throws(SystemError) in try isIn(users, pid) }
+    var found: [Int32] = []
+    for pid in try PidNamespace.members(of: first) {
+      do {
+        if try isIn(users, pid) { found.append(pid) }
+      } catch {
+        if !PidNamespace.isOutOfReach(error) { throw error }
+      }
+    }
+    return found
   }
 
   private static func isIn(_ inode: UInt64, _ pid: Int32) throws(SystemError) -> Bool {
@@ -101,22 +109,27 @@ public enum UserNamespace {
 
 public enum PidNamespace {
   /// The processes in the pid namespace of process `first`, zombies too, as far as the caller may look at them.
-  public static func members(
-    of first: Int32, where isWanted: (Int32) throws(SystemError) -> Bool = { _ in true }
-  ) throws(SystemError) -> [Int32] {
-    let namespace = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
+  public static func members(of first: Int32) throws(SystemError) -> [Int32] {
+    let namespace = try inode(of: first)
     var found: [Int32] = []
     for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
       guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
       let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
       do {
-        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == namespace else { continue }
-        if try isWanted(pid) { found.append(pid) }
+        if try inode(of: pid) == namespace { found.append(pid) }
       } catch {
-        // Somebody else's, or it has just ended.
-        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
+        if !isOutOfReach(error) { throw error }
       }
     }
     return found
+  }
+
+  private static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
+    try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode
+  }
+
+  /// Whether a process is somebody else's, or has just ended.
+  static func isOutOfReach(_ error: SystemError) -> Bool {
+    [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno)
   }
 }

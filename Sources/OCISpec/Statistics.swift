@@ -59,6 +59,14 @@ public struct PressureStatistics: Equatable, Sendable {
     public var total: UInt64 = 0
 
     public init() {}
+
+    /// The four numbers in the order of the file.
+    package init(_ values: [UInt64]) {
+      average10 = values[0]
+      average60 = values[1]
+      average300 = values[2]
+      total = values[3]
+    }
   }
 
   /// Some task waited.

@@ -69,7 +69,7 @@ extension Integration {
       let container = try container("/bin/sh", "-c", "agent fork-limit 100; exit 4", pids: 10)
       let outcome = try container.run()
       #expect(outcome.code == 4)
-      #expect(outcome.stderr.contains("`\(container.id)` met its limit of tasks once"), "\(outcome)")
+      #expect(outcome.stderr.contains("`\(container.id)` met its limit of tasks 1 time"), "\(outcome)")
     }
 
     @Test func stateCountsKillsAndRefusalsUntilDelete() throws {
