@@ -13,9 +13,27 @@ extension CgroupManager {
     }
   }
 
+  /// Says that the limit of tasks lets no other process come in; nil where it does. Such a process needs two of them for a
+  /// moment: one joins, and its child is the command.
+  package func taskLimit() -> String? {
+    guard let directory = record.directory(of: "pids") else { return nil }
+    do {
+      let open = try FileDescriptor.open(directory.path, [.readOnly, .directory, .noFollow])
+      guard let limit = CgroupText.number(CgroupText.lines(try open.cgroupFile("pids.max") ?? []).first ?? []),
+        let count = CgroupText.number(CgroupText.lines(try open.cgroupFile("pids.current") ?? []).first ?? []),
+        count + 2 > limit
+      else { return nil }
+      return "the limit of its tasks, `pids.max`, is \(limit), and it has \(count)"
+    } catch {
+      // Why nothing could be started is known; this would only have said more about it.
+      return nil
+    }
+  }
+
   /// Kills every process of the cgroup and of those below it. Returns when the signals are sent; see
   /// ``waitUntilEmpty(milliseconds:)``.
   package func killAll() throws(RuntimeError) {
+    liftBandwidth()
     if let unified = record.unified, try killByFile(unified) {
       try thawV1()
       return
@@ -29,6 +47,23 @@ extension CgroupManager {
       try thawV1()
       if count == 0 { return }
       if try waitUntilEmpty(milliseconds: 20) { return }
+    }
+  }
+
+  /// Lets processes that have to end do so at once: one that has used up its CPU time waits for the next period, dying or not.
+  package func liftBandwidth() {
+    guard let directory = record.directory(of: "cpu") else { return }
+    let isV1 = directory.version == .v1
+    let file = isV1 ? "cpu.cfs_quota_us" : "cpu.max"
+    do {
+      let open = try FileDescriptor.open(directory.path, [.readOnly, .directory, .noFollow])
+      // To write what holds would cost more than to read it.
+      guard let limit = CgroupText.words(try open.cgroupFile(file) ?? []).first, limit != "-1", limit != "max" else {
+        return
+      }
+      try open.writeFile(file, isV1 ? "-1" : "max")
+    } catch {
+      // They end all the same, only later.
     }
   }
 

@@ -59,7 +59,9 @@ extension CgroupManager {
         continue
       }
       do {
-        tasks.append(CgroupDirectory(try opened.descriptor.open("tasks", .writeOnly)))
+        let file = CgroupDirectory(try opened.descriptor.open("tasks", .writeOnly))
+        // First, because a new container joins that one last.
+        tasks.insert(file, at: directory.controllers.contains("memory") ? 0 : tasks.count)
       } catch {
         throw error.because(.cgroup, "cannot open `\(directory.path)/tasks`")
       }

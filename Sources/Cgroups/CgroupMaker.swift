@@ -51,8 +51,9 @@ struct CgroupMaker {
     do throws(SystemError) {
       let root = try FileDescriptor.open(hierarchy.mountPoint, [.readOnly, .directory])
       try makeDirectories(root)
+      // Another file system in the place of a cgroup could have links.
       let leaf = CgroupDirectory(
-        try root.open(relative(components.count), [.readOnly, .directory, .noFollow]))
+        try RootDirectory.openEntry(in: root, relative(components.count), [.readOnly, .directory, .noFollow]))
       let isNew = made.contains(components.count)
       if !isNew { try refuseOccupied(leaf.descriptor, path) }
       // Held until the first process is in it: two containers that are created at once find the same cgroup empty.

@@ -26,7 +26,7 @@ extension CgroupManager {
     let deviceChange = try devices.map { devices throws(RuntimeError) in try change.prepare(devices) }
     do throws(RuntimeError) {
       try change.enableControllers(writes)
-      for write in writes { try change.make(write) }
+      try change.make(writes)
       // Last, since they need no putting back then.
       if let deviceChange { try change.make(deviceChange) }
     } catch {
@@ -138,7 +138,28 @@ private struct CgroupChange {
     }
   }
 
-  mutating func make(_ write: CgroupWrite) throws(RuntimeError) {
+  mutating func make(_ writes: [CgroupWrite]) throws(RuntimeError) {
+    var writes = writes
+    var place = 0
+    while place < writes.count {
+      do throws(RuntimeError) {
+        try make(writes[place])
+      } catch {
+        // Quota and period of v1: between the two writes the share must fit into that of the cgroup above and hold those of
+        // the ones below. The first order is for the former, the other one is for the latter.
+        guard error.cause?.errno == .invalid, place + 1 < writes.count, writes[place].isBandwidthV1,
+          writes[place + 1].isBandwidthV1
+        else { throw error }
+        try make(writes[place + 1])
+        writes.swapAt(place, place + 1)
+        place += 1
+        continue
+      }
+      place += 1
+    }
+  }
+
+  private mutating func make(_ write: CgroupWrite) throws(RuntimeError) {
     guard let index = index(of: write.controller, write.version) else { return }
     let directory = directories[index]
     let path = record.directories[index].path
@@ -230,6 +251,10 @@ extension CgroupChange {
       }
     }
   }
+}
+
+extension CgroupWrite {
+  fileprivate var isBandwidthV1: Bool { file == "cpu.cfs_quota_us" || file == "cpu.cfs_period_us" }
 }
 
 extension CgroupText {

@@ -65,21 +65,4 @@ enum CgroupWriter {
       }
     }
   }
-
-  private static func failure(
-    _ write: CgroupWrite, _ cause: SystemError, _ directory: borrowing FileDescriptor, _ path: String
-  ) -> RuntimeError {
-    var hint = ""
-    if cause.errno == .noEntry && cause.call == "openat" {
-      hint =
-        write.version == .v1
-        ? "this kernel has no such file"
-        : "the controller `\(write.controller == "blkio" ? "io" : write.controller)` may not be available in this cgroup"
-    } else if cause.errno == .busy && write.controller == "memory" {
-      hint = "the cgroup uses more than that already"
-    }
-    return cause.because(
-      .cgroupLimit, "cannot write `\(write.text)` to `\(path)/\(write.file)`", field: write.pointer,
-      hint: hint)
-  }
 }

@@ -6,7 +6,8 @@ import Linux
 package struct CurrentLimits: Equatable, Sendable {
   /// The memory limit in bytes.
   package var memory: UInt64?
-  /// The limit of memory and swap together, of v1, in bytes.
+  /// The limit of memory and swap together, in bytes; nil also where v2 allows no swap at all, which is no sum that could
+  /// be kept.
   package var memoryAndSwap: UInt64?
   /// Microseconds of CPU time in one period.
   package var quota: Int64?
@@ -56,7 +57,10 @@ package struct CurrentLimits: Equatable, Sendable {
       realtimeRuntime = try words("cpu.rt_runtime_us").first.flatMap { Int64($0) }
     }
     if !isV1 {
-      if let limit = try limit("memory.max") { memory = limit }
+      if let bytes = try limit("memory.max") {
+        memory = bytes
+        if let swap = try limit("memory.swap.max"), swap > 0 { memoryAndSwap = bytes + swap }
+      }
       let bandwidth = try words("cpu.max")
       if bandwidth.count == 2 {
         quota = Int64(bandwidth[0])

@@ -170,6 +170,14 @@ extension DevicePermissions {
       }
     }
     exceptions.append(added)
+    // `c 1:* r` and `c *:3 w` give 1:3 both, which the kernel wants to find in one exception.
+    for other in exceptions.dropLast() where other.overlaps(added) && !other.covers(added) && !added.covers(other) {
+      var both = added
+      both.major = added.major ?? other.major
+      both.minor = added.minor ?? other.minor
+      both.access.formUnion(other.access)
+      add(both, to: &exceptions)
+    }
   }
 }
 

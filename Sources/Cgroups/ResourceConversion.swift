@@ -85,6 +85,9 @@ package enum ResourceConversion {
       resources.memory?.kernel, "/memory/kernel", "this is ignored: the kernel has no such limit any more")
     warn(
       resources.memory?.kernelTCP, "/memory/kernelTCP", "this is ignored: such memory counts towards the memory limit")
+    warn(
+      resources.memory?.useHierarchy == false ? 1 : 0, "/memory/useHierarchy",
+      "this is ignored: the kernel always counts the memory of cgroups below")
     return warnings
   }
 }
@@ -132,7 +135,8 @@ struct WriteList {
   func version(of controller: String, _ property: String) throws(RuntimeError) -> CgroupVersion {
     if let version = layout.version(of: controller) { return version }
     throw RuntimeError(
-      .cgroupLimit, "the controller `\(controller)` is not \(layout.place)", field: base + property)
+      .cgroupLimit, "the controller `\(controller)` is not \(layout.place)", field: base + property,
+      hint: layout.kind == .v1 ? "cgroup v2, where the kernel may have it, is not mounted" : "")
   }
 
   /// Adds one write; the text is the same in both versions.

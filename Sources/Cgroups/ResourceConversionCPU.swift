@@ -48,6 +48,13 @@ extension WriteList {
     if quota < -1 {
       throw invalid("`\(quota)` is out of range: expected microseconds, or -1 for no limit", "/cpu/quota")
     }
+    // What the kernel takes (kernel/sched/core.c, tg_set_bandwidth).
+    if quota > 0 && quota < 1000 {
+      throw invalid("`\(quota)` is out of range: expected at least 1000 microseconds", "/cpu/quota")
+    }
+    if let period = cpu.period, period != 0, period < 1000 || period > 1_000_000 {
+      throw invalid("`\(period)` is out of range: expected 1000 to 1000000 microseconds", "/cpu/period")
+    }
     // The kernel wants burst <= quota at every write: a lower one goes first.
     let burstInForce = current?.burst ?? 0
     if let burst = cpu.burst, burst < burstInForce { try addBurst(burst) }
@@ -104,11 +111,20 @@ extension WriteList {
   mutating func addRealtime(_ cpu: CPUResources, _ current: CurrentLimits?) throws(RuntimeError) {
     let period = cpu.realtimePeriod ?? 0
     let runtime = cpu.realtimeRuntime ?? 0
+    if runtime < -1 {
+      throw invalid("`\(runtime)` is out of range: expected microseconds, or -1 for no limit", "/cpu/realtimeRuntime")
+    }
+    if period != 0 && runtime > Int64(clamping: period) {
+      throw invalid("`\(runtime)` is above the period, `\(period)`", "/cpu/realtimeRuntime")
+    }
+    // What v2 lacks and a value asks for is refused before.
+    if layout.version(of: "cpu") == .v2 { return }
     // The kernel wants runtime <= period at every write.
     let runtimeFirst = period != 0 && Int64(clamping: period) < current?.realtimeRuntime ?? 0
     for isRuntime in runtimeFirst ? [true, false] : [false, true] {
-      if isRuntime && runtime > 0 {
-        try add("cpu", v1: "cpu.rt_runtime_us", v2: "", "\(runtime)", "/cpu/realtimeRuntime")
+      if isRuntime && runtime != 0 {
+        try add(
+          "cpu", v1: "cpu.rt_runtime_us", v2: "", "\(runtime)", "/cpu/realtimeRuntime", isDefault: runtime == -1)
       }
       if !isRuntime && period != 0 {
         try add("cpu", v1: "cpu.rt_period_us", v2: "", "\(period)", "/cpu/realtimePeriod")

@@ -15,6 +15,9 @@ extension WriteList {
       }
     }
     if let reservation = try memoryValue(memory.reservation, "/memory/reservation") {
+      if let limit, limit > 0, reservation > limit {
+        throw invalid("the reservation `\(reservation)` is above the memory limit `\(limit)`", "/memory/reservation")
+      }
       let isV1 = layout.version(of: "memory") != .v2
       // No reservation is an endless soft limit in v1, and no protection at all in v2.
       try add(
@@ -39,8 +42,10 @@ extension WriteList {
   private func checkTogether(
     _ limit: Int64?, _ swap: Int64?, _ current: CurrentLimits?
   ) throws(RuntimeError) {
-    if let swap, swap > 0 {
-      guard let other = limit ?? current?.memory.flatMap({ Int64(exactly: $0) }), limit != -1 || current == nil else {
+    // As in runc: v2, which limits swap alone, takes it as that where there is no limit of memory.
+    let isAlone = limit == -1 && layout.version(of: "memory") == .v2
+    if let swap, swap > 0, !isAlone {
+      guard let other = limit ?? current?.memory.flatMap({ Int64(exactly: $0) }), other != -1 else {
         throw invalid("a limit of swap needs a memory limit too", "/memory/swap")
       }
       if other > swap {
@@ -99,6 +104,10 @@ extension WriteList {
     // v2 limits swap alone. Without a memory limit the value is taken as it is.
     var swapOnly = swap
     if limit == -1 && swap == nil { swapOnly = -1 }
+    if let limit, limit > 0, swap == nil, let together = current?.memoryAndSwap.flatMap({ Int64(exactly: $0) }) {
+      // What is not given stays as it is, and that is the limit of both together.
+      swapOnly = together - limit
+    }
     if let swap, swap > 0 {
       if let limit, limit > 0 {
         swapOnly = swap - limit

@@ -14,10 +14,13 @@ extension WriteList {
           : .alternative(file: "io.weight", text: "\(WriteList.ioWeight(weight))"))
     }
     for (index, device) in (blockIO.weightDevice ?? []).enumerated() {
-      guard let weight = device.weight, weight != 0 else { continue }
       let property = "/blockIO/weightDevice/\(index)"
+      if device.weight == nil && device.leafWeight == nil {
+        throw invalid("one of weight and leafWeight must be given", property)
+      }
+      let number = try deviceNumber(device.major, device.minor, property)
+      guard let weight = device.weight, weight != 0 else { continue }
       try checkWeight(weight, property + "/weight")
-      let number = "\(device.major):\(device.minor)"
       let isV1 = layout.version(of: "blkio") != .v2
       try add(
         "blkio", v1: "blkio.weight_device", v2: "io.bfq.weight", "\(number) \(weight)", property + "/weight",
@@ -37,6 +40,13 @@ extension WriteList {
     }
   }
 
+  private func deviceNumber(_ major: Int64, _ minor: Int64, _ property: String) throws(RuntimeError) -> String {
+    // As wide as a dev_t of the kernel.
+    guard major >= 0 && major < 1 << 12 else { throw invalid("`\(major)` is no device number", property + "/major") }
+    guard minor >= 0 && minor < 1 << 20 else { throw invalid("`\(minor)` is no device number", property + "/minor") }
+    return "\(major):\(minor)"
+  }
+
   /// 10 to 1000 of v1 as 1 to 10000 of `io.weight`.
   static func ioWeight(_ weight: UInt16) -> UInt64 {
     1 + (UInt64(weight) - 10) * 9999 / 990
@@ -47,13 +57,14 @@ extension WriteList {
   ) throws(RuntimeError) {
     let isV1 = layout.version(of: "blkio") != .v2
     for (index, device) in (devices ?? []).enumerated() {
-      let number = "\(device.major):\(device.minor)"
+      let property = "/blockIO/throttle\(name)Device/\(index)"
+      let number = try deviceNumber(device.major, device.minor, property)
       // A rate of 0 takes the limit away; v2 has a word for that.
       let text =
         isV1 ? "\(number) \(device.rate)" : "\(number) \(v2)=\(device.rate == 0 ? "max" : "\(device.rate)")"
       try add(
-        "blkio", v1: "blkio.throttle.\(v1)_device", v2: "io.max", text,
-        "/blockIO/throttle\(name)Device/\(index)/rate", isDefault: device.rate == 0)
+        "blkio", v1: "blkio.throttle.\(v1)_device", v2: "io.max", text, property + "/rate",
+        isDefault: device.rate == 0)
     }
   }
 
@@ -62,6 +73,7 @@ extension WriteList {
       try add("net_cls", v1: "net_cls.classid", v2: "", "\(classID)", "/network/classID")
     }
     for (index, priority) in (network.priorities ?? []).enumerated() {
+      try checkWord(priority.name, "an interface", "/network/priorities/\(index)/name")
       try add(
         "net_prio", v1: "net_prio.ifpriomap", v2: "", "\(priority.name) \(priority.priority)",
         "/network/priorities/\(index)")
@@ -71,6 +83,7 @@ extension WriteList {
   mutating func addRDMA(_ limits: [NamedValue<RDMALimit>]) throws(RuntimeError) {
     for limit in limits {
       let property = "/rdma/" + WriteList.escaped(limit.name)
+      try checkWord(limit.name, "an RDMA device", property)
       var text = limit.name
       if let handles = limit.value.hcaHandles { text += " hca_handle=\(handles)" }
       if let objects = limit.value.hcaObjects { text += " hca_object=\(objects)" }
@@ -78,6 +91,13 @@ extension WriteList {
         throw invalid("one of hcaHandles and hcaObjects must be given", property)
       }
       try add("rdma", v1: "rdma.max", v2: "rdma.max", text, property)
+    }
+  }
+
+  /// A name that becomes one word of a line: a blank or a line end in it would make another line of it.
+  private func checkWord(_ name: String, _ what: String, _ property: String) throws(RuntimeError) {
+    guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+      throw invalid("`\(name)` is no name of \(what)", property)
     }
   }
 
@@ -96,12 +116,27 @@ extension WriteList {
       if controller == "cgroup" && !WriteList.isHarmlessCoreFile(file.name) {
         throw invalid("`\(file.name)` is the runtime's own to write", property)
       }
-      writes.append(
-        CgroupWrite(
-          controller: controller == "io" ? "blkio" : controller, version: .v2, file: file.name,
-          text: file.value,
-          pointer: base + property, phase: file.name == "pids.max" ? .last : .beforeJoin))
+      let nameInV1 = controller == "io" ? "blkio" : controller
+      for hierarchy in layout.hierarchies where hierarchy.controllers.contains(nameInV1) {
+        throw RuntimeError(
+          .configUnsupported,
+          "`\(file.name)` is a file of cgroup v2, and the controller `\(nameInV1)` is with v1 here, in `\(hierarchy.mountPoint)`",
+          field: base + property)
+      }
+      // The kernel takes one line at a time, of `io.max` for one device.
+      for line in WriteList.lines(of: file.value) {
+        writes.append(
+          CgroupWrite(
+            controller: nameInV1, version: .v2, file: file.name, text: line, pointer: base + property,
+            phase: file.name == "pids.max" ? .last : .beforeJoin))
+      }
     }
+  }
+
+  /// At least one: an empty value is a value, too.
+  private static func lines(of value: String) -> [String] {
+    let lines = CgroupText.lines([UInt8](value.utf8)).map { CgroupText.string($0) }
+    return lines.isEmpty ? [value] : lines
   }
 
   /// The files of the core that set limits; the others move, freeze or kill processes or give controllers away.
@@ -141,6 +176,9 @@ extension WriteList {
       guard WriteList.isPageSize(limit.pageSize) else {
         throw invalid(
           "`\(limit.pageSize)` is no page size: expected a number and KB, MB or GB", property + "/pageSize")
+      }
+      if limits[..<index].contains(where: { $0.pageSize == limit.pageSize }) {
+        throw invalid("`\(limit.pageSize)` has a limit already", property + "/pageSize")
       }
       let prefix = "hugetlb.\(limit.pageSize)."
       try add(

@@ -38,11 +38,17 @@ struct Stage1 {
   /// Writes 0, this process, into each `tasks` file. That form moves one thread that cannot go away meanwhile, and the
   /// kernel takes no global lock for it; a pid in `cgroup.procs` waits for a grace period of RCU, 10 ms and more.
   private func joinCgroups() throws(RuntimeError) {
-    for index in 0..<payload.taskFiles {
-      let tasks = FileDescriptor(owning: descriptors.firstCgroup + Int32(index))
-      try describe(.cgroup, "cannot join the cgroup") { () throws(SystemError) in try tasks.write("0") }
-    }
+    for index in (joinsInside ? 1 : 0)..<payload.taskFiles { try joinCgroup(index) }
   }
+
+  private func joinCgroup(_ index: UInt32) throws(RuntimeError) {
+    let tasks = FileDescriptor(owning: descriptors.firstCgroup + Int32(index))
+    try describe(.cgroup, "cannot join the cgroup") { () throws(SystemError) in try tasks.write("0") }
+  }
+
+  /// The first of several, that of the memory, is left to stage 2: what the clone takes counts for who calls it, and a copy of
+  /// all mounts of the host is more than some containers may have. A single one may be that of v2.
+  private var joinsInside: Bool { payload.taskFiles > 1 }
 
   /// Root joins namespaces with the rights of the host, which hold over its own and over those that belong to any user
   /// namespace below; in a user namespace, new or joined, only those over its own are left. Others have no right before
@@ -249,6 +255,7 @@ struct Stage1 {
       payload.hasCgroupDirectory ? descriptors.firstCgroup + Int32(payload.taskFiles) : -1
     switch try clone(flags, cgroup) {
     case .child:
+      if joinsInside { try joinCgroup(0) }
       // The cgroup's directory was opened on the host's side: a way up to the host's root for whoever executes
       // `/proc/self/fd/N/..` before close-on-exec takes effect (CVE-2024-21626). Closed, not marked.
       try describe(.spawn, "cannot close the descriptors of the cgroup") { () throws(SystemError) in

@@ -110,11 +110,14 @@ public struct CgroupPlan: Sendable {
   public var resources: Resources?
   /// The device rules: those of the configuration, then those that the default devices need.
   public var deviceRules: [DeviceRule]
+  /// The user of the container, as it is called inside, who gets the cgroup if it is one of v2; nil if nobody does.
+  public var owner: UInt32?
 
-  public init(path: String?, resources: Resources?, deviceRules: [DeviceRule]) {
+  public init(path: String?, resources: Resources?, deviceRules: [DeviceRule], owner: UInt32? = nil) {
     self.path = path
     self.resources = resources
     self.deviceRules = deviceRules
+    self.owner = owner
   }
 }
 

@@ -49,6 +49,7 @@
           ]
         },
         "CgroupPlan.deviceRules.default": { $0.cgroup.deviceRules = $0.cgroup.resources?.devices ?? [] },
+        "CgroupPlan.owner": { $0.cgroup.owner = nil },
         "NetDevicePlan.newName": { plan in
           for index in plan.netDevices.indices { plan.netDevices[index].newName = plan.netDevices[index].name }
         },

@@ -15,6 +15,7 @@ extension ContainerPlan {
     add(.runtime, "make cgroup", cgroup.path ?? "")
     add(.runtime, "limit devices", "\(cgroup.deviceRules.count) rules")
     if cgroup.resources != nil { add(.runtime, "set resource limits") }
+    if let owner = cgroup.owner { add(.runtime, "give cgroup of v2 away", "to user \(owner)") }
     for (map, name) in [(namespaces.uidMap, "uid"), (namespaces.gidMap, "gid")] {
       for range in map {
         add(

@@ -112,7 +112,7 @@ public struct Planner {
     agent?.attributes = planAttributes()
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources,
-      deviceRules: Planner.deviceRules(linux.resources?.devices ?? []))
+      deviceRules: Planner.deviceRules(linux.resources?.devices ?? []), owner: cgroupOwner(mounts))
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       intelRdt: planIntelRdt(),

@@ -12,6 +12,8 @@ struct CgroupSetup {
   private let path: CgroupPath
   private let writes: [CgroupWrite]
   private let permissions: DevicePermissions
+  /// ``CgroupPlan/owner``, where the layout is v2 alone.
+  private let owner: UInt32?
   private let hasUserNamespace: Bool
   /// ``RuntimeOptions/isRootless``.
   private let isRootless: Bool?
@@ -29,6 +31,9 @@ struct CgroupSetup {
     layout = try CgroupLayout.read()
     path = try CgroupPath(plan.path, id: id)
     permissions = try DevicePermissions(plan.deviceRules)
+    // They are set last; what v1 cannot say is found before anything is made.
+    if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
+    owner = layout.kind == .v2 ? plan.owner : nil
     self.hasUserNamespace = hasUserNamespace
     self.isRootless = isRootless
     self.log = log
@@ -105,10 +110,20 @@ struct CgroupSetup {
   /// The limit of the number of tasks, when all processes that set the container up have been started, and the devices: a
   /// file system of the configuration is mounted from its block device inside of the cgroup. No code of the container's
   /// has run yet.
-  func applyLast() throws(RuntimeError) {
+  ///
+  /// - Parameter uidMap: that of the container's user namespace; empty without one.
+  func applyLast(uidMap: [IDRange]) throws(RuntimeError) {
     guard let manager else { return }
     try setDevices(manager)
     try manager.apply(writes, phase: .last)
+    guard let owner, let user = uidMap.isEmpty ? owner : uidMap.outside(owner) else { return }
+    do {
+      try manager.delegate(to: user)
+    } catch {
+      // Only root gives things to others; to root inside, which is the caller, it belongs already.
+      guard error.isRefusal, doesWithout else { throw error }
+      log.debug(error.text)
+    }
   }
 
   /// What was made, or what will be.
@@ -197,6 +212,9 @@ extension CgroupRecord {
   func kill() throws(RuntimeError) {
     try CgroupManager(record: self).killAll()
   }
+
+  /// Takes away what would only delay the end of processes that were all killed.
+  func letEnd() { CgroupManager(record: self).liftBandwidth() }
 
   func signal(_ number: Int32) throws(RuntimeError) -> Bool {
     if number == 9 {

@@ -206,13 +206,13 @@ private struct Creation: ~Copyable {
   ) throws(RuntimeError) -> SpawnedProcess {
     while try launch.advance(plan) == .mountsMade {
       // pids.max before the hooks, which may change it; those of the container count in it.
-      try cgroup.applyLast()
+      try cgroup.applyLast(uidMap: launch.uidMap)
       hooksBegan = true
       try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: launch.initProcess.pid)
       try launch.goOn()
     }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
-    if !hooksBegan { try cgroup.applyLast() }
+    if !hooksBegan { try cgroup.applyLast(uidMap: launch.uidMap) }
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace

@@ -228,6 +228,11 @@ private struct ExecStart {
   /// The end of its first process ends whatever comes into the container: the stage is killed without a word, the kernel
   /// starts no process in a pid namespace without one (ENOMEM), the cgroup is gone.
   private func explained(_ failure: RuntimeError, _ container: borrowing FileDescriptor) -> RuntimeError {
+    if failure.code == .spawn && failure.cause?.errno == .tryAgain {
+      var failure = failure
+      failure.hint = CgroupManager(record: record.cgroup).taskLimit() ?? failure.hint
+      return failure
+    }
     // It waits for all others to be collected, and the stage just was.
     let isLikely = failure.code == .initDied || failure.cause?.errno == .noMemory
     do {

@@ -18,6 +18,8 @@ struct InitLaunch: ~Copyable {
   private(set) var initProcess: SpawnedProcess
   /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
   private(set) var userNamespace: UInt64 = 0
+  /// The users of the container's user namespace, new or joined; empty without one.
+  private(set) var uidMap: [IDRange] = []
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
@@ -165,6 +167,7 @@ struct InitLaunch: ~Copyable {
         }
       }
     }
+    self.uidMap = uidMap
     // With a terminal the container has others.
     guard let agent = plan.agent, !plan.hasTerminal, let owner = uidMap.outside(agent.uid) else { return }
     try describe(.credentials, "cannot prepare the standard streams") { () throws(SystemError) in

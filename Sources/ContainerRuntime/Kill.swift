@@ -30,6 +30,7 @@ extension ContainerRuntime {
     }
     // A frozen process of v1 dies of no signal before it is thawed.
     guard signal == 9 else { return }
+    record.cgroup.letEnd()
     if try record.cgroup.isFrozen { try record.cgroup.kill() }
   }
 }

@@ -3,7 +3,7 @@
 //   runtime                      stage 1                         stage 2
 //     │ spawn (socket, payload, …)  │
 //     ├────────────────────────────►│ not dumpable, reads the payload
-//     │                             │ joins the cgroups of v1, and namespaces by path
+//     │                             │ joins the cgroups of v1 but that of the memory, and namespaces by path
 //     │    networkReady + socket    │ opened in the container's network namespace
 //     │◄────────────────────────────┤      only with network devices; from stage 2 where the namespace is new
 //     │ moves the devices           │
@@ -16,7 +16,8 @@
 //     ├────────────────────────────►│ becomes root of it
 //     │                             │ unshare(CLONE_NEWTIME), offsets
 //     │       cloned + pidfd        │ clone3 (CLONE_PARENT, CLONE_INTO_CGROUP)
-//     │◄────────────────────────────┼──────────────────────────────►│ the steps of the plan up to the mounts
+//     │◄────────────────────────────┼──────────────────────────────►│ joins that of the memory; the steps of the plan up to
+//     │                             │                               │ the mounts
 //     │                             │ exit                          │ (the master of a terminal goes to a socket
 //     │                                                             │ of its own)
 //     │                       helpWanted(kind, mount)               │

@@ -220,6 +220,28 @@ static int tryDevice(const char *path, const char *kind, const char *numbers) {
   return 0;
 }
 
+// What the device controller lets this process do with nodes of these numbers (`c10:229`): a line for each, with a letter
+// for what is not denied: m to make it, r to read, w to write, b for both at once. Most have no driver.
+static int tryDevices(int count, char **devices) {
+  for (int index = 0; index < count; index++) {
+    unsigned first = 0, second = 0;
+    sscanf(devices[index] + 1, "%u:%u", &first, &second);
+    mode_t type = *devices[index] == 'b' ? S_IFBLK : S_IFCHR;
+    const char *path = "/tmp/device";
+    int flags[] = {O_RDONLY, O_WRONLY, O_RDWR};
+    bool made = !mknod(path, type | 0666, makedev(first, second));
+    say("%s %s", devices[index], made ? "m" : "");
+    for (int way = 0; made && way < 3; way++) {
+      int file = open(path, flags[way] | O_NONBLOCK | O_CLOEXEC);
+      if (file >= 0 || errno != EPERM) say("%c", "rwb"[way]);
+      if (file >= 0) close(file);
+    }
+    say("\n");
+    unlink(path);
+  }
+  return 0;
+}
+
 static int sharedMemory(void) {
   return outcome("shmget", shmget(0x61707573, 4096, IPC_CREAT | 0600));
 }
@@ -276,8 +298,8 @@ static int nestedMount(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite hold syscall device shm mount exchange change size notify nested fixtures probe identity "
-       "tree fuse ipc port run-away born spy");
+       "overwrite hold syscall device devices shm mount exchange change size notify nested fixtures probe identity "
+       "tree fuse ipc port run-away bomb born spy");
   return 2;
 }
 
@@ -304,6 +326,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "hold")) return holdExecutable(first);
   if (!strcmp(verb, "syscall")) return trySyscall(first);
   if (!strcmp(verb, "device")) return tryDevice(first, second, count > 4 ? words[4] : "");
+  if (!strcmp(verb, "devices")) return tryDevices(count - 2, words + 2);
   if (!strcmp(verb, "shm")) return sharedMemory();
   if (!strcmp(verb, "mount")) return outcome("mount", mount("tmpfs", first, "tmpfs", 0, NULL));
   if (!strcmp(verb, "exchange")) return exchange(count - 2, words + 2);
@@ -320,6 +343,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
   if (!strcmp(verb, "spy")) return spy();
+  if (!strcmp(verb, "bomb")) return forkBomb(atoi(first));
   if (!strcmp(verb, "born")) return bornAs(atoi(first));
   return help();
 }

@@ -53,6 +53,7 @@ int port(const char *what, int number, const char *text);
 
 // processes.c
 int runAway(int count);
+int forkBomb(int most);
 int bornAs(int pid);
 
 // spy.c

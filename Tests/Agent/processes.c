@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +32,30 @@ int runAway(int count) {
   puts("ready");
   fflush(stdout);
   for (;;) pause();
+}
+
+/// Every process makes others as fast as it can, and goes on when it is refused; `held` is said at the first refusal. Without
+/// a limit it stops at so many.
+int forkBomb(int most) {
+  struct { int made, refused; } *shared =
+      mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) return 1;
+  signal(SIGCHLD, SIG_IGN);
+  for (;;) {
+    if (__atomic_load_n(&shared->made, __ATOMIC_RELAXED) >= most) {
+      puts("not held");
+      fflush(stdout);
+      for (;;) pause();
+    }
+    pid_t child = fork();
+    if (child == 0) __atomic_add_fetch(&shared->made, 1, __ATOMIC_RELAXED);
+    if (child >= 0) continue;
+    if (!__atomic_exchange_n(&shared->refused, 1, __ATOMIC_RELAXED)) {
+      puts("held");
+      fflush(stdout);
+    }
+    usleep(100);
+  }
 }
 
 /// Like `wait`, as a process with this number, which must be free: what a number that is used again looks like.

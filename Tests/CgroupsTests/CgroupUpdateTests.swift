@@ -1,5 +1,7 @@
 import Diagnostics
 import Foundation
+import Linux
+import LinuxABI
 import OCISpec
 import Testing
 
@@ -39,7 +41,15 @@ import Testing
       v1: ["memory.limit_in_bytes=4096", "memory.memsw.limit_in_bytes=8192"],
       v2: ["memory.swap.max=4096", "memory.max=4096"]),
     Order(
-      "memory limit alone", Resources(memory: .init(limit: 4096)), .init(memory: 8192, memoryAndSwap: 8192),
+      "memory limit alone keeps the sum", Resources(memory: .init(limit: 4096)),
+      .init(memory: 8192, memoryAndSwap: 12288),
+      v1: ["memory.limit_in_bytes=4096"], v2: ["memory.swap.max=8192", "memory.max=4096"]),
+    Order(
+      "memory limit alone up to the sum", Resources(memory: .init(limit: 12288)),
+      .init(memory: 8192, memoryAndSwap: 12288),
+      v1: ["memory.limit_in_bytes=12288"], v2: ["memory.swap.max=0", "memory.max=12288"]),
+    Order(
+      "memory limit alone without one of swap", Resources(memory: .init(limit: 4096)), .init(memory: 8192),
       v1: ["memory.limit_in_bytes=4096"], v2: ["memory.max=4096"]),
     Order(
       "swap alone", Resources(memory: .init(swap: 16384)), .init(memory: 4096, memoryAndSwap: 8192),
@@ -107,14 +117,32 @@ import Testing
   static let contradictions: [(Resources, CurrentLimits, String, Bool)] = [
     (Resources(memory: .init(swap: 1000)), .init(memory: 4096), "/memory/swap", true),
     (Resources(memory: .init(swap: 1000)), .init(), "/memory/swap", true),
-    (Resources(memory: .init(limit: -1, swap: 1000)), .init(memory: 10), "/memory/swap", true),
-    (Resources(memory: .init(limit: 8192)), .init(memory: 10, memoryAndSwap: 4096), "/memory/limit", false),
+    (Resources(memory: .init(limit: -1, swap: 1000)), .init(memory: 10), "/memory/swap", false),
+    (Resources(memory: .init(limit: 8192)), .init(memory: 10, memoryAndSwap: 4096), "/memory/limit", true),
     (Resources(cpu: .init(quota: 5000)), .init(quota: 9000, burst: 6000), "/cpu/quota", true),
     (Resources(cpu: .init(quota: 5000, burst: 5001)), .init(), "/cpu/burst", true),
     (Resources(cpu: .init(burst: 5001)), .init(quota: 5000), "/cpu/burst", true),
     (Resources(cpu: .init(shares: 10)), .init(isIdle: true), "/cpu/shares", true),
     (Resources(cpu: .init(shares: 10, idle: 1)), .init(isIdle: true), "/cpu/shares", true),
   ]
+
+  /// Read from the files of v2: what an update of the memory limit alone keeps.
+  @Test(arguments: [
+    ("max", "max", nil), ("4096", "max", nil), ("4096", "0", nil), ("max", "1000", nil), ("4096", "1000", 5096),
+  ])
+  func sumOfMemoryAndSwapIsReadFromBothFiles(_ memory: String, _ swap: String, _ sum: UInt64?) throws {
+    let path = NSTemporaryDirectory() + "apus-update-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    for (name, text) in ["memory.max": memory, "memory.swap.max": swap] {
+      try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
+    }
+    var limits = CurrentLimits()
+    try limits.read(
+      .init(version: .v2, controllers: [], path: path, mountName: "unified", made: []),
+      FileDescriptor.open(path, [.readOnly, .directory]))
+    #expect(limits == CurrentLimits(memory: UInt64(memory), memoryAndSwap: sum))
+  }
 
   @Test(arguments: contradictions)
   func contradictionToWhatHoldsIsRefusedBeforeAnythingIsWritten(
@@ -172,15 +200,9 @@ import Testing
 
   /// From any list to any other and back, and never less on the way than what both allow.
   @Test func listOfDevicesBecomesTheNewOneAndTheOldOneAgain() throws {
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator(3)
     func random() throws -> DevicePermissions {
-      let rules = (0..<Int.random(in: 0...6, using: &generator)).map { _ in
-        DeviceRule(
-          allow: Bool.random(using: &generator), type: ["a", "b", "c", "c"].randomElement(using: &generator),
-          major: [-1, 1, 8].randomElement(using: &generator), minor: [-1, 0, 3].randomElement(using: &generator),
-          access: ["r", "w", "m", "rw", "rwm"].randomElement(using: &generator))
-      }
-      return try DevicePermissions(rules)
+      try DevicePermissions(DeviceMatrix.rules(0...6, majors: [1, 8], minors: [0, 3], &generator))
     }
     var played = 0
     for _ in 0..<600 {
@@ -237,8 +259,9 @@ import Testing
       #expect(try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8) == text, "\(name)")
     }
     try CgroupManager(record: record).update(
-      Resources(memory: .init(limit: 8192), cpu: .init(period: 200_000)), devices: nil, pointer: "/r")
-    #expect(try String(contentsOfFile: "\(path)/memory.max", encoding: .utf8) == "8192")
+      Resources(memory: .init(limit: 5000), cpu: .init(period: 200_000)), devices: nil, pointer: "/r")
+    #expect(try String(contentsOfFile: "\(path)/memory.max", encoding: .utf8) == "5000")
+    #expect(try String(contentsOfFile: "\(path)/memory.swap.max", encoding: .utf8).hasPrefix("96"))
     #expect(try String(contentsOfFile: "\(path)/cpu.max", encoding: .utf8) == "max 200000")
   }
 

@@ -56,7 +56,7 @@ struct Row: CustomTestStringConvertible, Sendable {
       "no reservation", .init(reservation: -1), v1: ["~memory.soft_limit_in_bytes=-1"], v2: ["~memory.low=0"]),
     .memory(
       "defaults",
-      .init(swappiness: nil, disableOOMKiller: false, useHierarchy: false, checkBeforeUpdate: false),
+      .init(swappiness: nil, disableOOMKiller: false, useHierarchy: true, checkBeforeUpdate: false),
       v1: [], v2: []),
     .memory("kernel memory is ignored", .init(kernel: 4096, kernelTCP: 4096), v1: [], v2: []),
     .cpu("shares", .init(shares: 512), v1: ["cpu.shares=512"], v2: ["cpu.weight=59"]),
@@ -267,6 +267,12 @@ struct Row: CustomTestStringConvertible, Sendable {
     #expect(
       warnings.map { $0.field } == ["/linux/resources/memory/kernel", "/linux/resources/memory/kernelTCP"])
     #expect(ResourceConversion.warnings(Resources(memory: .init(kernel: -1, kernelTCP: 0))).isEmpty)
+  }
+
+  @Test func memoryThatIsNotCountedHierarchicallyWarns() {
+    let warnings = ResourceConversion.warnings(Resources(memory: .init(useHierarchy: false)))
+    #expect(warnings.map { $0.field } == ["/linux/resources/memory/useHierarchy"])
+    #expect(ResourceConversion.warnings(Resources(memory: .init(useHierarchy: true))).isEmpty)
   }
 
   @Test func weightFollowsTheCurveOfThePeers() {

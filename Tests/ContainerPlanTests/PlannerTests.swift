@@ -57,6 +57,40 @@ private func failure(_ config: Config) -> RuntimeError? {
 }
 
 @Suite struct PlannerTests {
+  /// config-linux.md, "Cgroup ownership".
+  @Test func cgroupGoesToTheUserWhoCanWriteToItInANamespaceOfItsOwn() throws {
+    func owner(
+      _ options: [String], namespace: Namespace? = Namespace(type: "cgroup"), type: String = "cgroup",
+      destination: String = "/sys/fs/cgroup"
+    ) throws -> UInt32? {
+      let config = change { config in
+        config.process?.user.uid = 7
+        config.linux?.namespaces = namespaces("mount", "pid", "uts") + (namespace.map { [$0] } ?? [])
+        config.mounts?[2] = Mount(destination: destination, type: type, source: "cgroup", options: options)
+      }
+      return try plan(config).cgroup.owner
+    }
+    #expect(try owner([]) == 7)
+    #expect(try owner(["nosuid", "rw"]) == 7)
+    #expect(try owner(["ro", "rw"]) == 7)
+    #expect(try owner([], type: "cgroup2", destination: "/sys/fs/./cgroup/") == 7)
+    #expect(try owner(["ro"]) == nil)
+    #expect(try owner(["rw", "ro"]) == nil)
+    #expect(try owner(["rro"]) == nil)
+    #expect(try owner([], namespace: nil) == nil)
+    #expect(try owner([], namespace: Namespace(type: "cgroup", path: "/proc/7/ns/cgroup")) == nil)
+    #expect(try owner([], destination: "/cgroup") == nil)
+    #expect(try owner([], type: "tmpfs") == nil)
+    #expect(try plan(change { $0.mounts = nil }).cgroup.owner == nil)
+    #expect(
+      try plan(
+        change {
+          $0.process = nil
+          $0.mounts?[2].options = []
+        }
+      ).cgroup.owner == nil)
+  }
+
   /// The whole plan as text. `UPDATE_GOLDEN=1 swift test` records it anew; read the difference.
   @Test(arguments: ["default", "user", "bare"]) func thePlanIsTheRecordedOne(_ name: String) throws {
     var config = sample()

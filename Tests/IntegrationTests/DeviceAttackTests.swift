@@ -25,6 +25,45 @@ extension Integration {
       return container
     }
 
+    /// Rules are a list of what is allowed, not of exceptions: what none of them names stays closed, in a new container, for
+    /// `exec`, and after an update.
+    @Test(
+      .attack("GO-2022-0396"), .peerDiffers("crun", "1.8.1", "GO-2022-0396: denies what rules name, in v1"))
+    func deviceThatNoRuleNamesCannotBeOpened() throws {
+      // FUSE, the first loop device, and what makes others of these.
+      let nodes = ["c10:229", "b7:0", "c10:237"]
+      let closed = nodes.map { "\($0) m" }
+      func container(_ resources: JSONValue, _ args: [String]) throws -> Container {
+        let container = try Container(args: args)
+        container.bundle.setCapabilities(["CAP_MKNOD", "CAP_DAC_OVERRIDE"])
+        container.bundle.config["root"]["readonly"] = false
+        container.bundle.config["linux"]["resources"] = resources
+        return container
+      }
+      func lines(_ outcome: Outcome) -> [String] { outcome.stdout.split(separator: "\n").map(String.init) }
+      let everything: JSONValue = ["devices": [["allow": true, "access": "rwm"]]]
+      let benign = try container(everything, ["/bin/agent", "devices"] + nodes).run()
+      #expect(lines(benign) == nodes.map { "\($0) mrwb" }, "\(benign)")
+      let other: JSONValue = ["allow": true, "type": "c", "major": 10, "minor": 200, "access": "rwm"]
+      let notAnother: JSONValue = ["allow": false, "type": "c", "major": 5, "minor": 1, "access": "rwm"]
+      for resources in [.null, [:], ["devices": []], ["devices": [other]], ["devices": [notAnother]]] as [JSONValue] {
+        let outcome = try container(resources, ["/bin/agent", "devices"] + nodes).run()
+        #expect(lines(outcome) == closed, "\(resources.text): \(outcome)")
+        let standing = try container(resources, ["/bin/agent", "pause"])
+        try standing.runDetached()
+        let inside = try standing.spawn("exec", rest: ["/bin/agent", "devices"] + nodes).wait()
+        #expect(lines(inside) == closed, "\(resources.text): \(inside)")
+        for rules in Runtime.current.isPeer ? [] : [[other], [notAnother]] as [JSONValue] {
+          let text = JSONValue.object(["devices": rules]).text
+          try standing.spawn("update", ["-r", "-"], options: .init(input: text)).wait().expectSuccess()
+          let inside = try standing.spawn("exec", rest: ["/bin/agent", "devices"] + nodes).wait()
+          #expect(lines(inside) == closed, "\(text): \(inside)")
+        }
+        try standing.delete("--force")
+      }
+      try expectNothingLeft()
+    }
+
     /// The link leads out of the root, and where it is followed inside of it, to a second canary.
     @Test(
       .attack("CVE-2025-31133", "CVE-2026-88265"),

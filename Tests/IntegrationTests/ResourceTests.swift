@@ -64,7 +64,7 @@ extension Integration {
       #expect(try value(container, "memory", "memory.soft_limit_in_bytes") == "33554432")
     }
 
-    @Test(.views(.hybrid, .v1)) func limitOfMemoryHolds() throws {
+    @Test(.needs(.controllers)) func limitOfMemoryHolds() throws {
       let container = try Container(args: ["/bin/agent", "memory", "200"])
       container.bundle.config["linux"]["resources"]["memory"] = ["limit": 33_554_432]
       #expect(try container.run().code == 137)
@@ -87,7 +87,7 @@ extension Integration {
       #expect(try value(container, "pids", "pids.max") == "max")
     }
 
-    @Test(.views(.hybrid, .v1)) func limitOfProcessesHolds() throws {
+    @Test(.needs(.controllers)) func limitOfProcessesHolds() throws {
       let container = try Container(args: ["/bin/agent", "fork-limit", "100"])
       container.bundle.config["linux"]["resources"]["pids"] = ["limit": 10]
       let outcome = try container.run()
@@ -109,7 +109,7 @@ extension Integration {
       #expect(try value(container, "cpuset", "cpuset.mems") == "0")
     }
 
-    @Test(.views(.hybrid, .v1), .peerDiffers("crun", "1.8.1", "leaves the cgroups behind"))
+    @Test(.needs(.controllers), .peerDiffers("crun", "1.8.1", "leaves the cgroups behind"))
     func limitThatTheKernelRefusesUndoesEverything() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.config["linux"]["resources"]["cpu"] = ["cpus": "9999"]
@@ -164,9 +164,94 @@ extension Integration {
         answers.map { ($0["did"].string ?? "", $0["error"].string ?? "") }, uniquingKeysWith: { $1 })
     }
 
-    @Test(.views(.v2)) func limitOfHugePagesIsWritten() throws {
-      let container = try created("hugepageLimits", [["pageSize": "2MB", "limit": 4_194_304]])
-      #expect(try value(container, "", "hugetlb.2MB.max") == "4194304")
+    /// Of their use, and of what mmap(2) reserves. 0 is a limit, too.
+    @Test(
+      .views(.hybrid, .v2), .peerMayDiffer("runc", "1.1.5", "has no v2 in hybrid"),
+      .peerDiffers("crun", "1.8.1", "limits no reservations"))
+    func limitOfHugePagesIsWritten() throws {
+      for limit in [4_194_304, 0] {
+        let container = try created("hugepageLimits", [["pageSize": "2MB", "limit": .number(limit)]])
+        #expect(try value(container, "", "hugetlb.2MB.max") == "\(limit)")
+        #expect(try value(container, "", "hugetlb.2MB.rsvd.max") == "\(limit)")
+      }
+    }
+
+    /// Written when everything that sets the container up has started: its first process runs, and makes no other.
+    @Test(.views(.hybrid, .v1), .apusOnly("newer than the peers of Debian: they take it for no limit"))
+    func limitOfNoProcessesLetsTheFirstOneRun() throws {
+      let container = try created("pids", ["limit": 0])
+      #expect(try value(container, "pids", "pids.max") == "0")
+      try container.start()
+      #expect(try container.status() == "running")
+      let other = try Container(args: ["/bin/agent", "fork-limit", "5"])
+      other.bundle.config["linux"]["resources"]["pids"] = ["limit": 0]
+      let outcome = try other.run()
+      #expect(try outcome.json["made"].int == 0, "\(outcome)")
+      #expect(try outcome.json["error"].string == "EAGAIN")
+    }
+
+    /// A cpuset that is made is empty, and takes no process.
+    @Test(
+      .views(.hybrid, .v1), .peerDiffers("runc", "1.1.5", "leaves the cgroup in between behind"),
+      .peerDiffers("crun", "1.8.1", "leaves the cgroup in between behind"))
+    func setsOfTheCgroupAboveAreInherited() throws {
+      let root = try #require(Cgroups.root(of: "cpuset"))
+      let above = "\(root)/\(TestRun.tag)-sets"
+      mkdir(above, 0o755)
+      defer { rmdir(above) }
+      try Files.put("1", into: above + "/cpuset.cpus")
+      try Files.put("0", into: above + "/cpuset.mems")
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.config["linux"]["cgroupsPath"] = .string("/\(TestRun.tag)-sets/a/b")
+      try container.create()
+      #expect(try value(container, "cpuset", "cpuset.cpus") == "1")
+      #expect(try value(container, "cpuset", "cpuset.mems") == "0")
+      #expect(try value(container, "cpuset", "../cpuset.cpus") == "1")
+      try container.delete()
+    }
+
+    /// On a loop device with the scheduler that knows weights.
+    @Test(.views(.hybrid, .v1), .apusOnly("the peers of Debian do not know the file of BFQ"))
+    func weightOfOneDiskIsWritten() throws {
+      guard let root = Cgroups.root(of: "blkio"), Files.exists(root + "/blkio.bfq.io_serviced") else { return }
+      let image = try Workspace.active().directory + "/image"
+      FileManager.default.createFile(atPath: image, contents: nil)
+      truncate(image, 1 << 20)
+      let attached = try Subprocess("/usr/sbin/losetup", ["--find", "--show", image]).wait()
+      let device = attached.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
+      let scheduler = "/sys/block/\(device.dropFirst(5))/queue/scheduler"
+      defer {
+        try? Files.put("none", into: scheduler)
+        _ = try? Subprocess("/usr/sbin/losetup", ["--detach", device]).wait()
+      }
+      try Files.put("bfq", into: scheduler)
+      let numbers = try Files.read("/sys/block/\(device.dropFirst(5))/dev").split { $0 == ":" || $0 == "\n" }
+      func weight(_ weight: Int) -> JSONValue {
+        let major: JSONValue = .number(Int(numbers[0]) ?? 0)
+        let minor: JSONValue = .number(Int(numbers[1]) ?? 0)
+        return ["weightDevice": [["major": major, "minor": minor, "weight": .number(weight)]]]
+      }
+      let number = "\(numbers[0]):\(numbers[1])"
+      let container = try created("blockIO", weight(321))
+      #expect(try value(container, "blkio", "blkio.bfq.weight_device").contains("\(number) 321"))
+      let update: JSONValue = ["blockIO": weight(222), "pids": ["limit": 5], "cpu": ["cpus": "9999"]]
+      let options = Subprocess.Options(input: JSONValue.object(["blockIO": weight(654)]).text)
+      try container.spawn("update", ["-r", "-"], options: options).wait().expectSuccess()
+      #expect(try value(container, "blkio", "blkio.bfq.weight_device").contains("\(number) 654"))
+      var failing = update
+      failing["unified"] = ["a/b": ""]
+      expectError(try container.spawn("update", ["-r", "-"], options: .init(input: failing.text)).wait())
+      expectError(try container.spawn("update", ["-r", "-"], options: .init(input: update.text)).wait())
+      #expect(try value(container, "blkio", "blkio.bfq.weight_device").contains("\(number) 654"))
+      try container.delete()
+    }
+
+    @Test(.views(.hybrid, .v1)) func listOfDevicesIsWritten() throws {
+      let rule: JSONValue = ["allow": true, "type": "b", "major": 7, "minor": 3, "access": "r"]
+      let container = try created("devices", [["allow": false, "access": "rwm"], rule])
+      let list = try value(container, "devices", "devices.list").split(separator: "\n")
+      #expect(list.contains { $0.hasPrefix("b 7:3 r") }, "\(list)")
+      #expect(!list.contains("a *:* rwm"))
     }
 
     @Test func relativeCgroupsPathStandsBelowOneOfTheRuntimesChoice() throws {

@@ -342,8 +342,16 @@ extension Integration {
       if delegated.cgroup("pids", of: "") != nil {
         container.bundle.config["linux"]["resources"]["pids"] = ["limit": 50]
       }
+      if Delegation.hasAllOnV2 {
+        container.bundle.config["linux"]["resources"]["memory"] = ["limit": 67_108_864]
+        container.bundle.config["linux"]["resources"]["cpu"] = ["quota": 50_000]
+      }
       let outcome = try delegated.inside { try container.asUser("run", ["--detach"]) }
       #expect(outcome.code == 0, "\(outcome)")
+      if Delegation.hasAllOnV2, let folder = delegated.cgroup("", of: container.id) {
+        #expect(try Files.read("\(folder)/memory.max") == "67108864\n")
+        #expect(try Files.read("\(folder)/cpu.max") == "50000 100000\n")
+      }
       if let folder = delegated.cgroup("pids", of: container.id) {
         #expect(try Files.read("\(folder)/pids.max") == "50\n")
         #expect(try Files.read("\(folder)/cgroup.procs").split(separator: "\n").count == 1)
@@ -453,6 +461,10 @@ private final class Delegation {
 
   /// In the v2 hierarchy and those of these controllers, with a cgroup `session` that the caller is in.
   init(_ controllers: [String]) throws {
+    if Delegation.hasAllOnV2 {
+      // What the root of all does not hand down, nobody below can.
+      try Files.write("+cpu +memory +pids", to: "/sys/fs/cgroup/cgroup.subtree_control")
+    }
     for controller in [""] + controllers {
       guard let root = Cgroups.root(of: controller), Files.exists(root + "/cgroup.procs") else { continue }
       let folder = "\(root)/\(TestRun.tag)-user"
@@ -464,11 +476,13 @@ private final class Delegation {
     }
   }
 
+  static let hasAllOnV2 = CgroupView.current == .v2 && MachineFeature.controllers.isHere
+
   /// Where a container of this id has its cgroup: below the caller's on v1, next to it on v2, where a cgroup with
   /// processes has no children with controllers.
   func cgroup(_ controller: String, of id: String) -> String? {
     let isAlone = CgroupView.current == .v2
-    return folders[controller].map { isAlone ? "\($0)/\(id)" : "\($0)/session/\(id)" }
+    return folders[Delegation.hasAllOnV2 ? "" : controller].map { isAlone ? "\($0)/\(id)" : "\($0)/session/\(id)" }
   }
 
   /// All that was made here, by anybody.

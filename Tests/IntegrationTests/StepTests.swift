@@ -160,10 +160,8 @@ extension Integration {
     }
 
     @Test(.views(.hybrid, .v1)) func bandwidthOfDisksIsWritten() throws {
-      guard let disk = disk() else { return }
-      func device(_ rate: Int) -> JSONValue {
-        [["major": .number(disk.major), "minor": .number(disk.minor), "rate": .number(rate)]]
-      }
+      guard let disk = Disk.first else { return }
+      func device(_ rate: Int) -> JSONValue { disk.entry("rate", rate) }
       let container = try created([
         "blockIO": [
           "throttleReadBpsDevice": device(1_000_001), "throttleWriteBpsDevice": device(1_000_002),
@@ -175,16 +173,6 @@ extension Integration {
       ] {
         try expect("blkio.throttle.\(name)_device", "blkio", "\(disk.major):\(disk.minor) \(rate)", container)
       }
-    }
-
-    /// A disk of the machine, whose requests the kernel can count.
-    private func disk() -> (major: Int, minor: Int)? {
-      for name in Files.names(in: "/sys/block") where !name.hasPrefix("loop") && !name.hasPrefix("zram") {
-        guard let text = try? Files.read("/sys/block/\(name)/dev") else { continue }
-        let numbers = text.split { $0 == ":" || $0 == "\n" }.compactMap { Int($0) }
-        if numbers.count == 2 { return (numbers[0], numbers[1]) }
-      }
-      return nil
     }
 
     @Test(.views(.v2)) func filesOfTheUnifiedHierarchyAreWritten() throws {

@@ -58,6 +58,14 @@ extension BundleCheck {
     for warning in ResourceConversion.warnings(resources) { add(.resourcesIgnored, warning) }
     let (writes, errors) = ResourceConversion.gather(resources, layout: layout)
     for error in errors { add(error.code == .configInvalid ? .resources : .controllers, error) }
+    if layout.version(of: "devices") == .v1 {
+      do throws(RuntimeError) {
+        _ = try DevicePermissions(plan.cgroup.deviceRules).linesV1()
+      } catch {
+        // A rule that is wrong by itself is found elsewhere.
+        if error.code == .configUnsupported { add(.controllers, error) }
+      }
+    }
     return writes
   }
 

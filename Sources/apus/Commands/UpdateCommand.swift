@@ -70,7 +70,7 @@ struct UpdateCommand: Equatable, Sendable {
 
   private static func memory(_ scanned: ScannedArguments) throws(RuntimeError) -> MemoryResources {
     func bytes(_ flag: Flag) throws(RuntimeError) -> Int64? {
-      guard let text = scanned.text(flag) else { return nil }
+      guard let text = scanned.text(flag), !text.isEmpty else { return nil }
       if text == "-1" { return -1 }
       if let bytes = ByteSize.parse(text) { return bytes }
       throw RuntimeError(
@@ -100,7 +100,8 @@ struct UpdateCommand: Equatable, Sendable {
   private static func number<T: FixedWidthInteger>(
     _ scanned: ScannedArguments, _ flag: Flag
   ) throws(RuntimeError) -> T? {
-    guard let text = scanned.text(flag) else { return nil }
+    // An empty value is none, as in runc.
+    guard let text = scanned.text(flag), !text.isEmpty else { return nil }
     if let number = T(text) { return number }
     throw RuntimeError(
       .usage, "invalid value `\(text)`, expected a number from \(T.min) to \(T.max)", field: name(flag))

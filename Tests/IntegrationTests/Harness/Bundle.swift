@@ -168,6 +168,15 @@ enum Files {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path))
   }
 
+  /// Into a file that is there, as the kernel's own take it.
+  static func put(_ text: String, into path: String) throws {
+    let file = open(path, O_WRONLY | O_CLOEXEC)
+    defer { close(file) }
+    guard Foundation.write(file, text, text.utf8.count) == text.utf8.count else {
+      throw HarnessError(errno: errno, "write \(path)")
+    }
+  }
+
   static func read(_ path: String) throws -> String {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw HarnessError("cannot read \(path)")
