@@ -201,7 +201,11 @@ extension CgroupRecord {
         guard error.code == .processesRemain || error.code == .cleanup else { throw error }
       }
       try manager.killAll()
-      _ = try manager.waitUntilEmpty(milliseconds: 2000)
+      if try !manager.waitUntilEmpty(milliseconds: ContainerRuntime.endTimeout) {
+        // What can be removed is, and the error names the process that is left.
+        try manager.remove(patience: 0)
+        return
+      }
     }
     try manager.remove()
   }

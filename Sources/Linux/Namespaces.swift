@@ -120,15 +120,12 @@ public enum UserNamespace {
     _ users: NamespaceIdentity, _ pids: NamespaceIdentity, outside mounts: NamespaceIdentity?
   ) throws(SystemError) -> [Int32] {
     var found: [Int32] = []
-    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
-      guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
-      let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
+    for pid in try PidNamespace.all() {
       do {
         if let mounts, try mounts.names(FileDescriptor.open("/proc/\(pid)/ns/mnt", .readOnly)) { continue }
         if try isIn("user", users, pid), try isIn("pid", pids, pid) { found.append(pid) }
       } catch {
-        // Somebody else's, or it has just ended.
-        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
+        if !PidNamespace.isOutOfReach(error) { throw error }
       }
     }
     return found
@@ -165,5 +162,40 @@ public enum UserNamespace {
       }
     }
     return true
+  }
+}
+
+public enum PidNamespace {
+  /// The processes in the pid namespace of process `first`, zombies too, as far as the caller may look at them.
+  public static func members(of first: Int32) throws(SystemError) -> [Int32] {
+    let namespace = try inode(of: first)
+    var found: [Int32] = []
+    for pid in try all() {
+      do {
+        if try inode(of: pid) == namespace { found.append(pid) }
+      } catch {
+        if !isOutOfReach(error) { throw error }
+      }
+    }
+    return found
+  }
+
+  /// Every process that there is for this one.
+  static func all() throws(SystemError) -> [Int32] {
+    var pids: [Int32] = []
+    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries()
+    where entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
+      pids.append(entry.name.utf8.reduce(0) { $0 &* 10 &+ Int32($1 &- 0x30) })
+    }
+    return pids
+  }
+
+  private static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
+    try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode
+  }
+
+  /// Whether a process is somebody else's, or has just ended.
+  static func isOutOfReach(_ error: SystemError) -> Bool {
+    [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno)
   }
 }

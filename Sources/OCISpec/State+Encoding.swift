@@ -37,6 +37,8 @@ extension ContainerState: JSONEncodable {
     writer.member("created", created)
     writer.members("annotations", annotations)
     writer.member("owner", owner)
+    writer.member("exit", exit)
+    writer.member("limitEvents", limitEvents)
     writer.endObject()
   }
 }

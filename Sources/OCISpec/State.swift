@@ -72,6 +72,10 @@ public struct ContainerState: Equatable, Sendable {
   public var annotations: [NamedValue<String>]?
   /// The name of the user who created it; may be empty.
   public var owner: String
+  /// How the first process ended; nil as long as it lives, and where nobody can tell any more.
+  public var exit: ContainerExit?
+  /// How often it met its limits; nil where no cgroup tells.
+  public var limitEvents: LimitEvents?
 
   public init(
     ociVersion: String = OCIVersion.current, id: String, pid: Int32 = 0, status: String, bundle: String,
