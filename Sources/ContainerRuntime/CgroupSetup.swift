@@ -14,7 +14,8 @@ struct CgroupSetup {
   private let permissions: DevicePermissions
   /// ``CgroupPlan/owner``, where the layout is v2 alone.
   private let owner: UInt32?
-  private let hasUserNamespace: Bool
+  /// The container has a user namespace, or joins the cgroup namespace of another one.
+  private let joinsEarly: Bool
   /// ``RuntimeOptions/isRootless``.
   private let isRootless: Bool?
   private let hasPath: Bool
@@ -26,7 +27,7 @@ struct CgroupSetup {
 
   /// Works out where and what, with no side effect; throws what the configuration asks for and this host cannot do.
   init(
-    _ plan: CgroupPlan, id: String, hasUserNamespace: Bool, isRootless: Bool?, log: LogSink
+    _ plan: CgroupPlan, id: String, namespaces: NamespacePlan, isRootless: Bool?, log: LogSink
   ) throws(RuntimeError) {
     layout = try CgroupLayout.read()
     path = try CgroupPath(plan.path, id: id)
@@ -34,7 +35,7 @@ struct CgroupSetup {
     // They are set last; what v1 cannot say is found before anything is made.
     if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     owner = layout.kind == .v2 ? plan.owner : nil
-    self.hasUserNamespace = hasUserNamespace
+    joinsEarly = namespaces.hasUserNamespace || namespaces.joins(.newCgroup)
     self.isRootless = isRootless
     self.log = log
     hasPath = !(plan.path ?? "").isEmpty
@@ -60,7 +61,7 @@ struct CgroupSetup {
     #endif
     let entrance = try manager.openForJoining()
     self.entrance = entrance
-    if hasUserNamespace, let unified = manager.record.unified {
+    if joinsEarly, let unified = manager.record.unified {
       do {
         processesFile = OpenFile(try FileDescriptor.open("\(unified.path)/cgroup.procs", .writeOnly))
       } catch {
@@ -130,7 +131,8 @@ struct CgroupSetup {
   var record: CgroupRecord { manager?.record ?? CgroupManager.planned(path, layout: layout) }
 
   /// What the init stage joins with: the files it writes 0 to, then the directory that stage 2 is born in. The kernel
-  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, so there stage 1 joins first.
+  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, and where cgroups are delegated by
+  /// namespaces (`nsdelegate`, cgroups(7)) against a cgroup namespace that was joined: there stage 1 joins first.
   var files: [Int32] {
     guard let entrance else { return [] }
     if let processesFile { return entrance.taskFileNumbers + [processesFile.descriptor.number] }

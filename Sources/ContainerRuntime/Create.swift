@@ -63,7 +63,7 @@ extension ContainerRuntime {
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
     let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, isRootless: self.options.isRootless,
+      plan.cgroup, id: id, namespaces: plan.namespaces, isRootless: self.options.isRootless,
       log: self.options.log)
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }

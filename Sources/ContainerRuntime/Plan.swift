@@ -12,7 +12,7 @@ extension ContainerRuntime {
     // What `create` would refuse is refused here as well; none of it has a side effect.
     try bundle.checkRoot(plan)
     _ = try CgroupSetup(
-      plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.hasUserNamespace,
+      plan.cgroup, id: "plan", namespaces: plan.namespaces,
       isRootless: self.options.isRootless, log: self.options.log)
     // Not through the cache, which would be written to.
     _ = try SeccompCompiler.program(for: plan.seccomp, stateRoot: "", log: self.options.log)
