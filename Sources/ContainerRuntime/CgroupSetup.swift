@@ -260,7 +260,7 @@ extension CgroupRecord {
     let manager = CgroupManager(record: self)
     if let unit, kills {
       try manager.killAll()
-      _ = try manager.waitUntilEmpty(milliseconds: 2000)
+      _ = try manager.waitUntilEmpty(milliseconds: ContainerRuntime.endTimeout)
       var failure: RuntimeError?
       do {
         try SystemdClient(unit.bus).stop(unit.name)
@@ -280,7 +280,11 @@ extension CgroupRecord {
         guard error.code == .processesRemain || error.code == .cleanup else { throw error }
       }
       try manager.killAll()
-      _ = try manager.waitUntilEmpty(milliseconds: 2000)
+      if try !manager.waitUntilEmpty(milliseconds: ContainerRuntime.endTimeout) {
+        // What can be removed is, and the error names the process that is left.
+        try manager.remove(patience: 0)
+        return nil
+      }
     }
     try manager.remove()
     guard let unit else { return nil }
@@ -320,7 +324,10 @@ extension CgroupRecord {
       $0.put($1.mountName)
       $0.put($1.made)
     }
-    writer.put(userNamespace)
+    for namespace in [userNamespace, pidNamespace] {
+      writer.put(namespace.inode)
+      writer.put(namespace.number)
+    }
     writer.put(isDisabled)
     writer.put(unit?.bus.rawValue ?? 0)
     writer.put(unit?.name ?? "")
@@ -337,12 +344,19 @@ extension CgroupRecord {
           version: version, controllers: controllers, path: path, mountName: mountName,
           made: try reader.strings())
       },
-      userNamespace: try reader.uint64())
+      userNamespace: try NamespaceIdentity(from: &reader), pidNamespace: try NamespaceIdentity(from: &reader))
     isDisabled = try reader.bool()
     let bus = try reader.byte()
     let name = try reader.string()
     if bus == 0 { return }
     guard let bus = SystemdBus(rawValue: bus) else { throw WireError.malformed }
     unit = SystemdUnit(bus: bus, name: name)
+  }
+}
+
+extension NamespaceIdentity {
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let inode = try reader.uint64()
+    self.init(inode: inode, number: try reader.uint64())
   }
 }

@@ -81,8 +81,9 @@ extension ContainerRuntime {
     do {
       return try creation.run(entry)
     } catch {
+      let explained = creation.explained(error)
       creation.undo(entry)
-      throw error
+      throw explained
     }
   }
 
@@ -215,6 +216,7 @@ private struct Creation: ~Copyable {
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
+    record.cgroup.pidNamespace = launch.pidNamespace
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0
@@ -256,6 +258,16 @@ private struct Creation: ~Copyable {
   private func otherDescriptors() -> [Int32] {
     (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
       + (0..<options.passedDescriptors).map { Int32(3 + $0) }
+  }
+
+  /// With what the cgroup tells, as long as it is there, of an init stage that died without a word.
+  func explained(_ error: RuntimeError) -> RuntimeError {
+    guard error.code == .initDied, let events = runtime.limitEvents(of: record), events.oomKills ?? 0 > 0 else {
+      return error
+    }
+    var error = error
+    error.hint = "the kernel killed it " + LimitReport.reason(events)
+    return error
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.

@@ -26,6 +26,9 @@ public struct ProcessStatus: Sendable, Equatable {
   /// The name of the command, at most 15 bytes; a process keeps it as a zombie.
   public var command: String
 
+  /// The parent; 0 for one that is not seen from here.
+  public var parent: Int32
+
   public var isAlive: Bool { state != 0x5A /* Z */ && state != 0x58 /* X */ }
 }
 
@@ -168,9 +171,12 @@ extension ProcessStatus {
     var index = close + 2
     state = bytes[index]
     startTime = 0
+    parent = 0
     while index < bytes.count {
       if bytes[index] == 0x20 {
         field += 1
+      } else if field == 4 && bytes[index] >= 0x30 {
+        parent = parent &* 10 &+ Int32(bytes[index] - 0x30)
       } else if field == 22 {
         guard bytes[index] >= 0x30 && bytes[index] <= 0x39 else { return }
         startTime = startTime &* 10 &+ UInt64(bytes[index] - 0x30)

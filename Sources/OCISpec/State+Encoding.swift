@@ -38,6 +38,8 @@ extension ContainerState: JSONEncodable {
     writer.members("annotations", annotations)
     writer.member("owner", owner)
     writer.member("systemd-scope", systemdScope)
+    writer.member("exit", exit)
+    writer.member("limitEvents", limitEvents)
     writer.endObject()
   }
 }

@@ -74,6 +74,10 @@ public struct ContainerState: Equatable, Sendable {
   public var owner: String
   /// The scope that systemd has made for it, under the name that crun gives it; nil with another cgroup driver.
   public var systemdScope: String?
+  /// How the first process ended; nil as long as it lives, and where nobody can tell any more.
+  public var exit: ContainerExit?
+  /// How often it met its limits; nil where no cgroup tells.
+  public var limitEvents: LimitEvents?
 
   public init(
     ociVersion: String = OCIVersion.current, id: String, pid: Int32 = 0, status: String, bundle: String,

@@ -203,6 +203,7 @@ int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
 int64_t sys_signal_default(int signal);
 int64_t sys_signal_ignore(int signal);
 int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
+int64_t sys_eventfd2(uint32_t value, int flags);
 
 // Sockets and waiting
 int64_t sys_socketpair(int type, int *pair);
