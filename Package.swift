@@ -114,7 +114,7 @@ let package = Package(
     tests("LinuxABI"),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["apus", "ContainerPlan", "Diagnostics", "JSON", "LinuxABI", "OCISpec"],
+      dependencies: ["apus", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON", "LinuxABI", "OCISpec"],
       swiftSettings: commonSettings),
     tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
     tests("Linux", ["Diagnostics", "LinuxABI"]),

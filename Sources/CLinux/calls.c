@@ -367,6 +367,8 @@ int64_t sys_signalfd4(int fd, const uint64_t *set, int flags) {
   return kernel(syscall(SYS_signalfd4, fd, set, sizeof *set, flags));
 }
 
+int64_t sys_eventfd2(uint32_t value, int flags) { return kernel(syscall(SYS_eventfd2, value, flags)); }
+
 int64_t sys_socketpair(int type, int *pair) {
   return kernel(syscall(SYS_socketpair, AF_UNIX, type | SOCK_CLOEXEC, 0, pair));
 }

@@ -37,13 +37,8 @@ extension CgroupManager {
   /// What is read is the choice of the container. The caller sees to it that the pid still is that of the neighbour.
   package func openForJoining(neighbour pid: Int32) throws(RuntimeError) -> CgroupEntrance? {
     guard let directory = record.unified, let hierarchy = try CgroupLayout.read().unified else { return nil }
-    let text: [UInt8]
-    do {
-      text = try FileDescriptor.open("/proc/\(pid)/cgroup", .readOnly).readAll(limit: 1 << 20)
-    } catch {
-      throw error.because(.cgroup, "cannot read the cgroup of process \(pid)")
-    }
-    guard let entry = try OwnCgroup.entries(text).first(where: { $0.controllers.isEmpty }),
+    guard
+      let entry = try OwnCgroup.entries(try OwnCgroup.text(ofProcess: pid)).first(where: { $0.controllers.isEmpty }),
       let below = hierarchy.path(of: entry.path, below: directory.path)
     else { return nil }
     return try openForJoining(below: below)

@@ -19,6 +19,27 @@ extension CgroupLayout {
     return try readMountinfo(entries)
   }
 
+  /// The cgroup that systemd has put process `pid` into, which must be that of `unit`. What systemd says of a unit is how it
+  /// sees the machine; this is where the process is.
+  package func path(ofProcess pid: Int32, in unit: SystemdUnit) throws(RuntimeError) -> CgroupPath {
+    // Where there is a hierarchy of systemd's own, it is the one that it is right about.
+    let name = kind == .v2 ? "" : "name=systemd"
+    var path = ""
+    for entry in try OwnCgroup.entries(try OwnCgroup.text(ofProcess: pid)) where entry.controllers.first ?? "" == name {
+      for var hierarchy in joined where hierarchy.controllers.first ?? "" == name {
+        hierarchy.ownPath = entry.path
+        path = hierarchy.ownRelativePath
+      }
+    }
+    let found = path.isEmpty ? CgroupPath(components: []) : try CgroupPath("/" + path, id: "")
+    // A name that could be a file of the kernel's is written with `_` in front.
+    let last = found.components.last ?? ""
+    if last == unit.name || last == "_" + unit.name { return found }
+    throw RuntimeError(
+      .systemd, "systemd has made `" + unit.name + "`, but its process is in `/" + path + "`",
+      hint: "the caller has another pid namespace than that systemd, or sees other cgroups")
+  }
+
   /// From the mounts wherever they are.
   static func readMountinfo(_ own: [OwnCgroup]) throws(RuntimeError) -> CgroupLayout {
     let mounts: [UInt8]
@@ -100,5 +121,16 @@ extension CgroupLayout {
 
   private static func unreadable(_ error: SystemError) -> RuntimeError {
     error.because(.cgroup, "cannot find out how cgroups are mounted")
+  }
+}
+
+extension OwnCgroup {
+  /// The file of any process.
+  static func text(ofProcess pid: Int32) throws(RuntimeError) -> [UInt8] {
+    do {
+      return try FileDescriptor.open("/proc/\(pid)/cgroup", .readOnly).readAll(limit: 1 << 20)
+    } catch {
+      throw error.because(.cgroup, "cannot read the cgroup of process \(pid)")
+    }
   }
 }

@@ -6,12 +6,15 @@ import LinuxABI
 struct CgroupMaker {
   let hierarchy: CgroupHierarchy
   let components: [String]
+  /// The directory is the container's already, and so is whatever is in it: systemd has made it, with a process of ours.
+  let isAdopted: Bool
   /// The directories made so far, as numbers of components.
   private(set) var made: [Int] = []
 
-  init(hierarchy: CgroupHierarchy, components: [String]) {
+  init(hierarchy: CgroupHierarchy, components: [String], isAdopted: Bool = false) {
     self.hierarchy = hierarchy
     self.components = components
+    self.isAdopted = isAdopted
   }
 
   /// What was made, for the record.
@@ -25,6 +28,10 @@ struct CgroupMaker {
   /// What will have been made, as far as it can be told before: everything that is not there yet.
   func planned() -> CgroupRecord.Directory {
     var directory = directory
+    if isAdopted {
+      directory.made = [directory.path]
+      return directory
+    }
     for depth in components.indices.map({ $0 + 1 }) {
       do {
         _ = try FileDescriptor.open(absolute(depth), [.path, .directory])
@@ -54,7 +61,9 @@ struct CgroupMaker {
       // Another file system in the place of a cgroup could have links.
       let leaf = CgroupDirectory(
         try RootDirectory.openEntry(in: root, relative(components.count), [.readOnly, .directory, .noFollow]))
-      let isNew = made.contains(components.count)
+      let isNew = made.contains(components.count) || isAdopted
+      // Of the directories above only those are ours that systemd does not make.
+      if isAdopted && !made.contains(components.count) { made.append(components.count) }
       if !isNew { try refuseOccupied(leaf.descriptor, path) }
       // Held until the first process is in it: two containers that are created at once find the same cgroup empty.
       if try !leaf.descriptor.tryLock() {
@@ -62,7 +71,7 @@ struct CgroupMaker {
       }
       // Again behind the lock: whoever held it may have put its process in.
       if !isNew { try refuseOccupied(leaf.descriptor, path) }
-      if made.count < components.count { try refuseFrozen(leaf.descriptor, path, layout) }
+      if made.count < components.count || isAdopted { try refuseFrozen(leaf.descriptor, path, layout) }
       if hierarchy.controllers.contains("cpuset") {
         try inheritCPUSet(root, "cpuset.cpus", writes)
         try inheritCPUSet(root, "cpuset.mems", writes)

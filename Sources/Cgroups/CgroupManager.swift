@@ -28,17 +28,20 @@ package final class CgroupManager {
   ///
   /// - Parameter writes: what will be applied; names the controllers that are needed on v2, and the values that need
   ///   not be inherited on v1.
+  /// - Parameter unit: the unit that systemd has made at this path. What it has made is taken as it is, and left to it if
+  ///   this fails.
   /// - Parameter mayLeaveOut: asked when a hierarchy is refused to the caller for want of permission: whether the
   ///   container is to do without it.
   package static func create(
-    _ path: CgroupPath, layout: CgroupLayout, writes: [CgroupWrite], mayLeaveOut: () -> Bool = { false }
+    _ path: CgroupPath, layout: CgroupLayout, writes: [CgroupWrite], unit: SystemdUnit? = nil,
+    mayLeaveOut: () -> Bool = { false }
   ) throws(RuntimeError) -> CgroupManager {
     var directories: [CgroupRecord.Directory] = []
     var open: [CgroupDirectory] = []
     var leftOut: [String] = []
     for hierarchy in layout.joined {
       var maker = CgroupMaker(
-        hierarchy: hierarchy, components: path.below(hierarchy, kind: layout.kind))
+        hierarchy: hierarchy, components: path.below(hierarchy, kind: layout.kind), isAdopted: unit != nil)
       do {
         open.append(try maker.make(writes, layout: layout))
         directories.append(maker.directory)
@@ -49,11 +52,12 @@ package final class CgroupManager {
           continue
         }
         open = []
+        if unit != nil { throw error }
         directories.append(maker.directory)
         throw undone(error, CgroupRecord(directories: directories))
       }
     }
-    return CgroupManager(record: CgroupRecord(directories: directories), open: open, leftOut: leftOut)
+    return CgroupManager(record: CgroupRecord(directories: directories, unit: unit), open: open, leftOut: leftOut)
   }
 
   /// The first value that was asked for and has no file, because its hierarchy was left out.
@@ -68,11 +72,15 @@ package final class CgroupManager {
 
   /// Where the cgroup will be, for a record that is written before anything is made: a creation that is killed must not
   /// leave directories that nobody knows of.
-  package static func planned(_ path: CgroupPath, layout: CgroupLayout) -> CgroupRecord {
+  package static func planned(
+    _ path: CgroupPath, layout: CgroupLayout, unit: SystemdUnit? = nil
+  ) -> CgroupRecord {
     CgroupRecord(
       directories: layout.joined.map {
-        CgroupMaker(hierarchy: $0, components: path.below($0, kind: layout.kind)).planned()
-      })
+        CgroupMaker(
+          hierarchy: $0, components: path.below($0, kind: layout.kind), isAdopted: unit != nil
+        ).planned()
+      }, unit: unit)
   }
 
   /// Removes what was made before the failure, and answers the failure.
@@ -91,7 +99,7 @@ package final class CgroupManager {
   package func apply(_ writes: [CgroupWrite], phase: CgroupWrite.Phase) throws(RuntimeError) {
     for (index, directory) in record.directories.enumerated() {
       let mine = writes.filter { write in
-        write.phase == phase && write.version == directory.version && !(write.isDefault && directory.isMade)
+        write.phase == phase && write.version == directory.version && !(write.isDefault && isFresh(directory))
           && (write.version == .v2 || directory.controllers.contains(write.controller))
       }
       if mine.isEmpty { continue }
@@ -113,11 +121,27 @@ package final class CgroupManager {
     }
     do {
       try DeviceFilter.attach(
-        DeviceProgram(permissions), to: try opened(index).descriptor, isNew: record.directories[index].isMade)
+        DeviceProgram(permissions), to: try opened(index).descriptor, isNew: isFresh(record.directories[index]))
     } catch {
       throw error.during("setting the device filter of `\(record.directories[index].path)`")
     }
   }
+
+  /// The scope of a user's systemd has to be his: another one could do with the container what it likes.
+  package func checkOwner() throws(RuntimeError) {
+    guard let index = record.directories.firstIndex(where: { $0.version == .v2 }) else { return }
+    let directory = try opened(index)
+    let owner = try describe(.cgroup, "cannot look at the cgroup of the scope") { () throws(SystemError) in
+      try directory.descriptor.status().uid
+    }
+    if owner == Processes.effectiveUser() { return }
+    throw RuntimeError(
+      .systemd, "the cgroup `\(record.directories[index].path)` of the scope belongs to user \(owner)",
+      hint: "`DBUS_SESSION_BUS_ADDRESS` or `XDG_RUNTIME_DIR` may be those of another user")
+  }
+
+  /// Whether nobody has set anything there. systemd sets limits of its own, and a device filter.
+  private func isFresh(_ directory: CgroupRecord.Directory) -> Bool { directory.isMade && record.unit == nil }
 
   func opened(_ index: Int) throws(RuntimeError) -> CgroupDirectory {
     if index < open.count { return open[index] }

@@ -9,6 +9,12 @@ package struct CgroupPath: Equatable, Sendable {
   /// From the root of each mount. Otherwise from where the runtime stands.
   package var isAbsolute: Bool
 
+  /// A path from the root of each mount.
+  package init(components: [String]) {
+    self.components = components
+    isAbsolute = true
+  }
+
   /// Takes the path apart. Absent or empty means a cgroup with the name of the container, relative, as in runc.
   package init(_ path: String?, id: String) throws(RuntimeError) {
     guard let path, !path.isEmpty else {

@@ -1,3 +1,16 @@
+package import Linux
+
+/// A unit, and the systemd that looks after it.
+package struct SystemdUnit: Equatable, Sendable {
+  package var bus: SystemdBus
+  package var name: String
+
+  package init(bus: SystemdBus, name: String) {
+    self.bus = bus
+    self.name = name
+  }
+}
+
 /// Where the cgroup of a container is: what the state file keeps, so that no later command works it out again.
 package struct CgroupRecord: Equatable, Sendable {
   /// The container's directory in one hierarchy.
@@ -28,14 +41,25 @@ package struct CgroupRecord: Equatable, Sendable {
 
   /// One for each hierarchy; that of v2 last.
   package var directories: [Directory]
-  /// The inode of the user namespace that was made for the container; 0 for none. Where it has no directory, its processes
-  /// are found by that namespace as long as the first of them lives: later another namespace may have the inode. Only known
-  /// where the caller is not root of the host.
-  package var userNamespace: UInt64
+  /// The user namespace that was made for the container, by which its processes are found where it has no directory. Only
+  /// known where the caller is not root of the host.
+  package var userNamespace: NamespaceIdentity
+  /// The pid namespace of the caller, where the container has that one too and a user namespace of its own.
+  package var pidNamespace: NamespaceIdentity
 
-  package init(directories: [Directory], userNamespace: UInt64 = 0) {
+  /// The unit of systemd that the cgroup is of; nil with the cgroupfs driver.
+  package var unit: SystemdUnit?
+  /// Made with `--cgroup-manager=disabled`: the container stays in the cgroup of its creator.
+  package var isDisabled = false
+
+  package init(
+    directories: [Directory], userNamespace: NamespaceIdentity = .init(), pidNamespace: NamespaceIdentity = .init(),
+    unit: SystemdUnit? = nil
+  ) {
     self.directories = directories
     self.userNamespace = userNamespace
+    self.pidNamespace = pidNamespace
+    self.unit = unit
   }
 
   /// The directory through which `controller` is used, by its name in v1.

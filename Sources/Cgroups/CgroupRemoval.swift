@@ -54,10 +54,9 @@ extension CgroupManager {
   private func holder(of path: String, _ cause: SystemError) -> RuntimeError {
     do throws(SystemError) {
       let directory = try FileDescriptor.open(path, [.readOnly, .directory, .noFollow])
-      if let pid = try directory.cgroupProcesses().first {
-        let status = try Processes.status(pid)
-        let state = status.map { " in state \(String(decoding: [$0.state], as: UTF8.self))" } ?? ""
-        return cause.because(.processesRemain, "process \(pid)\(state) is still in the cgroup `\(path)`")
+      if let holder = try CgroupHolder(among: try directory.cgroupProcesses()) {
+        return cause.because(
+          .processesRemain, phrase("the cgroup `", path, "` is not empty: ", holder.text), hint: hint(holder))
       }
     } catch {
       // The removal is what failed; why the look at it failed as well adds nothing.
@@ -66,14 +65,31 @@ extension CgroupManager {
     return cause.because(
       .cleanup, "cannot remove the cgroup `\(path)`, which holds no process that is seen from here")
   }
+
+  /// What the user can do about a process that does not end.
+  package func hint(_ holder: CgroupHolder) -> String {
+    isFrozenFromAbove ? "a cgroup above is frozen: thaw that one" : holder.hint
+  }
+
+  /// Whether a cgroup of v1 above stops the processes, which then die of no signal.
+  private var isFrozenFromAbove: Bool {
+    guard let directory = record.directories.first(where: { $0.controllers.contains("freezer") }) else { return false }
+    do {
+      let file = try FileDescriptor.open(directory.path + "/freezer.parent_freezing", .readOnly)
+      return try file.read(upTo: 1).first == 0x31
+    } catch {
+      // It is gone, or tells nothing: then nothing is said about it.
+      return false
+    }
+  }
 }
 
 private enum CgroupRemoval {
-  /// Removes a cgroup and all below it, deepest first. A process that has just ended holds it for a moment longer.
+  /// Removes a cgroup and all below it, deepest first, when all processes in it have ended.
   static func remove(
     _ name: String, in parent: borrowing FileDescriptor, until end: Int64
   ) throws(SystemError) {
-    var pause: Int64 = 1
+    var pause: Int64 = 0
     while true {
       do {
         try parent.removeDirectory(name)
@@ -88,8 +104,11 @@ private enum CgroupRemoval {
         if try removeChildren(name, in: parent, until: end) { continue }
         let left = end - Clock.monotonicMilliseconds()
         if left <= 0 { throw failure }
-        try Pause.milliseconds(min(pause, left))
-        pause = min(pause * 2, 50)
+        // Empty and busy all the same: a process that is not seen from here, of which there is no event.
+        if pause > 0 { try Pause.milliseconds(min(pause, left)) }
+        pause = min(pause * 2 + 1, 50)
+        guard let directory = try parent.openChild(name) else { return }
+        if try !directory.descriptor.waitUntilEmpty(until: end) { throw failure }
       }
     }
   }

@@ -32,6 +32,7 @@ extension CgroupManager {
       try change.enableControllers(writes + last)
       try change.make(writes)
       try change.makeDevices()
+      if let unit = record.unit { try change.tell(unit, writes + last, devices?.permissions) }
       try change.make(last)
     } catch {
       throw change.putBack(error)
@@ -58,15 +59,15 @@ extension ResourceConversion {
 
 /// A change under way: what was written, and what was there before.
 private struct CgroupChange {
-  private struct Old {
+  fileprivate struct Old {
     var directory: CgroupDirectory
     var path: String
     var file: String
     var text: String
   }
 
-  private let record: CgroupRecord
-  private let directories: [CgroupDirectory]
+  fileprivate let record: CgroupRecord
+  fileprivate let directories: [CgroupDirectory]
   private var old: [Old] = []
   private var devices: DeviceChange?
 
@@ -226,7 +227,7 @@ private struct CgroupChange {
 
   /// Nil where there is no such file, or one that is only written, such as `memory.reclaim`: nothing holds there that could
   /// be put back.
-  private func read(_ directory: CgroupDirectory, _ file: String) -> [UInt8]? {
+  fileprivate func read(_ directory: CgroupDirectory, _ file: String) -> [UInt8]? {
     do {
       return try directory.descriptor.cgroupFile(file)
     } catch {
@@ -247,6 +248,58 @@ private struct CgroupChange {
       }
     }
     return failure
+  }
+}
+
+// The same limits as properties of the unit, or systemd would put back the old ones
+extension CgroupChange {
+  fileprivate func tell(
+    _ unit: SystemdUnit, _ writes: [CgroupWrite], _ devices: DevicePermissions?
+  ) throws(RuntimeError) {
+    let isUnified = record.directories.allSatisfy { $0.version == .v2 }
+    var properties = UnitProperties.limits(writes, isUnified: isUnified)
+    if let devices, unit.bus == .system { properties += UnitProperties.devices(devices) }
+    if properties.isEmpty { return }
+    let before = values()
+    // On v1 systemd denies every device for a moment before it allows some again.
+    let manager = CgroupManager(record: record)
+    let freezes = devices != nil && !isUnified
+    let wasFrozen = try manager.freezerState() != .thawed
+    if freezes && !wasFrozen { try manager.freezeShortly() }
+    var failure: RuntimeError?
+    do throws(RuntimeError) {
+      try SystemdClient(unit.bus).set(properties, of: unit.name)
+    } catch {
+      failure = error
+    }
+    if freezes && !wasFrozen { try manager.thawV1() }
+    if let failure { throw failure }
+    // With one limit of a controller systemd writes all of them, rounded as it keeps them.
+    for value in before {
+      guard let now = read(value.directory, value.file), CgroupText.trimmed(now) != value.text else { continue }
+      try describe(.cgroupLimit, "cannot write `\(value.text)` to `\(value.path)/\(value.file)`") {
+        () throws(SystemError) in
+        try value.directory.descriptor.writeFile(value.file, value.text.isEmpty ? "\n" : value.text)
+      }
+    }
+  }
+
+  /// What systemd may write.
+  private func values() -> [Old] {
+    let files = [
+      "memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "memory.limit_in_bytes", "pids.max",
+      "cpu.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares", "cpuset.cpus", "cpuset.mems",
+    ]
+    var values: [Old] = []
+    for (index, directory) in directories.enumerated() {
+      for file in files {
+        guard let text = read(directory, file) else { continue }
+        values.append(
+          Old(
+            directory: directory, path: record.directories[index].path, file: file, text: CgroupText.trimmed(text)))
+      }
+    }
+    return values
   }
 }
 

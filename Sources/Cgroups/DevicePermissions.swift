@@ -126,6 +126,17 @@ extension DevicePermissions {
     try DeviceList(self, pointer).lines(pointer)
   }
 
+  /// The devices that may be used, if all others may not; nil where rules say it in another way.
+  func allowList() -> [DevicePermission]? {
+    do {
+      let list = try DeviceList(self, "")
+      return list.allowsByDefault ? nil : list.exceptions
+    } catch {
+      // A hole in a wildcard.
+      return nil
+    }
+  }
+
   static func write(_ allow: Bool, _ text: String, _ pointer: String) -> CgroupWrite {
     CgroupWrite(
       controller: "devices", version: .v1, file: allow ? "devices.allow" : "devices.deny", text: text,

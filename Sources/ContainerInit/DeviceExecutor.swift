@@ -112,10 +112,13 @@ enum DeviceExecutor {
     } catch {
       throw error.because(.device, "cannot open `/dev` of the container")
     }
-    var links = [
-      ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-      ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"),
-    ]
+    var links = [("ptmx", "pts/ptmx")]
+    if try hasDescriptors(root) {
+      links += [
+        ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+      ]
+    }
     do {
       _ = try FileDescriptor.open("/proc/kcore", .path)
       links.append(("core", "/proc/kcore"))
@@ -132,6 +135,18 @@ enum DeviceExecutor {
           throw error.because(.device, "cannot make the link `/dev/\(name)`")
         }
       }
+    }
+  }
+
+  /// Whether the container has /proc/self/fd (runtime-linux.md, "Dev symbolic links"). Without a procfs of its pid namespace
+  /// it has not.
+  private static func hasDescriptors(_ root: borrowing RootDirectory) throws(RuntimeError) -> Bool {
+    do {
+      _ = try root.open("proc/self/fd", .path)
+      return true
+    } catch {
+      if [.noEntry, .notDirectory, .accessDenied, .symbolicLinkLoop].contains(error.errno) { return false }
+      throw error.because(.device, "cannot look for `/proc/self/fd` of the container")
     }
   }
 

@@ -77,7 +77,7 @@ private struct Helper: ~Copyable {
   mutating func open(
     _ request: HelpRequest, _ process: borrowing FileDescriptor
   ) throws(RuntimeError) -> FileDescriptor {
-    if request.mount == MountHelp.rootIndex { return try openRoot(process) }
+    if request.mount == MountHelp.rootIndex { return try openRoot(request, process) }
     guard let mount = findMount(request.mount) else {
       throw RuntimeError(.initProtocol, "there is no mount \(request.mount) to help with")
     }
@@ -99,11 +99,13 @@ private struct Helper: ~Copyable {
     return nil
   }
 
-  private mutating func openRoot(_ process: borrowing FileDescriptor) throws(RuntimeError) -> FileDescriptor {
+  private mutating func openRoot(
+    _ request: HelpRequest, _ process: borrowing FileDescriptor
+  ) throws(RuntimeError) -> FileDescriptor {
     if !isUnprivileged { try enter(process) }
     for step in payload.steps {
       guard case .openRoot(let path, _) = step else { continue }
-      if isUnprivileged { throw explainWithoutRoot(path, "/root/path", recursive: true) }
+      if isUnprivileged { throw explainWithoutRoot(path, "/root/path", request.refused, recursive: true) }
       return try describe(.rootfsInvalid, "cannot open the root file system", field: "/root/path") {
         () throws(SystemError) in
         try Mounts.clone(try FileDescriptor.open(path, [.path, .directory, .noFollow]), recursive: true)
@@ -120,7 +122,7 @@ private struct Helper: ~Copyable {
     }
     if isUnprivileged {
       guard mount.idMap != nil else {
-        throw explainWithoutRoot(path, "/mounts/\(mount.index)/source", recursive: recursive)
+        throw explainWithoutRoot(path, "/mounts/\(mount.index)/source", request.refused, recursive: recursive)
       }
       throw RuntimeError(
         .idMapping, "without root a mount of the host cannot be id-mapped", field: "/mounts/\(mount.index)/options")
@@ -156,15 +158,21 @@ private struct Helper: ~Copyable {
   }
 
   /// Without root the helper has no other rights than stage 2; it can only tell what the caller may not do.
-  private func explainWithoutRoot(_ path: String, _ field: String, recursive: Bool) -> RuntimeError {
+  private func explainWithoutRoot(
+    _ path: String, _ field: String, _ refused: Errno, recursive: Bool
+  ) -> RuntimeError {
     do {
       _ = try FileDescriptor.open(path, .path)
     } catch {
       return error.because(.mount, "cannot bind `\(path)`", field: field)
     }
-    return RuntimeError(
-      .mount, "cannot bind `\(path)` without root", field: field,
-      hint: recursive ? "" : "mounts that are below it have to come along there: use `rbind`")
+    // The caller may go there, and the ids that the container has on the host may not.
+    let hint =
+      refused == .accessDenied
+      ? "the ids of the container need the right to search the folders above it"
+      : recursive ? "" : "mounts that are below it have to come along there: use `rbind`"
+    return SystemError(refused == .accessDenied ? "open" : "open_tree", refused, path).because(
+      .mount, "cannot bind `\(path)` without root", field: field, hint: hint)
   }
 
   private mutating func leave() throws(RuntimeError) {

@@ -21,7 +21,7 @@ enum MountSources {
       // EINVAL: mounts below are locked to it there, and a copy without them starts on the host's side only.
       let isLocked = error.errno == .invalid && !recursive
       if (error.errno == .accessDenied || isLocked) && hasUserNamespace {
-        return try reporter.ask(for: .tree, mount.index)
+        return try reporter.ask(for: .tree, mount.index, refused: error.errno)
       }
       throw error.because(.mount, "cannot bind `\(path)`", field: "/mounts/\(mount.index)/source")
     }

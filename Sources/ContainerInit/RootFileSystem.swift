@@ -148,7 +148,7 @@ struct RootFileSystem: ~Copyable {
   /// A root file system below a directory that the root of the user namespace may not search. Its copy has no place of its
   /// own that could be opened, so it goes onto `/`, where paths of the host do not meet it: they start below.
   private func openRootByHelper(_ reporter: borrowing InitReporter) throws(RuntimeError) -> RootDirectory {
-    let tree = try reporter.ask(for: .tree, MountHelp.rootIndex)
+    let tree = try reporter.ask(for: .tree, MountHelp.rootIndex, refused: .accessDenied)
     try describe(.mount, "cannot make the root file system a mount", field: "/root/path") {
       () throws(SystemError) in
       try Mounts.attach(tree, to: try FileDescriptor.open("/", [.path, .directory]))

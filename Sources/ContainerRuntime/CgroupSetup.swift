@@ -10,10 +10,15 @@ import OCISpec
 struct CgroupSetup {
   private let layout: CgroupLayout
   private let path: CgroupPath
+  /// The scope, with the systemd driver.
+  private let scope: ScopeSetup?
+  private let isDisabled: Bool
   private let writes: [CgroupWrite]
   private let permissions: DevicePermissions
   /// ``CgroupPlan/owner``, where the layout is v2 alone.
   private let owner: UInt32?
+  /// The container has a user namespace, or joins the cgroup namespace of another one.
+  private let joinsEarly: Bool
   private let hasUserNamespace: Bool
   /// ``RuntimeOptions/isRootless``.
   private let isRootless: Bool?
@@ -28,15 +33,17 @@ struct CgroupSetup {
 
   /// Works out where and what, with no side effect; throws what the configuration asks for and this host cannot do.
   init(
-    _ plan: CgroupPlan, id: String, hasUserNamespace: Bool, isRootless: Bool?, log: LogSink
+    _ plan: ContainerPlan, id: String, _ options: RuntimeOptions
   ) throws(RuntimeError) {
+    let (annotations, namespaces) = (plan.annotations, plan.namespaces)
+    let (plan, isRootless, log) = (plan.cgroup, options.isRootless, options.log)
     layout = try CgroupLayout.read()
-    path = try CgroupPath(plan.path, id: id)
     permissions = try DevicePermissions(plan.deviceRules)
     // They are set last; what v1 cannot say is found before anything is made.
     if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     owner = layout.kind == .v2 ? plan.owner : nil
-    self.hasUserNamespace = hasUserNamespace
+    hasUserNamespace = namespaces.hasUserNamespace
+    joinsEarly = hasUserNamespace || namespaces.joins(.newCgroup)
     self.isRootless = isRootless
     self.log = log
     hasPath = !(plan.path ?? "").isEmpty
@@ -46,6 +53,21 @@ struct CgroupSetup {
     } else {
       writes = []
     }
+    isDisabled = options.cgroupDriver == .disabled
+    if options.cgroupDriver == .systemd {
+      let scope = try ScopeSetup(
+        plan, id: id, annotations, bus: isRootless ?? UserNamespace.lacksRootOfHost() ? .user : .system,
+        isUnified: layout.kind == .v2, writes, permissions)
+      path = CgroupPath(components: try scope.name.components())
+      self.scope = scope
+    } else {
+      path = isDisabled ? CgroupPath(components: []) : try CgroupPath(plan.path, id: id)
+      scope = nil
+    }
+    if isDisabled {
+      try refuseLimits()
+      return
+    }
     if layout.hierarchies.isEmpty && layout.unified == nil {
       throw RuntimeError(.cgroup, "no cgroup file system is mounted", hint: "mount cgroup2 on /sys/fs/cgroup")
     }
@@ -53,16 +75,27 @@ struct CgroupSetup {
 
   /// Makes the cgroup and sets every limit that must hold before the first process is in it.
   mutating func make() throws(RuntimeError) {
-    let manager = try makeDirectories()
+    if isDisabled { return }
+    let manager: CgroupManager
+    if let scope {
+      // From here on there may be something to undo.
+      try scope.start()
+      self.manager = CgroupManager(record: record)
+      manager = try scope.adopt(layout, writes)
+    } else {
+      manager = try makeDirectories()
+    }
     self.manager = manager
     if !manager.leftOut.isEmpty { try checkLeftOut(manager) }
     try manager.apply(writes, phase: .beforeJoin)
     #if APUS_MUTANTS
       if CgroupSetup.leavesOut("CgroupSetup.join") { return }
     #endif
+    // systemd puts stage 1 into the scope of a user, see `attach`.
+    if attaches { return }
     let entrance = try manager.openForJoining()
     self.entrance = entrance
-    if hasUserNamespace, let unified = manager.record.unified {
+    if joinsEarly, let unified = manager.record.unified {
       do {
         processesFile = OpenFile(try FileDescriptor.open("\(unified.path)/cgroup.procs", .writeOnly))
       } catch {
@@ -80,6 +113,24 @@ struct CgroupSetup {
       hinted.hint = "leave cgroupsPath out, or have the cgroup delegated to user \(Processes.effectiveUser())"
       throw hinted
     }
+  }
+
+  /// A limit that nobody would set is an error. Device rules are not: every configuration has them, and what a container without
+  /// cgroups may do with devices is told by capabilities and permissions alone.
+  private func refuseLimits() throws(RuntimeError) {
+    guard let write = writes.first(where: { !$0.isDefault }) else { return }
+    throw RuntimeError(
+      .cgroupLimit, "cannot set a limit: cgroups are disabled", field: write.pointer,
+      hint: "leave the limit out, or `--cgroup-manager=disabled`")
+  }
+
+  /// A process can only be moved by somebody who may write above both places. Without root that is systemd: the session of the
+  /// caller, and the scopes of his systemd, are below what belongs to root.
+  private var attaches: Bool { scope?.unit.bus == .user && hasUserNamespace }
+
+  /// Puts stage 1 into the cgroup where it cannot do so itself.
+  func attach(_ pid: Int32) throws(RuntimeError) {
+    if attaches, let scope { try scope.attach(pid) }
   }
 
   /// Whether what is refused for want of permission may be done without.
@@ -118,6 +169,8 @@ struct CgroupSetup {
   /// - Parameter uidMap: that of the container's user namespace; empty without one.
   mutating func applyLast(uidMap: [IDRange]) throws(RuntimeError) {
     guard let manager else { return }
+    // Process 1 is in the scope now, and holds it.
+    try scope?.release()
     try setDevices(manager)
     try manager.apply(writes, phase: .last)
     guard let owner, let user = uidMap.isEmpty ? owner : uidMap.outside(owner) else { return }
@@ -131,10 +184,21 @@ struct CgroupSetup {
   }
 
   /// What was made, or what will be.
-  var record: CgroupRecord { manager?.record ?? CgroupManager.planned(path, layout: layout) }
+  var record: CgroupRecord {
+    if let manager { return manager.record }
+    if isDisabled {
+      var record = CgroupRecord(directories: [])
+      record.isDisabled = true
+      return record
+    }
+    // Where the systemd of a user has its cgroups, it tells only by making one.
+    if let unit = scope?.unit, unit.bus == .user { return CgroupRecord(directories: [], unit: unit) }
+    return CgroupManager.planned(path, layout: layout, unit: scope?.unit)
+  }
 
   /// What the init stage joins with: the files it writes 0 to, then the directory that stage 2 is born in. The kernel
-  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, so there stage 1 joins first.
+  /// checks CLONE_INTO_CGROUP against the ids of a user namespace that was entered before, and where cgroups are delegated by
+  /// namespaces (`nsdelegate`, cgroups(7)) against a cgroup namespace that was joined: there stage 1 joins first.
   var files: [Int32] {
     guard let entrance else { return [] }
     if let processesFile { return entrance.taskFileNumbers + [processesFile.descriptor.number] }
@@ -165,9 +229,12 @@ struct CgroupSetup {
 
   /// Removes what was made; what cannot be removed is answered.
   func remove() -> RuntimeError? {
-    guard let manager else { return nil }
     do {
+      // Without it a scope that systemd is only about to make comes to nothing.
+      try scope?.end()
+      guard let manager else { return nil }
       try manager.killAll()
+      try scope?.stop()
       try manager.remove()
       return nil
     } catch {
@@ -191,21 +258,48 @@ extension CgroupRecord {
 
   /// Ends every process that is left and removes the directories. With `kills` false, for a creation that was cut off,
   /// only waits for the init stage, which ends by itself without a runtime: what is in the cgroup may be another's.
-  func end(kills: Bool) throws(RuntimeError) {
+  ///
+  /// What the bus refuses is answered and not thrown: a scope that is empty is gone without it.
+  func end(kills: Bool) throws(RuntimeError) -> RuntimeError? {
     let manager = CgroupManager(record: self)
+    if let unit, kills {
+      try manager.killAll()
+      _ = try manager.waitUntilEmpty(milliseconds: ContainerRuntime.endTimeout)
+      var failure: RuntimeError?
+      do {
+        try SystemdClient(unit.bus).stop(unit.name)
+      } catch {
+        failure = error
+      }
+      try manager.remove()
+      return failure
+    }
     if kills {
       // Nearly always the processes are gone already, and the kernel refuses to remove a cgroup that holds one: trying
       // is cheaper than looking.
       do {
         try manager.remove(patience: 0)
-        return
+        return nil
       } catch {
         guard error.code == .processesRemain || error.code == .cleanup else { throw error }
       }
       try manager.killAll()
-      _ = try manager.waitUntilEmpty(milliseconds: 2000)
+      if try !manager.waitUntilEmpty(milliseconds: ContainerRuntime.endTimeout) {
+        // What can be removed is, and the error names the process that is left.
+        try manager.remove(patience: 0)
+        return nil
+      }
     }
     try manager.remove()
+    guard let unit else { return nil }
+    // A scope whose process has ended before systemd came to it has failed, and would stay. It is not stopped: if the creation
+    // did not come so far, one of this name is another's.
+    do {
+      try SystemdClient(unit.bus).forget(unit.name)
+    } catch {
+      return error
+    }
+    return nil
   }
 
   /// Ends every process; a frozen one is thawed so that it can end.
@@ -234,7 +328,13 @@ extension CgroupRecord {
       $0.put($1.mountName)
       $0.put($1.made)
     }
-    writer.put(userNamespace)
+    for namespace in [userNamespace, pidNamespace] {
+      writer.put(namespace.inode)
+      writer.put(namespace.number)
+    }
+    writer.put(isDisabled)
+    writer.put(unit?.bus.rawValue ?? 0)
+    writer.put(unit?.name ?? "")
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -248,6 +348,19 @@ extension CgroupRecord {
           version: version, controllers: controllers, path: path, mountName: mountName,
           made: try reader.strings())
       },
-      userNamespace: try reader.uint64())
+      userNamespace: try NamespaceIdentity(from: &reader), pidNamespace: try NamespaceIdentity(from: &reader))
+    isDisabled = try reader.bool()
+    let bus = try reader.byte()
+    let name = try reader.string()
+    if bus == 0 { return }
+    guard let bus = SystemdBus(rawValue: bus) else { throw WireError.malformed }
+    unit = SystemdUnit(bus: bus, name: name)
+  }
+}
+
+extension NamespaceIdentity {
+  fileprivate init(from reader: inout WireReader) throws(WireError) {
+    let inode = try reader.uint64()
+    self.init(inode: inode, number: try reader.uint64())
   }
 }

@@ -15,10 +15,23 @@ public struct RuntimeOptions: Sendable {
   /// whether the caller is root of the host.
   public var isRootless: Bool?
 
+  /// Who makes the cgroups of new containers. Later commands go by what a container was made with.
+  public var cgroupDriver = CgroupDriver.cgroupfs
+
   public init(root: String, log: LogSink) {
     self.root = root
     self.log = log
   }
+}
+
+/// Who makes the cgroups of containers, and looks after them.
+public enum CgroupDriver: Sendable {
+  /// The runtime, in the file system of the kernel.
+  case cgroupfs
+  /// systemd: each container is a scope of its own. That of the system, or without root that of the user.
+  case systemd
+  /// Nobody: a container stays in the cgroup of its creator.
+  case disabled
 }
 
 /// The lifecycle of containers (runtime.md, "Operations"): one method for each command.

@@ -62,9 +62,7 @@ extension ContainerRuntime {
     for warning in plan.warnings { self.options.log.warning(warning) }
     // Everything that can be found wrong without a side effect has been found; what follows is undone on failure.
     try bundle.checkRoot(plan)
-    let cgroup = try CgroupSetup(
-      plan.cgroup, id: id, hasUserNamespace: plan.namespaces.hasUserNamespace, isRootless: self.options.isRootless,
-      log: self.options.log)
+    let cgroup = try CgroupSetup(plan, id: id, self.options)
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
@@ -83,8 +81,9 @@ extension ContainerRuntime {
     do {
       return try creation.run(entry)
     } catch {
+      let explained = creation.explained(error)
       creation.undo(entry)
-      throw error
+      throw explained
     }
   }
 
@@ -188,6 +187,8 @@ private struct Creation: ~Copyable {
     var launch = try InitLaunch(
       executable, payload: payload(), startSocket: startSocket, others: otherDescriptors(),
       log: runtime.options.log)
+    let setup = cgroup
+    launch.moveStage1 = { (pid) throws(RuntimeError) in try setup.attach(pid) }
     do {
       let process = try finish(&launch, entry)
       return CreatedContainer(record: record, process: process)
@@ -215,6 +216,7 @@ private struct Creation: ~Copyable {
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
+    record.cgroup.pidNamespace = launch.pidNamespace
     record.devices = cgroup.devices
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
@@ -257,6 +259,16 @@ private struct Creation: ~Copyable {
   private func otherDescriptors() -> [Int32] {
     (plan.hasTerminal ? [sockets.console.number] : []) + cgroup.files
       + (0..<options.passedDescriptors).map { Int32(3 + $0) }
+  }
+
+  /// With what the cgroup tells, as long as it is there, of an init stage that died without a word.
+  func explained(_ error: RuntimeError) -> RuntimeError {
+    guard error.code == .initDied, let events = runtime.limitEvents(of: record), events.oomKills ?? 0 > 0 else {
+      return error
+    }
+    var error = error
+    error.hint = "the kernel killed it " + LimitReport.reason(events)
+    return error
   }
 
   /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.

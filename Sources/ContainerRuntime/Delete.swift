@@ -89,11 +89,11 @@ extension ContainerRuntime {
         .wrongStatus, "cannot delete container `\(record.id)` that is not stopped: \(status.name)",
         hint: "`kill` it first, or use `delete --force`")
     }
-    if status != .stopped {
-      if record.isFoundByUsers && !record.hasPidNamespace { _ = try signalMembers(record, 9) }
-      try killProcess(record)
-    }
-    try record.cgroup.end(kills: record.pid != 0)
+    let mayLeaveOthers = record.isFoundByUsers && !record.hasPidNamespace
+    if mayLeaveOthers { _ = try signalMembers(record, 9) }
+    if status != .stopped { try killProcess(record) }
+    if mayLeaveOthers { try endMembers(record) }
+    if let failure = try record.cgroup.end(kills: record.pid != 0) { options.log.warning(failure.text) }
     try ResctrlGroup.remove(record.resctrl)
   }
 
@@ -120,11 +120,35 @@ extension ContainerRuntime {
     } catch {
       throw error.because(.processesRemain, "cannot wait for the end of process \(record.pid)")
     }
-    throw RuntimeError(
-      .processesRemain, "process \(record.pid) of `\(record.id)` did not end within 10 seconds of SIGKILL",
-      hint:
-        "it may be in an uninterruptible call (/proc/\(record.pid)/stack), a cgroup above may be frozen, or nobody has"
-        + " waited for the others of its pid namespace, which end before it")
+    throw remains(record)
+  }
+
+  /// The error for a process 1 that SIGKILL has not ended, with the process that keeps it: the kernel ends all others of its
+  /// pid namespace before it, and waits until their parents have waited for them.
+  private func remains(_ record: ContainerRecord) -> RuntimeError {
+    let message = phrase(
+      "process ", String(record.pid), " of `", record.id, "` did not end within 10 seconds of SIGKILL")
+    let manager = CgroupManager(record: record.cgroup)
+    do throws(RuntimeError) {
+      if let holder = try holder(record, manager) {
+        return RuntimeError(
+          .processesRemain, phrase(message, ": ", holder.text), hint: manager.hint(holder))
+      }
+    } catch {
+      options.log.debug("cannot look for what keeps it: " + error.text)
+    }
+    return RuntimeError(.processesRemain, message)
+  }
+
+  private func holder(_ record: ContainerRecord, _ manager: CgroupManager) throws(RuntimeError) -> CgroupHolder? {
+    var pids = try manager.processes()
+    do {
+      let members = record.hasPidNamespace ? try PidNamespace.members(of: record.pid) : [record.pid]
+      for pid in members where !pids.contains(pid) { pids.append(pid) }
+      return try CgroupHolder(among: pids)
+    } catch {
+      throw error.because(.processesRemain, "cannot look at the processes")
+    }
   }
 
   /// How long a killed process may take to end, in milliseconds.

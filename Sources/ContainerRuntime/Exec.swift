@@ -198,6 +198,7 @@ private struct ExecStart {
     var pidFile: String?
     do throws(RuntimeError) {
       while try launch.advance(nil) != .prepared {}
+      if let unit = launch.unit { try SystemdClient(unit.bus).attach(launch.initProcess.pid, to: unit.name) }
       // The master has come by now, and nothing has run yet if it cannot be used.
       if case .copied(let terminal) = terminal { try terminal.begin() }
       // Its ancestor is the runtime, so it does not come with a place in resctrl.
@@ -262,6 +263,11 @@ private struct ExecStart {
       if error.code == .spawn, error.isRefusal, options.cgroups.isEmpty,
         runtime.options.isRootless ?? UserNamespace.lacksRootOfHost()
       {
+        if let unit = record.cgroup.unit {
+          var launch = try launch(container, CgroupEntrance.none, sockets)
+          launch.unit = unit
+          return launch
+        }
         // Its parent has not been delegated to this session.
         runtime.options.log.warning("the command stays in the cgroup of the caller: \(error.text)")
         return try launch(container, CgroupEntrance.none, sockets)

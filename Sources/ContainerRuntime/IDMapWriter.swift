@@ -83,7 +83,7 @@ enum IDMapWriter {
   ) throws(RuntimeError) {
     guard let path = ChildProgram.find(kind.program) else {
       throw RuntimeError(
-        .idMapping, "`\(kind.program)` is not installed, and only it may map these ids for user \(user)",
+        .idMapping, "`\(kind.program)` is not in a folder of PATH, and only it may map these ids for user \(user)",
         field: kind.field,
         hint: "install it (package uidmap or shadow-utils), or map one id only, the caller's own")
     }

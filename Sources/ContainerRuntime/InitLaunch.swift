@@ -1,3 +1,4 @@
+import Cgroups
 import ContainerPlan
 import Diagnostics
 import InitChannel
@@ -16,8 +17,13 @@ struct InitLaunch: ~Copyable {
   private var stage1IsReaped = false
   /// Process 1 of the container, or the command of `exec`; pid 0 until it exists.
   private(set) var initProcess: SpawnedProcess
-  /// The inode of the new user namespace, where that may have to stand for a cgroup (``CgroupRecord/userNamespace``).
-  private(set) var userNamespace: UInt64 = 0
+  /// Where the new user namespace may have to stand for a cgroup (``CgroupRecord/userNamespace``).
+  private(set) var userNamespace = NamespaceIdentity()
+  private(set) var pidNamespace = NamespaceIdentity()
+  /// Puts stage 1 into the container's cgroup before the other half is born in it, where that is for somebody else to do.
+  var moveStage1: ((Int32) throws(RuntimeError) -> Void)?
+  /// The scope into which systemd has to move the process of `exec`.
+  var unit: SystemdUnit?
   /// The users of the container's user namespace, new or joined; empty without one.
   private(set) var uidMap: [IDRange] = []
   /// The network devices that were moved into the container.
@@ -52,7 +58,7 @@ struct InitLaunch: ~Copyable {
   mutating func advance(_ plan: ContainerPlan?) throws(RuntimeError) -> Rung {
     var reached: Rung?
     var failure: RuntimeError?
-    var wanted: (MountHelp, UInt32)?
+    var wanted: (MountHelp, UInt32, Errno)?
     var isNetworkReady = false
     var network: FileDescriptor?
     while true {
@@ -63,6 +69,7 @@ struct InitLaunch: ~Copyable {
       try checkTurn(of: received.report, isExec: plan == nil)
       switch received.report {
       case .userNamespaceReady:
+        try moveStage1?(stage1.pid)
         if let plan { try prepareUsers(plan) }
         try order(.idsMapped)
       case .cloned(let pid):
@@ -75,8 +82,8 @@ struct InitLaunch: ~Copyable {
       case .networkReady:
         isNetworkReady = true
         network = received.takeDescriptor()
-      case .helpWanted(let help, let mount):
-        wanted = (help, mount)
+      case .helpWanted(let help, let mount, let refused):
+        wanted = (help, mount, refused)
       case .prepared:
         reached = .prepared
       case .failed(let error):
@@ -92,9 +99,9 @@ struct InitLaunch: ~Copyable {
       }
       if initProcess.pid != 0 {
         if let failure { throw failure }
-        if let (help, mount) = wanted {
+        if let (help, mount, refused) = wanted {
           wanted = nil
-          try giveHelp(HelpRequest(help, mount: mount, pid: initProcess.pid))
+          try giveHelp(HelpRequest(help, mount: mount, refused: refused, pid: initProcess.pid))
         }
         if let reached {
           // All that it helps with are mounts; and it holds a copy of the channel, whose end stage 2 has to see.
@@ -161,8 +168,14 @@ struct InitLaunch: ~Copyable {
       // Later the process lets nobody look who is not root.
       if UserNamespace.lacksRootOfHost() {
         do {
-          userNamespace = try UserNamespace.inode(of: stage1.pid)
+          userNamespace = try NamespaceIdentity("user", of: stage1.pid)
+          if !plan.namespaces.created.contains(.newPID) && plan.namespaces.join(of: .newPID) == nil {
+            pidNamespace = try NamespaceIdentity("pid", of: Processes.ownPid())
+          }
         } catch {
+          guard error.errno == .accessDenied || error.errno == .notPermitted else {
+            throw error.because(.namespace, "cannot look at the new user namespace")
+          }
           log.debug("cannot look at the new user namespace: \(error.text)")
         }
       }

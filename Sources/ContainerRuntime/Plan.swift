@@ -11,9 +11,7 @@ extension ContainerRuntime {
       bundle, keyring: options.noNewKeyring ? nil : "_ses", noPivot: options.noPivot)
     // What `create` would refuse is refused here as well; none of it has a side effect.
     try bundle.checkRoot(plan)
-    _ = try CgroupSetup(
-      plan.cgroup, id: "plan", hasUserNamespace: plan.namespaces.hasUserNamespace,
-      isRootless: self.options.isRootless, log: self.options.log)
+    _ = try CgroupSetup(plan, id: "plan", self.options)
     // Not through the cache, which would be written to.
     _ = try SeccompCompiler.program(for: plan.seccomp, stateRoot: "", log: self.options.log)
     return plan.lines

@@ -9,7 +9,7 @@ extension ContainerRuntime {
     try checkExistingID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else { return [] }
-    if record.cgroup.directories.isEmpty && record.cgroup.userNamespace == 0 {
+    if record.cgroup.directories.isEmpty && record.cgroup.userNamespace.inode == 0 {
       throw RuntimeError(
         .cgroup, "the processes of `\(id)` cannot be found: it was made without a cgroup",
         hint: "without root a container has one only where one is delegated, and it shares its user namespace")

@@ -57,8 +57,9 @@ extension ContainerRuntime {
       session.end()
       throw error
     }
+    reportLimits(of: record, status)
     // How the command ended is known, and must not be lost over what stayed behind.
-    if !keep { destroy(record) }
+    if keep { keepExit(status, of: record) } else { destroy(record) }
     return status.shellStatus
   }
 }

@@ -13,7 +13,11 @@ extension ContainerRuntime {
     guard let record = try entry.read() else {
       throw RuntimeError(.containerNotFound, "container does not exist: `\(id)` is being created")
     }
-    return describe(record, try status(record, entry))
+    let status = try status(record, entry)
+    var state = describe(record, status)
+    if status == .stopped { state.exit = exit(of: record, entry) }
+    state.limitEvents = limitEvents(of: record)
+    return state
   }
 
   /// All containers of this state directory, in the order of their ids. One that is deleted meanwhile is left out; one
@@ -43,7 +47,8 @@ extension ContainerRuntime {
       status: status.name,
       bundle: record.bundle, rootfs: record.rootfs,
       created: RFC3339.text(seconds: record.created.seconds, nanoseconds: record.created.nanoseconds),
-      annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner)
+      annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner,
+      systemdScope: record.cgroup.unit?.name)
   }
 
   /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.

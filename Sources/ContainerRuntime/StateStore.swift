@@ -22,6 +22,8 @@ struct StateStore {
     static var startSocket: String { "start" }
     /// The folder that the container has mounted where its caller waits for sd_notify(3).
     static var notify: String { "notify" }
+    /// How the first process ended, where `run --keep` has seen it.
+    static var exit: String { "exit" }
   }
 
   /// Takes an id that nobody has. The folder is the reservation: mkdir(2) succeeds for one caller only.
@@ -107,7 +109,7 @@ struct StateStore {
   /// Removes the folder and what this program puts into one. The first failure is answered.
   func remove(_ entry: borrowing Entry) -> SystemError? {
     var first: SystemError?
-    for name in [Name.startSocket, Name.newRecord, Name.exec, Name.record] {
+    for name in [Name.startSocket, Name.newRecord, Name.exec, Name.exit, Name.record] {
       do {
         try entry.directory.unlink(name)
       } catch {

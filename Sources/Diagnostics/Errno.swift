@@ -25,6 +25,7 @@ public struct Errno: Equatable, Hashable, Sendable {
   public static let notDirectory = Errno(20)  // ENOTDIR
   public static let isDirectory = Errno(21)  // EISDIR
   public static let invalid = Errno(22)  // EINVAL
+  public static let inappropriateIoctl = Errno(25)  // ENOTTY
   public static let textBusy = Errno(26)  // ETXTBSY
   public static let fileTooLarge = Errno(27)  // EFBIG
   public static let noSpace = Errno(28)  // ENOSPC

@@ -20,7 +20,7 @@
 //     │                             │                               │ the mounts
 //     │                             │ exit                          │ (the master of a terminal goes to a socket
 //     │                                                             │ of its own)
-//     │                       helpWanted(kind, mount)               │
+//     │                       helpWanted(kind, mount, errno)        │
 //     │◄────────────────────────────────────────────────────────────┤      for a mount that takes rights over the host's files
 //     │ the mount helper is started │     helpGiven + descriptor    │
 //     ├──── mount helper ───────────┼──────────────────────────────►│      or helpRefused with the error
@@ -80,7 +80,7 @@ public enum InitReport: Sendable {
   case mountsMade
   case prepared
   /// Stage 2 needs something for the mount with this index that it cannot get inside of a user namespace.
-  case helpWanted(MountHelp, mount: UInt32)
+  case helpWanted(MountHelp, mount: UInt32, refused: Errno)
   /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
   case networkReady
   case failed(RuntimeError)
@@ -166,10 +166,13 @@ public struct HelpRequest: Sendable, Equatable {
   public var help: MountHelp
   public var mount: UInt32
   public var pid: Int32
+  /// What the kernel said to the process that asks; 0 where it has not tried.
+  public var refused: Errno
 
-  public init(_ help: MountHelp, mount: UInt32, pid: Int32) {
+  public init(_ help: MountHelp, mount: UInt32, refused: Errno, pid: Int32) {
     self.help = help
     self.mount = mount
+    self.refused = refused
     self.pid = pid
   }
 
@@ -178,6 +181,7 @@ public struct HelpRequest: Sendable, Equatable {
     writer.put(help.rawValue)
     writer.put(mount)
     writer.put(pid)
+    writer.put(refused.number)
     return writer.bytes
   }
 
@@ -187,6 +191,7 @@ public struct HelpRequest: Sendable, Equatable {
     self.help = help
     mount = try reader.uint32()
     pid = try reader.int32()
+    refused = Errno(try reader.int32())
   }
 }
 
@@ -220,9 +225,12 @@ public struct InitReporter: ~Copyable {
   }
 
   /// Asks the mount helper, and waits for what it gives.
-  public func ask(for help: MountHelp, _ mount: UInt32) throws(RuntimeError) -> FileDescriptor {
+  /// `refused` is what the kernel said to this process, where it has tried.
+  public func ask(
+    for help: MountHelp, _ mount: UInt32, refused: Errno = Errno(0)
+  ) throws(RuntimeError) -> FileDescriptor {
     try describe(.initProtocol, "cannot ask the mount helper") { () throws(SystemError) in
-      try send(.helpWanted(help, mount: mount))
+      try send(.helpWanted(help, mount: mount, refused: refused))
     }
     return try receiveHelp()
   }
@@ -291,10 +299,11 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
       error.cut(to: 4096).encode(to: &short)
       return short.bytes
     }
-  case .helpWanted(let help, let mount):
+  case .helpWanted(let help, let mount, let refused):
     writer.put(UInt8(6))
     writer.put(help.rawValue)
     writer.put(mount)
+    writer.put(refused.number)
   case .networkReady:
     writer.put(UInt8(20))
   case .warning(let text):
@@ -334,7 +343,8 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 5: return .warning(try reader.string())
     case 6:
       guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
-      return .helpWanted(help, mount: try reader.uint32())
+      let mount = try reader.uint32()
+      return .helpWanted(help, mount: mount, refused: Errno(try reader.int32()))
     case 7: return .mountsMade
     default: throw .malformed
     }

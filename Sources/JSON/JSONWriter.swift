@@ -66,6 +66,20 @@ package struct JSONWriter {
     bytes.append(contentsOf: String(value).utf8)
   }
 
+  package mutating func null() {
+    beginValue()
+    bytes.append(contentsOf: "null".utf8)
+  }
+
+  /// A number with up to two digits behind the point: 150 is `1.5`.
+  package mutating func hundredths(_ value: UInt64) {
+    integer(value / 100)
+    let rest = UInt8(value % 100)
+    if rest == 0 { return }
+    bytes += [UInt8(ascii: "."), 0x30 + rest / 10]
+    if rest % 10 != 0 { bytes.append(0x30 + rest % 10) }
+  }
+
   /// The comma and the line break in front of a value or a name.
   private mutating func beginValue() {
     if isAfterName {

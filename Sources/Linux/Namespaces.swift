@@ -58,6 +58,43 @@ public enum Clone {
   }
 }
 
+/// Which namespace it is.
+@frozen public struct NamespaceIdentity: Equatable, Sendable {
+  /// Of its file in nsfs: another namespace may get it when nobody uses this one any more. 0 for none.
+  public var inode: UInt64
+  /// That the kernel gives to no other, NS_GET_ID of ioctl_nsfs(2); 0 where it knows none (before Linux 6.18).
+  public var number: UInt64
+
+  public init(inode: UInt64 = 0, number: UInt64 = 0) {
+    self.inode = inode
+    self.number = number
+  }
+
+  /// Of the namespace of a process: `kind` is the name of the link in /proc/PID/ns.
+  public init(_ kind: String, of pid: Int32) throws(SystemError) {
+    try self.init(FileDescriptor.open("/proc/\(pid)/ns/\(kind)", .readOnly))
+  }
+
+  init(_ file: borrowing FileDescriptor) throws(SystemError) {
+    inode = try file.status().inode
+    number = 0
+    var value: UInt64 = 0
+    let descriptor = file.number
+    let result = withUnsafeMutablePointer(to: &value) { sys_ioctl(descriptor, 0x8008_B70D, $0) }
+    do {
+      try check("ioctl", result, "NS_GET_ID")
+      number = value
+    } catch {
+      guard [.inappropriateIoctl, .invalid].contains(error.errno) else { throw error }
+    }
+  }
+
+  func names(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let other = try NamespaceIdentity(file)
+    return other.inode == inode && (number == 0 || other.number == number)
+  }
+}
+
 public enum UserNamespace {
   /// Whether this process has no rights of root over the host: it is not root, or only in a user namespace. For where an
   /// error has to be judged; what cannot be read counts as the host.
@@ -76,38 +113,89 @@ public enum UserNamespace {
     }
   }
 
-  /// The inode of the user namespace of a process, which names it as long as somebody is in it.
-  public static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
-    try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly).status().inode
-  }
-
-  /// The processes in the user namespace of process `first`, or in one below it, that are also in its pid namespace, as far
-  /// as the caller may look at them. `first` must be known to live before and afterwards.
-  public static func companions(of first: Int32) throws(SystemError) -> [Int32] {
-    let users = try inode(of: first)
-    let pids = try FileDescriptor.open("/proc/\(first)/ns/pid", .readOnly).status().inode
+  /// The processes in the user namespace `users`, or in one below it, that are also in the pid namespace `pids` or below it
+  /// and not in the mount namespace `mounts`, as far as the caller may look at them. What has no number
+  /// (``NamespaceIdentity/number``) must be known to be in use before and afterwards.
+  public static func processes(
+    _ users: NamespaceIdentity, _ pids: NamespaceIdentity, outside mounts: NamespaceIdentity?
+  ) throws(SystemError) -> [Int32] {
     var found: [Int32] = []
-    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries() {
-      guard entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { continue }
-      let pid = entry.name.utf8.reduce(Int32(0)) { $0 &* 10 &+ Int32($1 &- 0x30) }
+    for pid in try PidNamespace.all() {
       do {
-        guard try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode == pids else { continue }
-        if try isIn(users, pid) { found.append(pid) }
+        if let mounts, try mounts.names(FileDescriptor.open("/proc/\(pid)/ns/mnt", .readOnly)) { continue }
+        if try isIn("user", users, pid), try isIn("pid", pids, pid) { found.append(pid) }
       } catch {
-        // Somebody else's, or it has just ended.
-        guard [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno) else { throw error }
+        if !PidNamespace.isOutOfReach(error) { throw error }
       }
     }
     return found
   }
 
-  private static func isIn(_ inode: UInt64, _ pid: Int32) throws(SystemError) -> Bool {
-    var namespace = try FileDescriptor.open("/proc/\(pid)/ns/user", .readOnly)
-    while try namespace.status().inode != inode {
-      // EPERM at the namespace of the caller: there is nothing of ours above it.
-      namespace = FileDescriptor(
-        owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
+  /// Without the processes that are in the pid namespace of process `first`, or below it.
+  public static func without(
+    _ processes: [Int32], inPidNamespaceOf first: Int32
+  ) throws(SystemError) -> [Int32] {
+    var others: [Int32] = []
+    for pid in processes {
+      do {
+        if try !isIn("pid", NamespaceIdentity("pid", of: first), pid) { others.append(pid) }
+      } catch {
+        guard [.noEntry, .noProcess].contains(error.errno) else { throw error }
+      }
+    }
+    return others
+  }
+
+  /// Whether a process is in a namespace of that kind, or in one below it.
+  private static func isIn(
+    _ kind: String, _ identity: NamespaceIdentity, _ pid: Int32
+  ) throws(SystemError) -> Bool {
+    var namespace = try FileDescriptor.open("/proc/\(pid)/ns/\(kind)", .readOnly)
+    while try !identity.names(namespace) {
+      do {
+        namespace = FileDescriptor(
+          owning: Int32(try check("ioctl", sys_ioctl(namespace.number, 0xB702, nil), "NS_GET_PARENT")))
+      } catch {
+        // At the namespace of the caller: there is nothing of ours above it.
+        if error.errno == .notPermitted { return false }
+        throw error
+      }
     }
     return true
+  }
+}
+
+public enum PidNamespace {
+  /// The processes in the pid namespace of process `first`, zombies too, as far as the caller may look at them.
+  public static func members(of first: Int32) throws(SystemError) -> [Int32] {
+    let namespace = try inode(of: first)
+    var found: [Int32] = []
+    for pid in try all() {
+      do {
+        if try inode(of: pid) == namespace { found.append(pid) }
+      } catch {
+        if !isOutOfReach(error) { throw error }
+      }
+    }
+    return found
+  }
+
+  /// Every process that there is for this one.
+  static func all() throws(SystemError) -> [Int32] {
+    var pids: [Int32] = []
+    for entry in try FileDescriptor.open("/proc", [.readOnly, .directory]).entries()
+    where entry.name.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) {
+      pids.append(entry.name.utf8.reduce(0) { $0 &* 10 &+ Int32($1 &- 0x30) })
+    }
+    return pids
+  }
+
+  private static func inode(of pid: Int32) throws(SystemError) -> UInt64 {
+    try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly).status().inode
+  }
+
+  /// Whether a process is somebody else's, or has just ended.
+  static func isOutOfReach(_ error: SystemError) -> Bool {
+    [.noEntry, .noProcess, .accessDenied, .notPermitted].contains(error.errno)
   }
 }

@@ -26,6 +26,9 @@ public struct ProcessStatus: Sendable, Equatable {
   /// The name of the command, at most 15 bytes; a process keeps it as a zombie.
   public var command: String
 
+  /// The parent; 0 for one that is not seen from here.
+  public var parent: Int32
+
   public var isAlive: Bool { state != 0x5A /* Z */ && state != 0x58 /* X */ }
 }
 
@@ -168,9 +171,12 @@ extension ProcessStatus {
     var index = close + 2
     state = bytes[index]
     startTime = 0
+    parent = 0
     while index < bytes.count {
       if bytes[index] == 0x20 {
         field += 1
+      } else if field == 4 && bytes[index] >= 0x30 {
+        parent = parent &* 10 &+ Int32(bytes[index] - 0x30)
       } else if field == 22 {
         guard bytes[index] >= 0x30 && bytes[index] <= 0x39 else { return }
         startTime = startTime &* 10 &+ UInt64(bytes[index] - 0x30)
@@ -258,5 +264,26 @@ public enum Spawn {
   @inlinable public init(pid: Int32, descriptor: consuming FileDescriptor) {
     self.pid = pid
     self.descriptor = descriptor
+  }
+}
+
+/// A child that does nothing and has nothing: it stands where a process has to be. It ends with its maker at the latest.
+public final class IdleProcess {
+  public let pid: Int32
+  private let descriptor: FileDescriptor
+  private var isEnded = false
+
+  public init() throws(SystemError) {
+    var number: Int32 = -1
+    pid = Int32(try check("clone3", apus_spawn_idle(&number)))
+    descriptor = FileDescriptor(owning: number)
+  }
+
+  /// Kills and collects it.
+  public func end() throws(SystemError) {
+    if isEnded { return }
+    isEnded = true
+    try descriptor.sendSignal(9)
+    _ = try Processes.wait(pid)
   }
 }

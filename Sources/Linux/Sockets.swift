@@ -74,6 +74,13 @@ public enum Socket {
     return socket
   }
 
+  /// The same for a name in the abstract namespace of unix(7), without its leading NUL.
+  public static func connectStream(abstract name: String, timeout: Int64) throws(SystemError) -> FileDescriptor {
+    let socket = try unix(1 /* SOCK_STREAM */, sendTimeout: timeout)
+    try connect(socket, "\0" + name, "@" + name)
+    return socket
+  }
+
   /// A datagram socket that sends to the one at `path`, one of the host, or to an abstract name that has `@` for its first
   /// byte, as systemd writes them. A send waits for at most `timeout` milliseconds: EAGAIN then.
   public static func connectDatagram(_ path: String, timeout: Int64) throws(SystemError) -> FileDescriptor {
@@ -182,6 +189,18 @@ extension FileDescriptor {
     let number = number
     try checkRetrying("sendmsg") {
       bytes.withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, descriptor) }
+    }
+  }
+
+  /// Sends all of it on a stream socket, however many calls it takes. EPIPE, and no signal, where nobody is left to read it.
+  public func sendStream(_ bytes: [UInt8]) throws(SystemError) {
+    let number = number
+    var done = 0
+    while done < bytes.count {
+      done += Int(
+        try checkRetrying("sendmsg") {
+          bytes[done...].withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, -1) }
+        })
     }
   }
 

@@ -37,6 +37,9 @@ extension ContainerState: JSONEncodable {
     writer.member("created", created)
     writer.members("annotations", annotations)
     writer.member("owner", owner)
+    writer.member("systemd-scope", systemdScope)
+    writer.member("exit", exit)
+    writer.member("limitEvents", limitEvents)
     writer.endObject()
   }
 }

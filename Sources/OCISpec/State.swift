@@ -72,10 +72,17 @@ public struct ContainerState: Equatable, Sendable {
   public var annotations: [NamedValue<String>]?
   /// The name of the user who created it; may be empty.
   public var owner: String
+  /// The scope that systemd has made for it, under the name that crun gives it; nil with another cgroup driver.
+  public var systemdScope: String?
+  /// How the first process ended; nil as long as it lives, and where nobody can tell any more.
+  public var exit: ContainerExit?
+  /// How often it met its limits; nil where no cgroup tells.
+  public var limitEvents: LimitEvents?
 
   public init(
     ociVersion: String = OCIVersion.current, id: String, pid: Int32 = 0, status: String, bundle: String,
-    rootfs: String, created: String, annotations: [NamedValue<String>]? = nil, owner: String
+    rootfs: String, created: String, annotations: [NamedValue<String>]? = nil, owner: String,
+    systemdScope: String? = nil
   ) {
     self.ociVersion = ociVersion
     self.id = id
@@ -86,5 +93,6 @@ public struct ContainerState: Equatable, Sendable {
     self.created = created
     self.annotations = annotations
     self.owner = owner
+    self.systemdScope = systemdScope
   }
 }

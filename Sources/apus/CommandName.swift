@@ -14,6 +14,7 @@ enum CommandName: String, CaseIterable, Sendable {
   case run
   case exec
   case ps
+  case events
   case list
   case spec
   case plan
@@ -36,6 +37,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .run: RunCommand.specification
     case .exec: ExecCommand.specification
     case .ps: PsCommand.specification
+    case .events: EventsCommand.specification
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
@@ -57,6 +59,7 @@ enum CommandName: String, CaseIterable, Sendable {
     case .run: .run(try RunCommand(scanned))
     case .exec: .exec(try ExecCommand(scanned))
     case .ps: .ps(try PsCommand(scanned))
+    case .events: .events(try EventsCommand(scanned))
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
@@ -79,6 +82,7 @@ enum Command: Equatable, Sendable {
   case run(RunCommand)
   case exec(ExecCommand)
   case ps(PsCommand)
+  case events(EventsCommand)
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
@@ -99,6 +103,7 @@ enum Command: Equatable, Sendable {
     case .run(let command): return try command.run(session)
     case .exec(let command): return try command.run(session)
     case .ps(let command): try command.run(session)
+    case .events(let command): try command.run(session)
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)

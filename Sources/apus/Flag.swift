@@ -37,6 +37,8 @@ enum Flag: UInt8, Sendable {
   case appArmor
   case cgroup
   case ignorePaused
+  case interval
+  case stats
   case resources
   case memory
   case memoryReservation

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import Diagnostics
 
 enum LogFormat: Sendable, Equatable {
@@ -15,6 +16,7 @@ struct GlobalOptions: Equatable, Sendable {
   var log: String?
   var logFormat = LogFormat.text
   var debug = false
+  var cgroupDriver = CgroupDriver.cgroupfs
 
   static let flags: [FlagSpecification] = [
     FlagSpecification(
@@ -23,9 +25,10 @@ struct GlobalOptions: Equatable, Sendable {
     FlagSpecification(.log, "log", value: "FILE", "append errors to this file; they go to stderr too"),
     FlagSpecification(.logFormat, "log-format", value: "FORMAT", "`text` (default) or `json`"),
     FlagSpecification(.debug, "debug", "log every step"),
-    FlagSpecification(.systemdCgroup, "systemd-cgroup", "make cgroups through systemd (not supported yet)"),
+    FlagSpecification(.systemdCgroup, "systemd-cgroup", "have systemd make the cgroups of new containers"),
     FlagSpecification(
-      .cgroupManager, "cgroup-manager", value: "NAME", "`cgroupfs` (default); others are not supported yet"),
+      .cgroupManager, "cgroup-manager", value: "NAME",
+      "who makes the cgroups of new containers: `cgroupfs` (default), `systemd`, or `disabled` for none at all"),
     FlagSpecification(
       .rootless, "rootless", value: "WHEN",
       "do without cgroups that the caller may not make: `true`, `false`, or `auto` (default), where it is not root"),
@@ -47,7 +50,7 @@ struct GlobalOptions: Equatable, Sendable {
       throw RuntimeError(
         .usage, "invalid log format `\(format)`, expected `text` or `json`", field: "--log-format")
     }
-    try GlobalOptions.checkCgroupManager(scanned)
+    try checkCgroupManager(scanned)
     try checkRootless(scanned)
     if let given = scanned.text(.root) {
       // Nothing but slashes and dots is the root of the host, where an id could be the name of any folder.
@@ -58,20 +61,21 @@ struct GlobalOptions: Equatable, Sendable {
     }
   }
 
-  private static func checkCgroupManager(_ scanned: ScannedArguments) throws(RuntimeError) {
-    if scanned.isOn(.systemdCgroup) {
+  private mutating func checkCgroupManager(_ scanned: ScannedArguments) throws(RuntimeError) {
+    let isSystemd = scanned.isOn(.systemdCgroup)
+    if isSystemd { cgroupDriver = .systemd }
+    guard let name = scanned.text(.cgroupManager) else { return }
+    switch name {
+    case "cgroupfs": cgroupDriver = .cgroupfs
+    case "systemd": cgroupDriver = .systemd
+    case "disabled": cgroupDriver = .disabled
+    default:
       throw RuntimeError(
-        .usage, "the systemd cgroup driver is not supported yet", field: "--systemd-cgroup",
-        hint: "configure the manager for the `cgroupfs` driver")
+        .usage, "unknown cgroup manager `\(name)`, expected `cgroupfs`, `systemd` or `disabled`",
+        field: "--cgroup-manager")
     }
-    switch scanned.text(.cgroupManager) {
-    case nil, "cgroupfs": break
-    case "systemd", "disabled":
-      throw RuntimeError(
-        .usage, "this cgroup manager is not supported yet", field: "--cgroup-manager", hint: "use `cgroupfs`")
-    case let other?:
-      throw RuntimeError(
-        .usage, "unknown cgroup manager `\(other)`, expected `cgroupfs`", field: "--cgroup-manager")
+    if isSystemd && cgroupDriver != .systemd {
+      throw RuntimeError(.usage, "`\(name)` contradicts `--systemd-cgroup`", field: "--cgroup-manager")
     }
   }
 

@@ -21,6 +21,7 @@ struct Session {
     }
     var runtimeOptions = RuntimeOptions(root: root, log: log.sink)
     runtimeOptions.isRootless = options.isRootless
+    runtimeOptions.cgroupDriver = options.cgroupDriver
     return ContainerRuntime(runtimeOptions)
   }
 }

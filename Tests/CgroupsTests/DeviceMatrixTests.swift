@@ -69,7 +69,7 @@ struct DeviceMatrixTests {
     let found = layout.hierarchies.first { $0.controllers.contains("devices") } ?? layout.unified
     hierarchy = try #require(found)
     manager = try CgroupManager.create(
-      CgroupPath("/apus-cgtest/matrix", id: "matrix"), layout: layout, writes: [])
+      CgroupPath("/apus-cgmatrix", id: "matrix"), layout: layout, writes: [])
   }
 
   /// This thread on v1, this process on v2, for as long as the body takes.

@@ -1,3 +1,4 @@
+import ContainerRuntime
 import Diagnostics
 import Testing
 
@@ -40,10 +41,17 @@ import Testing
     #expect(error("--root", "..") == nil)
   }
 
-  @Test func whatIsNotSupportedYetIsRefused() {
-    #expect(error("--systemd-cgroup")?.text.contains("not supported yet") == true)
-    for name in ["systemd", "disabled"] {
-      #expect(error("--cgroup-manager", name)?.text.contains("not supported yet") == true)
+  @Test func cgroupManagerHasTwoFlags() throws {
+    #expect(try options().cgroupDriver == .cgroupfs)
+    for flags in [
+      ["--systemd-cgroup"], ["--cgroup-manager=systemd"], ["--cgroup-manager", "systemd", "--systemd-cgroup"],
+    ] {
+      #expect(Invocation(["apus"] + flags + ["list"]).options.cgroupDriver == .systemd)
+    }
+    #expect(try options("--cgroup-manager=disabled", "--systemd-cgroup=false").cgroupDriver == .disabled)
+    for name in ["cgroupfs", "disabled"] {
+      let failure = error("--systemd-cgroup", "--cgroup-manager", name)
+      #expect(failure?.text == "`\(name)` contradicts `--systemd-cgroup` (at `--cgroup-manager`)")
     }
   }
 

@@ -71,6 +71,37 @@ import Testing
     #expect(ByteSize.parse(text) == nil)
   }
 
+  @Test(arguments: [
+    ("0", 0), ("5s", 5_000_000_000), ("1.5s", 1_500_000_000), ("300ms", 300_000_000), ("1h2m3s", 3_723_000_000_000),
+    ("2us", 2000), ("2µs", 2000), ("7ns", 7), (".5m", 30_000_000_000), ("1.s", 1_000_000_000), ("-1s", -1_000_000_000),
+    ("+1s", 1_000_000_000), ("0.000000001s", 1),
+  ])
+  func timesAreThoseOfGo(_ text: String, _ nanoseconds: Int64) {
+    #expect(TimeSpan.parse(text) == nanoseconds)
+  }
+
+  @Test(arguments: ["", "x", "5", "5x", "s", ".", ".s", "-", "1s2", "1 s", "9999999h", "99999999999999999999s", "1S"])
+  func whatIsNoTimeIsRefused(_ text: String) {
+    #expect(TimeSpan.parse(text) == nil)
+  }
+
+  @Test func eventsTakeTheFlagsOfRunc() throws {
+    for (line, wanted) in [
+      (["x"], (false, 5000)), (["--stats", "x"], (true, 5000)), (["--interval=2s", "x"], (false, 2000)),
+      (["x", "--interval", "1500us"], (false, 2)),
+    ] {
+      guard case .command(.events(let events)) = try Invocation(["apus", "events"] + line).request.get() else {
+        Issue.record("\(line)")
+        continue
+      }
+      #expect(events.id == "x" && events.isOnce == wanted.0 && events.interval == wanted.1, "\(line)")
+    }
+    for text in ["0", "0s", "-5s"] {
+      #expect(error("events", "--interval", text, "x")?.message == "duration interval must be greater than 0")
+    }
+    #expect(error("events", "--interval", "5", "x")?.field == "--interval")
+  }
+
   @Test func limitsOfUpdateAreReadFromItsFlags() throws {
     let request = try parse(
       "update", "--memory", "1m", "x", "--memory-swap=-1", "--cpu-shares", "5", "--cpu-quota=-1", "--cpuset-cpus=0-1",

@@ -76,7 +76,7 @@ enum StageStep {
   }
 
   /// What is said from inside of a container that runs must not start a helper with the rights of the host.
-  @Test(arguments: [[UInt8]](arrayLiteral: [1], [7], [20], [6, 1, 0, 0, 0, 0]))
+  @Test(arguments: [[UInt8]](arrayLiteral: [1], [7], [20], [6, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
   func reportsOfACreationAreRefusedInExec(report: [UInt8]) throws {
     for steps in [[StageStep.child, .announce, .send(report), .wait], [.send(report), .wait]] {
       let failure = try #require(try follow(steps))

@@ -11,7 +11,7 @@ private let record = ContainerRecord(
   id: "web", ociVersion: "1.3.0", bundle: "/b", rootfs: "/b/rootfs",
   created: TimeValue(seconds: 5, nanoseconds: 6), owner: "root", annotations: [NamedValue("a", "é")], pid: 4711,
   startTime: 8, processInode: 9, hasPidNamespace: true,
-  cgroup: CgroupRecord(directories: []),
+  cgroup: CgroupRecord(directories: [], unit: SystemdUnit(bus: .user, name: "apus-web.scope")),
   poststart: [
     HookPlan(
       kind: .poststart, index: 0, path: "/x", arguments: ["x", ""], environment: ["A=1"], timeout: 3)
@@ -36,6 +36,7 @@ private let record = ContainerRecord(
     #expect(read.poststop == record.poststop)
     #expect(read.resctrl == record.resctrl && read.joinedResctrl == record.joinedResctrl)
     #expect(read.devices == record.devices)
+    #expect(read.cgroup == record.cgroup && !read.cgroup.isDisabled)
     #expect(read.id == "web" && read.pid == 4711 && read.annotations == record.annotations)
   }
 

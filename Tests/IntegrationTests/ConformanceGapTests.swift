@@ -20,15 +20,16 @@ extension Integration {
     }
 
     /// The one status of our own, and only for a state that has no name in the text (runtime.md, "State").
-    @Test func pausedIsTheStatusOfAFrozenContainer() throws {
+    @Test(.peerMayDiffer("crun", "1.8.1", "says `running` while a cgroup of v1 is being frozen"))
+    func pausedIsTheStatusOfAFrozenContainer() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       try container.runDetached()
-      let isV2 = CgroupView.current == .v2
-      let file = try container.cgroup(isV2 ? "" : "freezer") + (isV2 ? "/cgroup.freeze" : "/freezer.state")
+      // On v2 it takes the time that the process needs to get there.
+      let freezer = try Freezer(container)
       #expect(try container.status() == "running")
-      try Files.write(isV2 ? "1" : "FROZEN", to: file)
+      try freezer.freeze()
       #expect(try container.status() == "paused")
-      try Files.write(isV2 ? "0" : "THAWED", to: file)
+      try freezer.thaw()
       #expect(try container.status() == "running")
       try container.end()
       #expect(try container.status() == "stopped")

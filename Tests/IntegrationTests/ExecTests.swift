@@ -456,7 +456,11 @@ extension Integration {
         "args": ["/bin/sh", "-c", "grep Cpus_allowed_list /proc/self/status"], "cwd": "/",
         "execCPUAffinity": ["initial": "1"],
       ])
-      #expect(initial.stdout.split(separator: "\t").last == "1\n", "it is left as it was: \(initial)")
+      // The kernel forgets it on the way into a cpuset, before Linux 6.2.
+      let isForgotten = CgroupView.current == .v2 && MachineFeature.controllers.isHere && !Kernel.isAtLeast(6, 2)
+      #expect(
+        initial.stdout.split(separator: "\t").last == (isForgotten ? "0-1\n" : "1\n"),
+        "it is left as it was: \(initial)")
       #expect(try container.shellCPUs() == "0-1\n")
     }
   }

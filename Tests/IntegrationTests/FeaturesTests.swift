@@ -93,6 +93,8 @@ extension Integration {
       let cgroup = try features()["linux"]["cgroup"]
       let container = try Container()
       try container.bundle.write()
+      container.bundle.config["linux"]["cgroupsPath"] = ""
+      try container.bundle.write()
       let outcome = try runtime("--systemd-cgroup", "plan", "--bundle", container.bundle.path)
       for name in ["systemd", "systemdUser"] { #expect(cgroup[name].bool == (outcome.code == 0), "\(outcome)") }
     }
@@ -191,8 +193,9 @@ extension Integration {
       }
     }
 
-    @Test func noAnnotationChangesThePlanAndNoneIsAnnounced() throws {
-      #expect(try features()["potentiallyUnsafeConfigAnnotations"] == [])
+    /// Those of systemd change the scope, with its driver: `annotationIsAPropertyOfTheScope`.
+    @Test func noAnnotationChangesThePlan() throws {
+      #expect(try features()["potentiallyUnsafeConfigAnnotations"] == ["org.systemd.property."])
       let container = try Container()
       let plain = try plan(container, [])
       // What changes something in other runtimes.

@@ -105,11 +105,36 @@ extension Integration {
       try expectRefusal(container, "/process/user/additionalGids", "supplementary groups")
     }
 
+    /// The caller may search the folder, and root of the container, a subordinate id, may not.
+    @Test func sourceThatTheIdsOfTheContainerCannotReachIsNamed() throws {
+      let container = try Container()
+      container.bundle.addNamespace("user")
+      for map in ["uidMappings", "gidMappings"] {
+        container.bundle.config["linux"][map] = [["containerID": 0, "hostID": 100_000, "size": 65_536]]
+      }
+      let folder = try Workspace.active().directory + "/closed"
+      mkdir(folder, 0o700)
+      mkdir(folder + "/inside", 0o755)
+      chown(folder, Rootless.user, Rootless.user)
+      container.bundle.config["mounts"].append([
+        "destination": "/tmp", "type": "bind", "source": .string(folder + "/inside"), "options": ["rbind"],
+      ])
+      let outcome = try container.asUser("run")
+      #expect(outcome.code == 1)
+      for words in [
+        "/source", "cannot bind `\(folder)/inside` without root: ", "permission denied", "search the folders",
+      ] {
+        #expect(outcome.stderr.contains(words), "\(words): \(outcome)")
+      }
+    }
+
     @Test func helperThatIsAbsentIsNamed() throws {
       let container = try Container()
       let outcome = try container.asUser("run", path: "/nonexistent")
       #expect(outcome.code == 1)
-      #expect(outcome.stderr.contains("`newuidmap` is not installed") && outcome.stderr.contains("/linux/uidMappings"))
+      #expect(
+        outcome.stderr.contains("`newuidmap` is not in a folder of PATH")
+          && outcome.stderr.contains("/linux/uidMappings"))
       #expect(outcome.stderr.contains("uidmap"), "what to install: \(outcome)")
       try expectNothingLeft()
     }

@@ -116,26 +116,53 @@ extension Integration {
           == "\(disk.major):\(disk.minor) rbps=1000001 wbps=1000002 riops=1003 wiops=1004")
     }
 
-    /// With BFQ the file has the scale of the document; without, the weight of the cost model is on a scale of its own.
-    @Test(.peerDiffers("crun", "1.8.1", "knows BFQ only")) func weightOfDisksIsWritten() throws {
+    /// Turns something of the kernel on for the time of a test.
+    private func with(_ commands: [String], undone: [String], _ body: () throws -> Void) throws {
+      defer { for command in undone { _ = try? Subprocess("/bin/sh", ["-c", command]).wait() } }
+      for command in commands {
+        let outcome = try Subprocess("/bin/sh", ["-c", command]).wait()
+        try #require(outcome.code == 0, "\(outcome)")
+      }
+      try body()
+    }
+
+    private func weights(_ disk: Disk) throws -> Container {
+      try created(["blockIO": ["weight": 321, "weightDevice": disk.entry("weight", 1000)]])
+    }
+
+    /// The weight of the cost model is on a scale of its own.
+    @Test(.peerDiffers("crun", "1.8.1", "knows BFQ only"), .peerDiffers("runc", "1.1.5", "knows BFQ only"))
+    func weightOfDisksIsWrittenWithoutBFQ() throws {
       let container = try created(["blockIO": ["weight": 321]])
-      let folder = try container.cgroup("")
-      if Files.exists(folder + "/io.bfq.weight") {
-        #expect(try value(container, "io.bfq.weight") == "default 321")
-      } else {
-        #expect(try value(container, "io.weight") == "default 3142")
+      #expect(try value(container, "io.weight") == "default 3142")
+    }
+
+    @Test(.apusOnly("the peers of Debian do not know weights of disks on v2"))
+    func weightOfOneDiskIsWrittenWithoutBFQ() throws {
+      let disk = try #require(Disk.first)
+      let number = "\(disk.major):\(disk.minor)"
+      let file = "/sys/fs/cgroup/io.cost.qos"
+      try with(["echo \(number) enable=1 > \(file)"], undone: ["echo \(number) enable=0 > \(file)"]) {
+        let container = try weights(disk)
+        #expect(try value(container, "io.weight") == "default 3142\n\(number) 10000")
       }
     }
 
-    @Test(.apusOnly("crun knows BFQ only, runc of Debian no device"))
-    func weightOfOneDiskIsWritten() throws {
+    /// BFQ has the scale of the document.
+    @Test(.apusOnly("the peers of Debian do not know weights of disks on v2"))
+    func weightOfOneDiskIsWrittenWithBFQ() throws {
       let disk = try #require(Disk.first)
-      let container = try created(["blockIO": ["weight": 321, "weightDevice": disk.entry("weight", 1000)]])
-      let isBFQ = Files.exists(try container.cgroup("") + "/io.bfq.weight")
-      #expect(
-        try value(container, isBFQ ? "io.bfq.weight" : "io.weight")
-          == (isBFQ
-            ? "default 321\n\(disk.major):\(disk.minor) 1000" : "default 3142\n\(disk.major):\(disk.minor) 10000"))
+      let number = "\(disk.major):\(disk.minor)"
+      let scheduler = "/sys/dev/block/\(number)/queue/scheduler"
+      try with(
+        ["/sbin/modprobe bfq", "echo bfq > \(scheduler)"],
+        undone: ["echo none > \(scheduler)", "/sbin/modprobe -r bfq"]
+      ) {
+        let container = try weights(disk)
+        #expect(try value(container, "io.bfq.weight") == "default 321\n\(number) 1000")
+        #expect(try value(container, "io.weight") == "default 100")
+        try container.delete("--force")
+      }
     }
 
     static let refused: [(resources: JSONValue, pointer: String)] = [

@@ -17,7 +17,44 @@ import Testing
     let status = try #require(ProcessStatus(statLine: Array(line.utf8)))
     #expect(status.state == UInt8(ascii: "R"))
     #expect(status.startTime == 98765)
+    #expect(status.parent == 1 && status.command == "a) b (c")
     #expect(ProcessStatus(statLine: Array("42 (a".utf8)) == nil)
+  }
+
+  @Test func theEndOfAProcessIsTheLastWordOfItsStatLine() {
+    let words = (4...51).map { "\($0)" }.joined(separator: " ")
+    func word(_ last: String) -> Int32? {
+      Linux.ExitStatus.wordOfWait(statLine: Array("42 (a) b) Z \(words) \(last)\n".utf8))
+    }
+    #expect(word("1792") == 1792)
+    #expect(word("-1") == nil && word("") == nil)
+    #expect(Linux.ExitStatus.wordOfWait(statLine: Array("42 (a".utf8)) == nil)
+    #expect(Linux.ExitStatus(wordOfWait: 1792) == .exited(7))
+    #expect(Linux.ExitStatus(wordOfWait: 9) == .signaled(9))
+    #expect(Linux.ExitStatus(wordOfWait: 0x80 | 11) == .signaled(11), "with a core file")
+  }
+
+  @Test(arguments: [("exit 7", Linux.ExitStatus.exited(7)), ("kill -9 $$", .signaled(9)), ("true", .exited(0))])
+  func aZombieTellsHowItEnded(_ line: String, _ wanted: Linux.ExitStatus) throws {
+    var pid: pid_t = 0
+    let arguments = ["/bin/sh", "-c", "read line; \(line)"]
+    var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    defer { for word in words { free(word) } }
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
+    posix_spawn_file_actions_addclose(&actions, ends[1])
+    try #require(posix_spawn(&pid, "/bin/sh", &actions, nil, &words, environ) == 0)
+    close(ends[0])
+    let process = try Processes.open(pid)
+    #expect(try Processes.statusOfZombie(pid) == nil, "it lives")
+    close(ends[1])
+    _ = try Poll.wait(process, for: Poll.readable, timeout: 10_000)
+    #expect(try Processes.statusOfZombie(pid) == wanted)
+    #expect(try Processes.wait(pid) == wanted)
+    #expect(throws: SystemError.self) { _ = try Processes.statusOfZombie(pid) }
   }
 
   /// But for the output, a raw terminal is the one of cfmakeraw(3).

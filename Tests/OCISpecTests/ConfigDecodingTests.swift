@@ -17,7 +17,32 @@ func minimal(_ members: String) -> String {
   #"{"ociVersion":"1.2.0","root":{"path":"rootfs"},"# + members + "}"
 }
 
+/// Every object of a JSON text with its names in the opposite order.
+private func reversed(_ value: Any) throws -> String {
+  if let object = value as? [String: Any] {
+    let members = try object.keys.sorted().reversed().map { "\(try reversed($0)):\(try reversed(object[$0] ?? 0))" }
+    return "{\(members.joined(separator: ","))}"
+  }
+  if let list = value as? [Any] { return "[\(try list.map(reversed).joined(separator: ","))]" }
+  let data = try JSONSerialization.data(withJSONObject: value, options: .fragmentsAllowed)
+  return String(decoding: data, as: UTF8.self)
+}
+
+/// The same with the names sorted.
+private func sorted(_ value: Any) throws -> [UInt8] {
+  Array(try JSONSerialization.data(withJSONObject: value, options: .sortedKeys))
+}
+
 @Suite struct ConfigDecodingTests {
+  @Test func orderOfNamesMeansNothing() throws {
+    let document = try JSONSerialization.jsonObject(with: Data(try fixture("full.json")))
+    let read = try [try sorted(document), Array(try reversed(document).utf8)].map { bytes in
+      let config = try Config.decode(bytes, file: "config.json")
+      return try sorted(JSONSerialization.jsonObject(with: Data(config.document())))
+    }
+    #expect(read[0] == read[1])
+  }
+
   @Test func commonPartIsReadFieldForField() throws {
     let config = try Config.decode(try fixture("full.json"), file: "config.json")
     #expect(config.ociVersion == "1.3.0")

@@ -55,6 +55,23 @@ func text(_ bytes: [UInt8]) -> String {
     #expect(text(ContainerState.document(of: [])) == "[]")
   }
 
+  @Test func endOfAContainerAndItsLimitsAreInItsState() {
+    var state = ContainerState(id: "c1", status: "stopped", bundle: "/b", rootfs: "/b/r", created: "t", owner: "root")
+    state.exit = .signal(9)
+    state.limitEvents = LimitEvents(oomKills: 1, isMemoryLimitMet: true, pidsLimitHits: 0)
+    let start =
+      #"{"ociVersion":"1.3.0","id":"c1","pid":0,"status":"stopped","bundle":"/b","rootfs":"/b/r","created":"t","#
+    #expect(
+      text(state.document(.compact))
+        == start + #""owner":"root","exit":{"signal":9},"#
+        + #""limitEvents":{"oomKills":1,"memoryLimitMet":true,"pidsLimitHits":0}}"#)
+    state.exit = .status(3)
+    state.limitEvents = LimitEvents(pidsLimitHits: 2)
+    #expect(
+      text(state.document(.compact))
+        == start + #""owner":"root","exit":{"status":3},"limitEvents":{"pidsLimitHits":2}}"#)
+  }
+
   @Test func hooksAndListenersGetTheStateOfTheSpecification() {
     let state = State(id: "c1", status: "creating", bundle: "/b")
     let inner = #"{"ociVersion":"1.3.0","id":"c1","status":"creating","bundle":"/b"}"#

@@ -203,6 +203,7 @@ int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
 int64_t sys_signal_default(int signal);
 int64_t sys_signal_ignore(int signal);
 int64_t sys_signalfd4(int fd, const uint64_t *set, int flags);
+int64_t sys_eventfd2(uint32_t value, int flags);
 
 // Sockets and waiting
 int64_t sys_socketpair(int type, int *pair);
@@ -260,5 +261,9 @@ struct apus_program {
 // spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
 // and none blocked. Otherwise as apus_spawn.
 int64_t apus_spawn_program(const struct apus_program *program, int *pidfd);
+
+// spawn.c: a copy of this process that has no descriptors, takes no signal but SIGKILL and does nothing. It ends with the
+// thread that made it. Returns the pid and stores a pidfd.
+int64_t apus_spawn_idle(int *pidfd);
 
 #endif

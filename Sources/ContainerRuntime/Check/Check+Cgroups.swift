@@ -20,6 +20,7 @@ extension BundleCheck {
         RuntimeError(.cgroup, "no cgroup file system is mounted", hint: "mount cgroup2 on /sys/fs/cgroup"))
     }
     let writes = followResources(layout)
+    if cgroupDriver != .cgroupfs { return checkDriver(writes) }
     let path: CgroupPath
     do {
       path = try CgroupPath(plan.cgroup.path, id: "check")
@@ -42,6 +43,21 @@ extension BundleCheck {
       }
     }
     report(refused, writes)
+  }
+
+  /// systemd gives a scope whatever controllers there are; without cgroups there is none.
+  private func checkDriver(_ writes: [CgroupWrite]) {
+    if cgroupDriver == .systemd {
+      do {
+        try SystemdClient(doesWithoutCgroups ? .user : .system).checkPresence()
+      } catch {
+        add(.cgroups, error)
+      }
+      return
+    }
+    for write in writes where !write.isDefault {
+      add(.controllers, RuntimeError(.cgroupLimit, "cgroups are disabled", field: write.pointer))
+    }
   }
 
   /// A hierarchy in which the caller may make nothing.

@@ -68,6 +68,8 @@ extension BundleCheck {
   private func checkFileSystems() {
     let known = files.table("/proc/filesystems").compactMap { $0.last }
     if known.isEmpty { return }
+    var modules: ModuleNames?
+    var missing: [String] = []
     for step in plan.steps {
       guard case .mount(let mount) = step else { continue }
       let name: String
@@ -77,28 +79,22 @@ extension BundleCheck {
       }
       // `fuse.sshfs` is fuse; what stands behind the dot is for its user.
       let type = String(Substring(name.utf8.prefix { $0 != 0x2E }))
-      if type.isEmpty || known.contains(type) || hasModule(type) { continue }
+      if type.isEmpty || known.contains(type) { continue }
+      if !missing.contains(type) {
+        // Long lists: read once, and only where one is needed.
+        let names = modules ?? ModuleNames(files)
+        modules = names
+        if names.has(type) { continue }
+        // A configuration may name a different one for each of very many mounts: some will do.
+        if missing.count == 64 { return }
+        missing.append(type)
+      }
       add(
         .fileSystem,
         RuntimeError(
           .mount, "the kernel has no file system `\(type)`", field: "/mounts/\(mount.index)/type",
-          hint: "it is not in `/proc/filesystems`, and there is no module of this name"))
+          hint: "it is not in `/proc/filesystems`, and no module has the alias `fs-\(type)`"))
     }
-  }
-
-  /// mount(2) loads the module of a type that is not known yet: one of that name, or one with an alias for it.
-  private func hasModule(_ type: String) -> Bool {
-    guard let release = files.text("/proc/sys/kernel/osrelease") else { return false }
-    let folder = "/lib/modules/\(release)"
-    let modules = files.text("\(folder)/modules.dep", limit: 16 << 20) ?? ""
-    for line in modules.utf8.split(separator: 0x0A) {
-      let path = line.prefix { $0 != 0x3A }
-      let name = path.split(separator: 0x2F).last ?? path
-      if name.starts(with: "\(type).ko".utf8) { return true }
-    }
-    let aliases = files.text("\(folder)/modules.alias", limit: 16 << 20) ?? ""
-    for line in aliases.utf8.split(separator: 0x0A) where line.starts(with: "alias fs-\(type) ".utf8) { return true }
-    return false
   }
 
   // MARK: Seccomp
@@ -210,4 +206,20 @@ extension NamespaceKind {
     default: ociName
     }
   }
+}
+
+/// The file systems whose modules mount(2) may load: it asks modprobe(8) for `fs-TYPE`, an alias.
+private struct ModuleNames {
+  private var names: [String] = []
+
+  init(_ files: HostFiles) {
+    guard let release = files.text("/proc/sys/kernel/osrelease") else { return }
+    let list = files.text("/lib/modules/\(release)/modules.alias", limit: 16 << 20) ?? ""
+    for line in list.utf8.split(separator: 0x0A) where line.starts(with: "alias fs-".utf8) {
+      let name = String(Substring(line.dropFirst("alias fs-".utf8.count).prefix { $0 != 0x20 }))
+      if !names.contains(name) { names.append(name) }
+    }
+  }
+
+  func has(_ type: String) -> Bool { names.contains(type) }
 }

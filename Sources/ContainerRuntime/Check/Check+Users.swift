@@ -132,8 +132,8 @@ extension BundleCheck {
   }
 
   private func checkHelper(_ name: String, _ field: String) {
-    let path = Environment.value("PATH") ?? "/usr/local/bin:/usr/bin:/bin"
-    for folder in path.utf8.split(separator: 0x3A) {
+    // As `ChildProgram.find`.
+    for folder in (Environment.value("PATH") ?? "").utf8.split(separator: 0x3A) where folder.first == 0x2F {
       let program = "\(files.prefix)\(String(Substring(folder)))/\(name)"
       let status: FileStatus
       do {
@@ -150,7 +150,8 @@ extension BundleCheck {
     add(
       .mapHelper,
       RuntimeError(
-        .idMapping, "`\(name)` is not found, and only it can map other ids than the caller's own", field: field,
+        .idMapping, "`\(name)` is not in a folder of PATH, and only it can map other ids than the caller's own",
+        field: field,
         hint: "on Debian it is in the package uidmap"))
   }
 

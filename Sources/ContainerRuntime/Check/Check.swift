@@ -56,7 +56,7 @@ extension ContainerRuntime {
       config: config, plan: plan, bundle: Bundle(path: path, config: config),
       caller: Processes.effectiveUser(), callerGroup: Processes.effectiveGroup(), isRootless: facts.effectiveUser != 0,
       doesWithoutCgroups: options.isRootless || (self.options.isRootless ?? UserNamespace.lacksRootOfHost()),
-      stateRoot: self.options.root)
+      cgroupDriver: self.options.cgroupDriver, stateRoot: self.options.root)
     check.findings = findings
     check.followRules()
     check.lookAtHost()
@@ -76,6 +76,7 @@ final class BundleCheck {
   let isRootless: Bool
   /// ``RuntimeOptions/isRootless``: a cgroup that is refused for want of permission is done without.
   let doesWithoutCgroups: Bool
+  let cgroupDriver: CgroupDriver
   let stateRoot: String
   let files: HostFiles
   var findings: [Finding] = []
@@ -84,7 +85,7 @@ final class BundleCheck {
 
   init(
     config: Config, plan: ContainerPlan, bundle: Bundle, caller: UInt32, callerGroup: UInt32, isRootless: Bool,
-    doesWithoutCgroups: Bool = false,
+    doesWithoutCgroups: Bool = false, cgroupDriver: CgroupDriver = .cgroupfs,
     stateRoot: String, files: HostFiles = HostFiles()
   ) {
     self.config = config
@@ -94,6 +95,7 @@ final class BundleCheck {
     self.callerGroup = callerGroup
     self.isRootless = isRootless
     self.doesWithoutCgroups = doesWithoutCgroups
+    self.cgroupDriver = cgroupDriver
     self.stateRoot = stateRoot
     self.files = files
   }
@@ -118,7 +120,12 @@ final class BundleCheck {
       add(.rootDirectory, error)
     }
     do {
-      _ = try CgroupPath(plan.cgroup.path, id: "check")
+      if cgroupDriver == .systemd {
+        _ = try UnitName(plan.cgroup.path, id: "check", bus: .system)
+        _ = try UnitProperties.annotated(plan.annotations)
+      } else {
+        _ = try CgroupPath(plan.cgroup.path, id: "check")
+      }
     } catch {
       add(.cgroupsPath, error)
     }

@@ -25,16 +25,15 @@ struct FeaturesCommand: Equatable, Sendable {
       ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current,
       hooks: HookKind.allCases.map { $0.name }, mountOptions: MountOption.allNames, linux: linux,
       annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText)],
-      // Annotations go to the state and change nothing.
-      potentiallyUnsafeConfigAnnotations: [])
+      // All others go to the state and change nothing.
+      potentiallyUnsafeConfigAnnotations: ["org.systemd.property."])
   }
 
   private static var linux: LinuxFeatures {
     let yes = EnabledFeature(enabled: true)
     return LinuxFeatures(
       namespaces: NamespaceKind.allCases.map { $0.ociName }, capabilities: Capability.allCases.map { $0.name },
-      // The systemd driver is refused with `--systemd-cgroup`.
-      cgroup: CgroupFeatures(v1: true, v2: true, systemd: false, systemdUser: false, rdma: true),
+      cgroup: CgroupFeatures(v1: true, v2: true, systemd: true, systemdUser: true, rdma: true),
       seccomp: SeccompFeatures(
         enabled: true, actions: SeccompAction.allCases.filter { $0.isSupported }.map { $0.name },
         operators: SeccompOperator.allCases.map { $0.name }, archs: SeccompCompiler.architectureNames,

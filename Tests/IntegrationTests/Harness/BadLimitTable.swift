@@ -135,8 +135,9 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     BadLimitRow("/hugepageLimits/0/pageSize", ["hugepageLimits": [["pageSize": "2mb", "limit": 0]]], "KB, MB or GB"),
     BadLimitRow("/hugepageLimits/0/pageSize", ["hugepageLimits": [["pageSize": "2", "limit": 0]]], "KB, MB or GB"),
     BadLimitRow(
-      "/hugepageLimits/1/pageSize",
-      ["hugepageLimits": [["pageSize": "2MB", "limit": 0], ["pageSize": "2MB", "limit": 1]]], "has a limit already"),
+      CgroupView.current == .v1 ? "/hugepageLimits/0/limit" : "/hugepageLimits/1/pageSize",
+      ["hugepageLimits": [["pageSize": "2MB", "limit": 0], ["pageSize": "2MB", "limit": 1]]],
+      CgroupView.current == .v1 ? "the controller `hugetlb` is not" : "has a limit already"),
     BadLimitRow("/hugepageLimits/0/limit", ["hugepageLimits": [["pageSize": "2MB", "limit": -1]]], "-1"),
     BadLimitRow("/rdma/mlx5_0", ["rdma": ["mlx5_0": [:]]], "one of hcaHandles and hcaObjects"),
     BadLimitRow("/rdma/mlx5_0/hcaHandles", ["rdma": ["mlx5_0": ["hcaHandles": -1]]], "-1"),
@@ -191,7 +192,8 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
         CgroupView.current == .v1 ? "the controller `rdma` is not" : "the controller `rdma` is not available",
         isOfKernel: CgroupView.current != .v1),
       BadLimitRow(
-        "/network/priorities", ["network": ["priorities": [["name": "lo", "priority": 1]]]],
+        "/network/priorities" + (CgroupView.current == .v1 ? "/0" : ""),
+        ["network": ["priorities": [["name": "lo", "priority": 1]]]],
         CgroupView.current == .v1 ? "the controller `net_prio` is not" : "cgroup v2 has nothing like it"),
     ]
     if CgroupView.current == .v1 { return rows }

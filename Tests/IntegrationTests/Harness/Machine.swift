@@ -63,3 +63,13 @@ struct MachineNeed: SuiteTrait, TestTrait {
 extension Trait where Self == MachineNeed {
   static func needs(_ features: MachineFeature...) -> Self { MachineNeed(features: features) }
 }
+
+enum Kernel {
+  static func isAtLeast(_ major: Int, _ minor: Int) -> Bool {
+    var names = utsname()
+    uname(&names)
+    let release = withUnsafeBytes(of: &names.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+    return numbers.count == 2 && (numbers[0], numbers[1]) >= (major, minor)
+  }
+}

@@ -102,6 +102,8 @@ final class Container {
   let id: String
   /// Another copy of the runtime, where the attack is on its file.
   var executable = Runtime.current.path
+  /// What stands in front of each command besides `--root`.
+  var globalFlags: [String] = []
   private let workspace: Workspace
   /// The output of the last `create` or `run`, that the container goes on writing to.
   private(set) var process: Subprocess?
@@ -129,7 +131,7 @@ final class Container {
     }
   }
 
-  var root: [String] { ["--root", workspace.stateRoot] }
+  var root: [String] { ["--root", workspace.stateRoot] + globalFlags }
 
   /// `VERB [FLAGS] ID [REST]`, whatever comes of it.
   func attempt(

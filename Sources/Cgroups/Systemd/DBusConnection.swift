@@ -1,0 +1,215 @@
+import Diagnostics
+import Linux
+
+/// How long is waited for whom, in milliseconds.
+package struct SystemdTimeouts: Sendable {
+  /// For the bus to let us in.
+  package var bus: Int64
+  /// For systemd, from the first call to the end of the job.
+  package var work: Int64
+
+  package init(bus: Int64 = 10_000, work: Int64 = 30_000) {
+    self.bus = bus
+    self.work = work
+  }
+}
+
+/// A connection to a bus, for a few calls. Calls are queued and go out together, and with them what lets us in: usually one
+/// turn is enough. Every wait ends when the time is up, whoever sends whatever.
+final class DBusConnection {
+  private let socket: FileDescriptor
+  private let client: SystemdClient
+  /// What fails if something fails here.
+  private let purpose: String
+  private let start = Clock.monotonicMilliseconds()
+  private var outgoing: [UInt8]
+  private var incoming: [UInt8] = []
+  private var lastSerial: UInt32 = 0
+  private var isLetIn = false
+  /// The signals of jobs that have come.
+  private var jobs: [Job] = []
+
+  private struct Job {
+    var sender: String
+    var path: String
+    var result: String
+  }
+
+  init(_ client: SystemdClient, _ purpose: String) throws(RuntimeError) {
+    self.client = client
+    self.purpose = purpose
+    socket = try DBusConnection.connect(client, purpose)
+    // EXTERNAL without a name: the bus asks for it, gets none, and goes by what the kernel says of us. That is right in a user
+    // namespace too, where our own number would be another one.
+    outgoing = [0] + "AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n".utf8
+    queue("Hello", [], toBus: true)
+  }
+
+  private static func connect(_ client: SystemdClient, _ purpose: String) throws(RuntimeError) -> FileDescriptor {
+    let address = client.address ?? client.bus.address()
+    let places = DBusAddress.places(address) ?? []
+    var failure: SystemError?
+    for place in places {
+      do throws(SystemError) {
+        if place.isAbstract { return try Socket.connectStream(abstract: place.name, timeout: client.timeouts.bus) }
+        return try Socket.connectStream(place.name, timeout: client.timeouts.bus)
+      } catch {
+        failure = error
+      }
+    }
+    let name = "`" + address + "`"
+    throw DBusConnection.failure(
+      purpose,
+      places.isEmpty
+        ? name + " is no address of " + client.bus.name
+          + " that can be used: expected `unix:path=…` or `unix:abstract=…`"
+        : "cannot reach " + client.bus.name + " at " + name, failure,
+      hint: "without systemd use the `cgroupfs` driver: leave out `--systemd-cgroup`")
+  }
+
+  @inline(never)
+  private static func failure(
+    _ purpose: String, _ what: String, _ cause: SystemError? = nil, hint: String = ""
+  ) -> RuntimeError {
+    RuntimeError(.systemd, purpose + ": " + what, cause: cause, hint: hint)
+  }
+
+  func failure(_ what: String, _ cause: SystemError? = nil, hint: String = "") -> RuntimeError {
+    DBusConnection.failure(purpose, what, cause, hint: hint)
+  }
+
+  /// A call of systemd, or of the bus itself. Answers the serial number by which the reply is known.
+  @inline(never)
+  @discardableResult
+  func queue(_ member: String, _ body: [DBusValue], toBus: Bool = false) -> UInt32 {
+    lastSerial += 1
+    outgoing += DBusCall(member, body, toBus: toBus).encode(serial: lastSerial)
+    return lastSerial
+  }
+
+  /// Waits for the reply or the error of a call.
+  func reply(to serial: UInt32) throws(RuntimeError) -> DBusMessage {
+    try flush()
+    while true {
+      let message = try receive()
+      let isAnswer = message.kind == .reply || message.kind == .error
+      if isAnswer && message.replySerial == serial { return message }
+      // Hello is the first of all.
+      if message.kind == .error && message.replySerial == 1 {
+        throw failure(client.bus.name + " does not let us in: " + message.errorText)
+      }
+      keep(message)
+    }
+  }
+
+  /// Waits for the end of the job that a reply names; how it ended.
+  func result(of reply: DBusMessage) throws(RuntimeError) -> String {
+    var path = ""
+    if reply.signature == [0x6F] {
+      var reader = DBusReader(reply.body)
+      do throws(DBusFormatError) {
+        path = try reader.string()
+      } catch {
+        // Said below.
+      }
+    }
+    if path.isEmpty { throw failure("systemd answers without the name of a job") }
+    while true {
+      // Anybody on the bus may send us such a signal.
+      if let job = jobs.first(where: { $0.path == path && $0.sender == reply.sender }) { return job.result }
+      keep(try receive())
+    }
+  }
+
+  private func keep(_ message: DBusMessage) {
+    guard message.kind == .signal, message.member == "JobRemoved", message.interface == SystemdName.managerInterface,
+      message.signature == [0x75, 0x6F, 0x73, 0x73], jobs.count < 256
+    else { return }
+    var reader = DBusReader(message.body)
+    do throws(DBusFormatError) {
+      _ = try reader.uint32()
+      let path = try reader.string()
+      _ = try reader.string()
+      jobs.append(Job(sender: message.sender, path: path, result: try reader.string()))
+    } catch {
+      // As good as no signal: the wait for one goes on, up to its bound.
+    }
+  }
+
+  private func flush() throws(RuntimeError) {
+    if outgoing.isEmpty { return }
+    do {
+      try socket.sendStream(outgoing)
+    } catch {
+      throw broken(error)
+    }
+    outgoing = []
+  }
+
+  private func receive() throws(RuntimeError) -> DBusMessage {
+    if !isLetIn { try waitUntilLetIn() }
+    try fill(DBusMessage.prefixLength)
+    if let length = DBusMessage.length(of: incoming) {
+      try fill(length)
+      let bytes = [UInt8](incoming[..<length])
+      incoming.removeFirst(length)
+      if let message = DBusMessage(of: bytes) { return message }
+    }
+    throw failure(client.bus.name + " sent what is no message of D-Bus")
+  }
+
+  /// The answers to what was sent in front of the first message (D-Bus specification, "Authentication Protocol").
+  private func waitUntilLetIn() throws(RuntimeError) {
+    while true {
+      let line = try readLine()
+      if line == "OK" {
+        isLetIn = true
+        return
+      }
+      if line == "DATA" { continue }
+      throw failure(
+        client.bus.name + " does not let us in", hint: "it may be another user's, or what listens there is no bus")
+    }
+  }
+
+  /// The first word of a line.
+  private func readLine() throws(RuntimeError) -> String {
+    var length = 0
+    repeat {
+      try fill(length + 1)
+      length += 1
+    } while incoming[length - 1] != 0x0A && length < 1024
+    var end = 0
+    while end < length && incoming[end] >= 0x41 && incoming[end] <= 0x5A { end += 1 }
+    let word = CgroupText.string(incoming[..<end])
+    incoming.removeFirst(length)
+    return word
+  }
+
+  /// Reads until so many bytes are there.
+  private func fill(_ count: Int) throws(RuntimeError) {
+    while incoming.count < count {
+      let left = start + (isLetIn ? client.timeouts.work : client.timeouts.bus) - Clock.monotonicMilliseconds()
+      let chunk: [UInt8]
+      do throws(SystemError) {
+        guard left > 0, try Poll.wait(socket, for: Poll.readable, timeout: left) else {
+          throw SystemError("read", .timedOut)
+        }
+        chunk = try socket.read(upTo: 16384)
+      } catch {
+        throw broken(error)
+      }
+      if chunk.isEmpty { throw failure(client.bus.name + " has closed the connection") }
+      incoming += chunk
+    }
+  }
+
+  private func broken(_ error: SystemError) -> RuntimeError {
+    if error.errno == .timedOut || error.errno == .tryAgain {
+      let seconds = (isLetIn ? client.timeouts.work : client.timeouts.bus) / 1000
+      return failure(
+        "no answer from " + (isLetIn ? "systemd" : client.bus.name) + " within " + String(seconds) + " seconds")
+    }
+    return failure("the connection to " + client.bus.name + " is broken", error)
+  }
+}

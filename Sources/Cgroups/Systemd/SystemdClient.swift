@@ -1,0 +1,151 @@
+package import Diagnostics
+
+/// Names on the bus, and those of errors.
+enum SystemdName {
+  static let bus = "org.freedesktop.DBus"
+  static let manager = "org.freedesktop.systemd1"
+  static let managerInterface = "org.freedesktop.systemd1.Manager"
+  static let unitExists = "org.freedesktop.systemd1.UnitExists"
+  static let noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
+}
+
+/// What is asked of systemd (org.freedesktop.systemd1(5)). Each call is a connection of its own.
+package struct SystemdClient: Sendable {
+  let bus: SystemdBus
+  /// Nil for the one of the environment.
+  let address: String?
+  let timeouts: SystemdTimeouts
+
+  package init(_ bus: SystemdBus, address: String? = nil, timeouts: SystemdTimeouts = SystemdTimeouts()) {
+    self.bus = bus
+    self.address = address
+    self.timeouts = timeouts
+  }
+
+  /// Whether somebody listens on the bus and lets us in. Asks nothing of systemd.
+  package func checkPresence() throws(RuntimeError) {
+    let connection = try DBusConnection(self, "cannot use systemd")
+    // Hello is the first call.
+    let reply = try connection.reply(to: 1)
+    if reply.kind == .error { throw connection.failure(reply.errorText) }
+  }
+
+  /// Makes a transient unit and returns when systemd has done with it. One of the same name that has failed makes room.
+  ///
+  /// Properties that this systemd does not know, and that are written to files as well, are left out.
+  package func start(_ unit: String, _ properties: [UnitProperty]) throws(RuntimeError) {
+    let connection = try connect("start", unit)
+    listen(connection, unit)
+    var properties = properties
+    var isReset = false
+    while true {
+      let reply = try connection.reply(
+        to: connection.queue(
+          "StartTransientUnit",
+          [
+            .string(unit), .string("replace"), SystemdClient.list(properties),
+            .array([0x28, 0x73, 0x61, 0x28, 0x73, 0x76, 0x29, 0x29], []),  // (sa(sv))
+          ]))
+      if reply.kind == .reply {
+        let result = try connection.result(of: reply)
+        if result == "done" { return }
+        try reset(connection, unit)
+        throw connection.failure(
+          "its job ended with `" + result + "`", hint: "`journalctl -b -u " + unit + "` may tell why")
+      }
+      if reply.errorName == SystemdName.unitExists && !isReset {
+        isReset = true
+        connection.queue("ResetFailedUnit", [.string(unit)])
+        continue
+      }
+      try SystemdClient.drop(from: &properties, reply, connection)
+    }
+  }
+
+  /// Stops a unit and returns when it is gone. One that does not exist is no error.
+  package func stop(_ unit: String) throws(RuntimeError) {
+    let connection = try connect("stop", unit)
+    listen(connection, unit)
+    let stop = connection.queue("StopUnit", [.string(unit), .string("replace")])
+    // One that has failed before stays until somebody takes note of it.
+    connection.queue("ResetFailedUnit", [.string(unit)])
+    let reply = try connection.reply(to: stop)
+    if reply.kind == .error {
+      if reply.errorName == SystemdName.noSuchUnit { return }
+      throw connection.failure(reply.errorText)
+    }
+    let result = try connection.result(of: reply)
+    if result == "done" { return }
+    try reset(connection, unit)
+    throw connection.failure("its job ended with `" + result + "`")
+  }
+
+  /// Lets go of a unit that has failed; of any other one nothing changes.
+  package func forget(_ unit: String) throws(RuntimeError) {
+    try reset(try connect("reset", unit), unit)
+  }
+
+  /// Changes properties of a unit in use, until the machine is started again.
+  package func set(_ properties: [UnitProperty], of unit: String) throws(RuntimeError) {
+    if properties.isEmpty { return }
+    let connection = try connect("change", unit)
+    var properties = properties
+    while !properties.isEmpty {
+      let reply = try connection.reply(
+        to: connection.queue(
+          "SetUnitProperties", [.string(unit), .bool(true), SystemdClient.list(properties)]))
+      if reply.kind == .reply { return }
+      try SystemdClient.drop(from: &properties, reply, connection)
+    }
+  }
+
+  /// Moves a process into a unit: systemd may, where the caller may not.
+  package func attach(_ pid: Int32, to unit: String) throws(RuntimeError) {
+    let connection = try connect("move a process into", unit)
+    let reply = try connection.reply(
+      to: connection.queue("AttachProcessesToUnit", [.string(unit), .string(""), .processes(pid)]))
+    if reply.kind == .error { throw connection.failure(reply.errorText) }
+  }
+
+  private func connect(_ verb: String, _ unit: String) throws(RuntimeError) -> DBusConnection {
+    try DBusConnection(self, "cannot " + verb + " the unit `" + unit + "`")
+  }
+
+  /// Asks for the signal with which systemd tells the end of a job, before there is one.
+  private func listen(_ connection: DBusConnection, _ unit: String) {
+    connection.queue(
+      "AddMatch",
+      [
+        .string(
+          "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',"
+            + "interface='org.freedesktop.systemd1.Manager',member='JobRemoved',arg2='" + unit + "'")
+      ], toBus: true)
+  }
+
+  private func reset(_ connection: DBusConnection, _ unit: String) throws(RuntimeError) {
+    _ = try connection.reply(to: connection.queue("ResetFailedUnit", [.string(unit)]))
+  }
+
+  /// `a(sv)`
+  private static func list(_ properties: [UnitProperty]) -> DBusValue {
+    .array([0x28, 0x73, 0x76, 0x29], properties.map { .structure([.string($0.name), .variant($0.value)]) })
+  }
+
+  /// Takes the property out that an error names, if it may be done without; else the error is thrown.
+  private static func drop(
+    from properties: inout [UnitProperty], _ reply: DBusMessage, _ connection: DBusConnection
+  ) throws(RuntimeError) {
+    let text = reply.errorText
+    if reply.errorName.utf8.starts(with: "org.freedesktop.DBus.Error.".utf8) {
+      // `CPUQuotaPeriodUSec` is said in `Cannot set property CPUQuotaPeriodUSec, or unknown property.`
+      let letters = text.utf8.map { ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A ? $0 : 0x20 }
+      for word in CgroupText.words(letters) {
+        guard let index = properties.firstIndex(where: { $0.isOptional && $0.name == word }) else { continue }
+        properties.remove(at: index)
+        return
+      }
+    }
+    throw connection.failure(
+      text, hint: reply.errorName == SystemdName.unitExists ? "another unit of this name is in use" : "")
+  }
+}
