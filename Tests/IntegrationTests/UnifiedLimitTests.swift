@@ -180,7 +180,7 @@ extension Integration {
       (["unified": ["nothing.max": "1"]], "/unified/nothing.max"),
       (["unified": ["memory.high": "word"]], "/unified/memory.high"),
       (["rdma": ["none0": ["hcaHandles": 1]]], "/rdma/none0"),
-      (["hugepageLimits": [["pageSize": "3MB", "limit": 1]]], "/hugepageLimits/0/limit"),
+      (["hugepageLimits": [["pageSize": "3MB", "limit": 1]]], "/hugepageLimits/0/pageSize"),
       (["cpu": ["cpus": "9999"]], "/cpu/cpus"), (["cpu": ["mems": "63"]], "/cpu/mems"),
       (["memory": ["limit": 67_108_864, "swap": 1000]], "/memory/swap"),
       (["cpu": ["quota": 1000, "burst": 2000]], "/cpu/burst"), (["pids": ["limit": -2]], "/pids/limit"),
