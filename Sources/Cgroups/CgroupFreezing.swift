@@ -41,10 +41,17 @@ extension CgroupManager {
     try write(directory, freezes: true)
     var failure: RuntimeError?
     do throws(RuntimeError) {
-      if try wait(directory, frozen: true, milliseconds: milliseconds) { return }
+      switch try wait(directory, frozen: true, milliseconds: milliseconds) {
+      case .done: return
+      case .late: break
+      case .undone:
+        // The last word is not ours.
+        throw RuntimeError(.wrongStatus, "the cgroup `\(directory.path)` was resumed before all had stopped")
+      }
     } catch {
       failure = error
     }
+    if let failure, failure.code == .wrongStatus { throw failure }
     do throws(RuntimeError) {
       try write(directory, freezes: false)
     } catch {
@@ -59,7 +66,7 @@ extension CgroupManager {
   package func resume(milliseconds: Int64 = 2000) throws(RuntimeError) {
     let directory = try freezer()
     try write(directory, freezes: false)
-    if try wait(directory, frozen: false, milliseconds: milliseconds) { return }
+    if try wait(directory, frozen: false, milliseconds: milliseconds) == .done { return }
     throw RuntimeError(
       .cgroup, "the cgroup `\(directory.path)` stays frozen",
       hint: "one above it is frozen: thaw that one")
@@ -86,10 +93,17 @@ extension CgroupManager {
     }
   }
 
-  /// False when the time passed first.
+  private enum Waited {
+    case done
+    /// The time passed first.
+    case late
+    /// Somebody else, who takes no lock, has asked for the contrary meanwhile.
+    case undone
+  }
+
   private func wait(
     _ directory: CgroupRecord.Directory, frozen: Bool, milliseconds: Int64
-  ) throws(RuntimeError) -> Bool {
+  ) throws(RuntimeError) -> Waited {
     let end = Clock.monotonicMilliseconds() + milliseconds
     do throws(SystemError) {
       if directory.version == .v2 { return try waitV2(directory, frozen, until: end) }
@@ -101,16 +115,22 @@ extension CgroupManager {
 
   private func waitV2(
     _ directory: CgroupRecord.Directory, _ frozen: Bool, until end: Int64
-  ) throws(SystemError) -> Bool {
+  ) throws(SystemError) -> Waited {
     while true {
       // Opened anew each time: the kernel counts events from the last read of a description at offset 0.
       let events = try FileDescriptor.open("\(directory.path)/cgroup.events", .readOnly)
       let text = try events.read(upTo: 4096)
-      if (CgroupText.value(of: "frozen", in: text) == "1") == frozen { return true }
+      if (CgroupText.value(of: "frozen", in: text) == "1") == frozen { return .done }
+      if frozen, try word(directory, "cgroup.freeze") == "0" { return .undone }
       let left = end - Clock.monotonicMilliseconds()
-      if left <= 0 { return false }
-      _ = try Poll.wait(events, for: Poll.priority, timeout: left)
+      if left <= 0 { return .late }
+      // No event where what was asked for is taken back before it happened.
+      _ = try Poll.wait(events, for: Poll.priority, timeout: min(left, 100))
     }
+  }
+
+  private func word(_ directory: CgroupRecord.Directory, _ file: String) throws(SystemError) -> String {
+    CgroupText.trimmed(try FileDescriptor.open("\(directory.path)/\(file)", .readOnly).read(upTo: 64))
   }
 
   /// v1 has no event. The kernel looks at the processes when the state is read, and asks those that have come since, by
@@ -118,14 +138,15 @@ extension CgroupManager {
   /// gets there when both go on for a moment.
   private func waitV1(
     _ directory: CgroupRecord.Directory, _ frozen: Bool, until end: Int64
-  ) throws(SystemError) -> Bool {
+  ) throws(SystemError) -> Waited {
     let file = "\(directory.path)/freezer.state"
     var round = 0
     while true {
       let state = try CgroupManager.freezerState(directory)
-      if frozen ? state == .frozen : state == .thawed { return true }
+      if frozen ? state == .frozen : state == .thawed { return .done }
+      if frozen, try word(directory, "freezer.self_freezing") == "0" { return .undone }
       let left = end - Clock.monotonicMilliseconds()
-      if left <= 0 { return false }
+      if left <= 0 { return .late }
       round += 1
       if frozen && round % 50 == 0 {
         try FileDescriptor.open(file, .writeOnly).write("THAWED")

@@ -9,36 +9,51 @@ extension CgroupManager {
   /// - Parameter devices: the new rules of the device controller; nil leaves them as they are.
   /// - Parameter pointer: where the resources stand in the document.
   package func update(
-    _ resources: Resources, devices: DevicePermissions?, pointer: String
+    _ resources: Resources, devices: DeviceUpdate? = nil, pointer: String
   ) throws(RuntimeError) {
     if record.directories.isEmpty {
+      var limits = resources
+      limits.devices = nil
+      if limits == Resources() && devices?.mayBeLeftOut ?? true { return }
       throw RuntimeError(
         .cgroup, "the container has no cgroup that could have limits",
         hint: "it was made without one, because its creator could make none")
     }
     var change = try CgroupChange(record)
     let current = try change.limits()
-    let writes = try ResourceConversion.writes(
-      resources, layout: CgroupLayout(record), current: current, pointer: pointer)
-    if let limit = resources.memory?.limit, resources.memory?.checkBeforeUpdate == true {
-      try change.checkUse(limit, pointer + "/memory/limit")
+    let (writes, last) = ResourceConversion.keepingForLast(
+      try ResourceConversion.writes(resources, layout: CgroupLayout(record), current: current, pointer: pointer),
+      current)
+    if let memory = resources.memory, memory.checkBeforeUpdate == true {
+      try change.checkUse(memory, pointer + "/memory")
     }
-    let deviceChange = try devices.map { devices throws(RuntimeError) in try change.prepare(devices) }
+    if let devices { try change.prepare(devices) }
     do throws(RuntimeError) {
-      try change.enableControllers(writes)
+      try change.enableControllers(writes + last)
       try change.make(writes)
-      // Last, since they need no putting back then.
-      if let deviceChange { try change.make(deviceChange) }
+      try change.makeDevices()
+      try change.make(last)
     } catch {
       throw change.putBack(error)
     }
   }
 }
 
-/// What `update` does with the device controller.
-private enum DeviceChange {
-  case lines([DeviceLine])
-  case program(DeviceProgram, Int)
+extension ResourceConversion {
+  /// Splits the writes of an update: a lower memory limit of v2 comes behind everything that can be refused. It may end
+  /// processes, which nothing puts back.
+  static func keepingForLast(
+    _ writes: [CgroupWrite], _ current: CurrentLimits
+  ) -> (writes: [CgroupWrite], last: [CgroupWrite]) {
+    guard let place = writes.lastIndex(where: { $0.isMemoryLimitV2 }) else { return (writes, []) }
+    // Two of them, one by its name as a file: only the last one counts.
+    let others = writes.enumerated().filter { $0 == place || !$1.isMemoryLimitV2 }.map { $1 }
+    let last = writes[place]
+    if last.text == "max" { return (others, []) }
+    // A number with a unit, which the kernel takes, may be a lower one.
+    if let bytes = UInt64(last.text), let memory = current.memory, bytes >= memory { return (others, []) }
+    return (others.filter { !$0.isMemoryLimitV2 }, [last])
+  }
 }
 
 /// A change under way: what was written, and what was there before.
@@ -53,6 +68,7 @@ private struct CgroupChange {
   private let record: CgroupRecord
   private let directories: [CgroupDirectory]
   private var old: [Old] = []
+  private var devices: DeviceChange?
 
   init(_ record: CgroupRecord) throws(RuntimeError) {
     self.record = record
@@ -63,6 +79,9 @@ private struct CgroupChange {
 
   func limits() throws(RuntimeError) -> CurrentLimits {
     var limits = CurrentLimits()
+    limits.pageSize = try describe(.cgroupLimit, "cannot find out the size of a page") { () throws(SystemError) in
+      try System.pageSize()
+    }
     for (index, directory) in record.directories.enumerated() {
       do {
         try limits.read(directory, directories[index].descriptor)
@@ -79,10 +98,9 @@ private struct CgroupChange {
     }
   }
 
-  /// Refuses a limit below what is in use. Without being asked for it the kernel is left to decide: v1 refuses, v2 reclaims
-  /// what it can and then ends processes.
-  func checkUse(_ limit: Int64, _ field: String) throws(RuntimeError) {
-    guard limit > 0 else { return }
+  /// Refuses a limit that what is in use does not fit into, as runc does. Without being asked for it the kernel is left to
+  /// decide: v1 refuses, v2 reclaims what it can and then ends processes.
+  func checkUse(_ memory: MemoryResources, _ pointer: String) throws(RuntimeError) {
     for version in [CgroupVersion.v1, .v2] {
       guard let index = index(of: "memory", version) else { continue }
       let file = version == .v1 ? "memory.usage_in_bytes" : "memory.current"
@@ -90,20 +108,27 @@ private struct CgroupChange {
         () throws(SystemError) in
         try directories[index].descriptor.cgroupFile(file)
       }
-      if let text, let use = Int64(CgroupText.trimmed(text)), use > limit {
-        throw RuntimeError(
-          .cgroupLimit, "the memory limit `\(limit)` is below what is in use, `\(use)`", field: field,
-          hint: "checkBeforeUpdate forbids that")
+      guard let text, let use = Int64(CgroupText.trimmed(text)) else { continue }
+      for (limit, name, what) in [
+        (memory.limit, "/limit", "memory"), (memory.swap, "/swap", "memory and swap"),
+      ] {
+        if let limit, limit > 0, limit <= use {
+          throw RuntimeError(
+            .cgroupLimit, "the limit of \(what), `\(limit)`, is not above what is in use, `\(use)`",
+            field: pointer + name, hint: "checkBeforeUpdate forbids that")
+        }
       }
     }
   }
 
   /// Gives a cgroup of v2 the controllers that its new limits need: in the hybrid layout it has only those that were
   /// needed when it was made. What cannot be given is no error here: the write that needs it names the file.
-  mutating func enableControllers(_ writes: [CgroupWrite]) throws(RuntimeError) {
+  ///
+  /// None is ever taken away again: the cgroup above has other children, whose limits would go with it.
+  func enableControllers(_ writes: [CgroupWrite]) throws(RuntimeError) {
     guard let index = index(of: "", .v2) else { return }
     var wanted: [String] = []
-    for write in writes where write.version == .v2 && write.controller != "cgroup" {
+    for write in writes where write.version == .v2 && write.controller != "cgroup" && !write.isDefault {
       let name = write.controller == "blkio" ? "io" : write.controller
       if !wanted.contains(name) { wanted.append(name) }
     }
@@ -117,21 +142,20 @@ private struct CgroupChange {
     }
   }
 
-  private mutating func enable(_ name: String, _ path: String) throws(SystemError) {
+  private func enable(_ name: String, _ path: String) throws(SystemError) {
     // From the cgroup itself up to the first one whose children have it, and down again.
-    var above: [(CgroupDirectory, String)] = []
+    var above: [CgroupDirectory] = []
     var path = path
     while let slash = path.utf8.lastIndex(of: 0x2F), slash > path.utf8.startIndex {
       path = String(path[..<slash])
       let parent = CgroupDirectory(try FileDescriptor.open(path, [.readOnly, .directory, .noFollow]))
       guard let present = try parent.descriptor.cgroupFile("cgroup.controllers") else { return }
-      above.append((parent, path))
+      above.append(parent)
       if CgroupText.words(present).contains(name) { break }
     }
-    for (parent, path) in above.reversed() {
+    for parent in above.reversed() {
       do {
         try parent.descriptor.writeFile("cgroup.subtree_control", "+" + name)
-        old.append(Old(directory: parent, path: path, file: "cgroup.subtree_control", text: "-" + name))
       } catch {
         return
       }
@@ -164,9 +188,21 @@ private struct CgroupChange {
     let directory = directories[index]
     let path = record.directories[index].path
     let before = remember(write, directory, path)
-    try CgroupWriter.write([write], to: directory.descriptor, path: path)
+    do throws(RuntimeError) {
+      try CgroupWriter.write([write], to: directory.descriptor, path: path)
+    } catch {
+      // Without the controller the default holds.
+      if write.isDefault, let cause = error.cause, cause.errno == .noEntry, cause.call == "openat" { return }
+      throw error
+    }
     old += before
   }
+
+  mutating func prepare(_ update: DeviceUpdate) throws(RuntimeError) {
+    devices = try DeviceChange.prepare(update, record, directories)
+  }
+
+  func makeDevices() throws(RuntimeError) { try devices?.make() }
 
   /// What was there before, in the order in which it is pushed.
   private func remember(_ write: CgroupWrite, _ directory: CgroupDirectory, _ path: String) -> [Old] {
@@ -202,58 +238,20 @@ private struct CgroupChange {
   /// with what could not be put back.
   func putBack(_ failure: RuntimeError) -> RuntimeError {
     var failure = failure
+    for text in devices?.takeBack() ?? [] { failure.add(hint: text) }
     for value in old.reversed() {
       do {
         try value.directory.descriptor.writeFile(value.file, value.text)
       } catch {
-        let text = "`\(value.path)/\(value.file)` could not be put back to `\(value.text)`: \(error.text)"
-        failure.hint += failure.hint.isEmpty ? text : "; \(text)"
+        failure.add(hint: "`\(value.path)/\(value.file)` could not be put back to `\(value.text)`: \(error.text)")
       }
     }
     return failure
   }
 }
 
-// The device controller
-extension CgroupChange {
-  fileprivate func prepare(_ permissions: DevicePermissions) throws(RuntimeError) -> DeviceChange {
-    guard let index = index(of: "devices", .v1) else {
-      if let index = self.index(of: "", .v2) { return .program(DeviceProgram(permissions), index) }
-      throw RuntimeError(
-        .cgroupLimit, "the controller `devices` is not among those of the container's cgroup",
-        field: DevicePermissions.pointer)
-    }
-    let path = record.directories[index].path
-    let list = try describe(.cgroupLimit, "cannot read `\(path)/devices.list`", field: DevicePermissions.pointer) {
-      () throws(SystemError) in
-      try directories[index].descriptor.readFile("devices.list", limit: 16 << 20)
-    }
-    return .lines(try permissions.changesV1(from: list))
-  }
-
-  fileprivate mutating func make(_ change: DeviceChange) throws(RuntimeError) {
-    switch change {
-    case .program(let program, let index):
-      do {
-        try DeviceFilter.attach(program, to: directories[index].descriptor, isNew: false)
-      } catch {
-        throw error.during("setting the device filter of `\(record.directories[index].path)`")
-      }
-    case .lines(let lines):
-      guard let index = index(of: "devices", .v1) else { return }
-      let directory = directories[index]
-      let path = record.directories[index].path
-      for line in lines {
-        try CgroupWriter.write([line.write], to: directory.descriptor, path: path)
-        for undo in line.undo {
-          old.append(Old(directory: directory, path: path, file: undo.file, text: undo.text))
-        }
-      }
-    }
-  }
-}
-
 extension CgroupWrite {
+  fileprivate var isMemoryLimitV2: Bool { version == .v2 && file == "memory.max" }
   fileprivate var isBandwidthV1: Bool { file == "cpu.cfs_quota_us" || file == "cpu.cfs_period_us" }
 }
 

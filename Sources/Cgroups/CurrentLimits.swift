@@ -16,6 +16,8 @@ package struct CurrentLimits: Equatable, Sendable {
   package var isIdle: Bool?
   /// Microseconds for real-time policies, of v1.
   package var realtimeRuntime: Int64?
+  /// Bytes: the kernel keeps limits of memory as whole pages.
+  package var pageSize: UInt64 = 4096
 
   package init(
     memory: UInt64? = nil, memoryAndSwap: UInt64? = nil, quota: Int64? = nil, period: UInt64? = nil,

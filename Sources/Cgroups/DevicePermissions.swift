@@ -60,6 +60,9 @@ package struct DevicePermissions: Equatable, Sendable {
   package static let pointer = "/linux/resources/devices"
   package var rules: [DevicePermission]
 
+  /// Rules that were checked before.
+  package init(checked rules: [DevicePermission]) { self.rules = rules }
+
   package init(_ rules: [DeviceRule], pointer: String = DevicePermissions.pointer) throws(RuntimeError) {
     self.rules = []
     self.rules.reserveCapacity(rules.count)
@@ -120,25 +123,21 @@ extension DevicePermissions {
   /// - Throws: `configUnsupported` for a rule that makes a hole into one with wildcards: v1 cannot say that, and would
   ///   leave the device open.
   package func linesV1(pointer: String = DevicePermissions.pointer) throws(RuntimeError) -> [CgroupWrite] {
-    let list = try DeviceList(self, pointer)
-    return [DevicePermissions.write(list.allowsByDefault, "a", pointer)]
-      + list.exceptions.map {
-        DevicePermissions.write(!list.allowsByDefault, DevicePermissions.line($0), pointer)
-      }
+    try DeviceList(self, pointer).lines(pointer)
   }
 
-  fileprivate static func write(_ allow: Bool, _ text: String, _ pointer: String) -> CgroupWrite {
+  static func write(_ allow: Bool, _ text: String, _ pointer: String) -> CgroupWrite {
     CgroupWrite(
       controller: "devices", version: .v1, file: allow ? "devices.allow" : "devices.deny", text: text,
       pointer: pointer)
   }
 
-  fileprivate static func line(_ rule: DevicePermission) -> String {
+  static func line(_ rule: DevicePermission) -> String {
     func text(_ number: UInt32?) -> String { number.map { "\($0)" } ?? "*" }
     return "\(rule.kind?.letter ?? "a") \(text(rule.major)):\(text(rule.minor)) \(rule.access.letters)"
   }
 
-  fileprivate static func take(
+  static func take(
     _ rule: DevicePermission, from exceptions: inout [DevicePermission], _ field: String
   ) throws(RuntimeError) {
     for index in exceptions.indices.reversed() {
@@ -155,7 +154,7 @@ extension DevicePermissions {
     }
   }
 
-  fileprivate static func add(_ rule: DevicePermission, to exceptions: inout [DevicePermission]) {
+  static func add(_ rule: DevicePermission, to exceptions: inout [DevicePermission]) {
     var added = rule
     for index in exceptions.indices.reversed() {
       if exceptions[index].covers(added) {
@@ -178,96 +177,5 @@ extension DevicePermissions {
       both.access.formUnion(other.access)
       add(both, to: &exceptions)
     }
-  }
-}
-
-/// The rules as v1 keeps them: a default, and what is different from it.
-private struct DeviceList {
-  var allowsByDefault = false
-  var exceptions: [DevicePermission] = []
-
-  init(_ permissions: DevicePermissions, _ pointer: String) throws(RuntimeError) {
-    for (index, rule) in permissions.rules.enumerated() {
-      if rule.isAboutEverything {
-        allowsByDefault = rule.allow
-        exceptions = []
-        continue
-      }
-      for kind in rule.kind.map({ [$0] }) ?? [DeviceKind.character, .block] {
-        var single = rule
-        single.kind = kind
-        if rule.allow == allowsByDefault {
-          try DevicePermissions.take(single, from: &exceptions, "\(pointer)/\(index)")
-        } else {
-          DevicePermissions.add(single, to: &exceptions)
-        }
-      }
-    }
-  }
-
-  /// The text of `devices.list`. Where everything is allowed by default, the file does not show what is denied.
-  init(_ text: [UInt8]) {
-    for line in CgroupText.lines(text) {
-      let words = CgroupText.split(line, on: 0x20)
-      guard words.count == 3 else { continue }
-      if words[0].first == 0x61 /* a */ {
-        allowsByDefault = true
-        continue
-      }
-      let numbers = CgroupText.split(words[1], on: 0x3A).map { CgroupText.number($0).flatMap { UInt32(exactly: $0) } }
-      guard numbers.count == 2 else { continue }
-      var access: DeviceAccess = []
-      if words[2].contains(0x72) { access.insert(.read) }
-      if words[2].contains(0x77) { access.insert(.write) }
-      if words[2].contains(0x6D) { access.insert(.makeNode) }
-      exceptions.append(
-        DevicePermission(
-          allow: true, kind: words[0].first == 0x62 ? .block : .character, major: numbers[0], minor: numbers[1],
-          access: access))
-    }
-  }
-}
-
-/// One line for the device controller of v1, and what takes it back.
-struct DeviceLine: Equatable {
-  var write: CgroupWrite
-  var undo: [CgroupWrite]
-}
-
-extension DevicePermissions {
-  /// The lines that turn the list in force, the text of `devices.list`, into this one. First what is new is allowed, then
-  /// what is no more is denied: what both allow can be used all the time.
-  func changesV1(
-    from text: [UInt8], pointer: String = DevicePermissions.pointer
-  ) throws(RuntimeError) -> [DeviceLine] {
-    let old = DeviceList(text)
-    let new = try DeviceList(self, pointer)
-    if old.allowsByDefault || new.allowsByDefault {
-      // The other default: all at once, and the exceptions after it.
-      let lines = try linesV1(pointer: pointer)
-      let undo =
-        old.exceptions.reversed().map { DevicePermissions.write(true, DevicePermissions.line($0), pointer) }
-        + [DevicePermissions.write(old.allowsByDefault, "a", pointer)]
-      return lines.enumerated().map { DeviceLine(write: $1, undo: $0 == 0 ? undo : []) }
-    }
-    var lines: [DeviceLine] = []
-    func change(_ allow: Bool, _ exceptions: [DevicePermission], but others: [DevicePermission]) {
-      for exception in exceptions {
-        var changed = exception
-        for other in others
-        where other.kind == exception.kind && other.major == exception.major && other.minor == exception.minor {
-          changed.access.subtract(other.access)
-        }
-        if changed.access.isEmpty { continue }
-        let line = DevicePermissions.line(changed)
-        lines.append(
-          DeviceLine(
-            write: DevicePermissions.write(allow, line, pointer),
-            undo: [DevicePermissions.write(!allow, line, pointer)]))
-      }
-    }
-    change(true, new.exceptions, but: old.exceptions)
-    change(false, old.exceptions, but: new.exceptions)
-    return lines
   }
 }

@@ -21,7 +21,14 @@ extension CgroupWriter {
       reason = "the cgroup uses more than that already\(use.isEmpty ? "" : ", \(use) bytes")"
     } else if write.controller == "cpuset" {
       let above = text("../\(write.file)" + (write.version == .v1 ? "" : ".effective"), directory)
-      reason = "expected a list such as `0-3,7`\(above.isEmpty ? "" : " out of `\(above)`, those of the cgroup above")"
+      let rest = above.isEmpty ? "" : " out of `\(above)`, those of the cgroup above"
+      switch cause.errno {
+      case .busy: reason = "a cgroup below uses what is to go"
+      case .noSpace: reason = "processes are in it, which need at least one"
+      default: reason = "expected a list such as `0-3,7`\(rest)"
+      }
+    } else if write.controller == "devices" && write.text == "a" && cause.errno == .invalid {
+      reason = "the kernel does not change the default while there are cgroups below"
     } else if write.file.utf8.starts(with: "cpu.cfs_".utf8) || write.file.utf8.starts(with: "cpu.rt_".utf8) {
       reason = "it must fit into what the cgroup above has, and hold what those below have"
     }

@@ -16,6 +16,8 @@ extension WriteList {
     if current?.isIdle == true && cpu.idle == 0 { try addIdle(0) }
     guard let shares = cpu.shares, shares != 0 else { return }
     if current?.isIdle == true && cpu.idle != 0 {
+      // Idle it is, and stays: the document that made it says the same.
+      if cpu.idle == 1 { return }
       throw invalid("an idle cgroup has no shares: set idle to 0 too", "/cpu/shares")
     }
     if layout.version(of: "cpu") == .v2, let weight = CPUWeight.weight(shares: shares) {

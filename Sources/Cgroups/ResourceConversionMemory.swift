@@ -38,12 +38,17 @@ extension WriteList {
     }
   }
 
-  /// Whether the two limits, given or in force, fit together.
+  private func pages(_ bytes: UInt64, _ current: CurrentLimits) -> UInt64 { bytes / current.pageSize }
+
+  /// Whether the two limits, given or in force, fit together. What is in force has been cut down to whole pages.
   private func checkTogether(
     _ limit: Int64?, _ swap: Int64?, _ current: CurrentLimits?
   ) throws(RuntimeError) {
     // As in runc: v2, which limits swap alone, takes it as that where there is no limit of memory.
-    let isAlone = limit == -1 && layout.version(of: "memory") == .v2
+    let isV2 = layout.version(of: "memory") == .v2
+    let isAlone = limit == -1 && isV2
+    // The sum of v2 is one of two limits that were cut down.
+    let lost: UInt64 = isV2 ? 1 : 0
     if let swap, swap > 0, !isAlone {
       guard let other = limit ?? current?.memory.flatMap({ Int64(exactly: $0) }), other != -1 else {
         throw invalid("a limit of swap needs a memory limit too", "/memory/swap")
@@ -53,7 +58,9 @@ extension WriteList {
           "the limit of memory and swap together, `\(swap)`, is below the memory limit `\(other)`", "/memory/swap")
       }
     }
-    if let limit, limit > 0, swap == nil, let together = current?.memoryAndSwap, UInt64(limit) > together {
+    if let limit, limit > 0, swap == nil, let current, let together = current.memoryAndSwap,
+      pages(UInt64(limit), current) > pages(together, current) + lost
+    {
       throw invalid(
         "`\(limit)` is above the limit of memory and swap together that holds, `\(together)`: set both",
         "/memory/limit")
@@ -106,7 +113,7 @@ extension WriteList {
     if limit == -1 && swap == nil { swapOnly = -1 }
     if let limit, limit > 0, swap == nil, let together = current?.memoryAndSwap.flatMap({ Int64(exactly: $0) }) {
       // What is not given stays as it is, and that is the limit of both together.
-      swapOnly = together - limit
+      swapOnly = max(0, together - limit)
     }
     if let swap, swap > 0 {
       if let limit, limit > 0 {

@@ -24,6 +24,8 @@ struct CgroupSetup {
   private var entrance: CgroupEntrance?
   /// `cgroup.procs` of v2, by which stage 1 joins before it enters a user namespace.
   private var processesFile: OpenFile?
+  /// What became of the rules for devices.
+  private(set) var devices = DeviceState()
 
   /// Works out where and what, with no side effect; throws what the configuration asks for and this host cannot do.
   init(
@@ -97,10 +99,12 @@ struct CgroupSetup {
 
   /// Without root no device can be made, and the nodes of the host ask for their own permissions: the filter is one more
   /// fence, and only root may set it up.
-  private func setDevices(_ manager: CgroupManager) throws(RuntimeError) {
+  private mutating func setDevices(_ manager: CgroupManager) throws(RuntimeError) {
+    devices = DeviceState(.refused, permissions)
     if manager.record.directories.isEmpty && !manager.leftOut.isEmpty { return }
     do {
       try manager.setDevices(permissions)
+      devices.force = .inForce
     } catch {
       let isAbsent = error.cause == nil && !manager.leftOut.isEmpty
       guard isAbsent || error.isRefusal, doesWithout else { throw error }
@@ -113,7 +117,7 @@ struct CgroupSetup {
   /// has run yet.
   ///
   /// - Parameter uidMap: that of the container's user namespace; empty without one.
-  func applyLast(uidMap: [IDRange]) throws(RuntimeError) {
+  mutating func applyLast(uidMap: [IDRange]) throws(RuntimeError) {
     guard let manager else { return }
     try setDevices(manager)
     try manager.apply(writes, phase: .last)

@@ -217,6 +217,7 @@ private struct Creation: ~Copyable {
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
     record.cgroup.pidNamespace = launch.pidNamespace
+    record.devices = cgroup.devices
     runtime.options.log.debug("process \(record.pid) is prepared")
     do {
       record.startTime = try Processes.status(record.pid)?.startTime ?? 0

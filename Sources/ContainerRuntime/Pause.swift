@@ -11,7 +11,7 @@ extension ContainerRuntime {
   public func pause(_ id: String) throws(RuntimeError) {
     try checkExistingID(id)
     // The lock: a `start` that gives its order to a process that has just been frozen would wait for it.
-    let entry = try store.open(id, locking: true)
+    let entry = try openSoon(id)
     let record = try entry.read()
     let status = try status(record, entry, holdsLock: true)
     guard let record, status == .created || status == .running else {

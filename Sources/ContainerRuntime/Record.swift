@@ -36,6 +36,8 @@ struct ContainerRecord {
   var resctrl: [String] = []
   /// Those that its processes are in, the class first; also where they stay for others.
   var joinedResctrl: [String] = []
+  /// What `update` may only change, and needs to know to go back.
+  var devices = DeviceState()
 }
 
 extension ContainerRecord {
@@ -44,7 +46,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3652_5041 }  // "APR6"
+  private static var magic: UInt32 { 0x3752_5041 }  // "APR7"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -65,6 +67,7 @@ extension ContainerRecord {
     for hooks in [poststart, poststop] { writer.put(list: hooks) { $1.encode(to: &$0) } }
     writer.put(execCPUAffinity.initial ?? "")
     writer.put(execCPUAffinity.final ?? "")
+    devices.encode(to: &writer)
     writer.put(resctrl)
     writer.put(joinedResctrl)
     return writer.bytes
@@ -93,6 +96,7 @@ extension ContainerRecord {
     poststop = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
     let initial = try reader.string()
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
+    devices = try DeviceState(from: &reader)
     resctrl = try reader.strings()
     joinedResctrl = try reader.strings()
     guard reader.isAtEnd else { throw .malformed }

@@ -89,6 +89,30 @@ extension ContainerRuntime {
     }
   }
 
+  /// The folder of a container under its lock, for commands that must not wait for long: `create` and `start` hold it while
+  /// hooks run, which may take as long as they like, and may call this very command.
+  func openSoon(_ id: String) throws(RuntimeError) -> StateStore.Entry {
+    let began = Clock.monotonicMilliseconds()
+    while true {
+      let entry = try store.open(id, locking: false)
+      if try store.tryLock(entry) { return entry }
+      guard let record = try entry.read(), record.pid != 0 else {
+        throw RuntimeError(.wrongStatus, "container `\(id)` is being created")
+      }
+      let waited = Clock.monotonicMilliseconds() - began
+      if waited > 2000, try waitsForStart(entry) {
+        throw RuntimeError(.wrongStatus, "container `\(id)` is being started", hint: "try again when `start` has ended")
+      }
+      // Longer than a `pause` takes.
+      if waited > 15_000 {
+        throw RuntimeError(.wrongStatus, "container `\(id)` is being changed by another command", hint: "try again")
+      }
+      try Diagnostics.describe(.stateUnreadable, "cannot wait for the lock of `\(id)`") { () throws(SystemError) in
+        _ = try Poll.wait([], timeout: 10)
+      }
+    }
+  }
+
   /// The socket accepts connections until execve(2) closes it. That its name is still there says nothing: `start` may
   /// have been killed before it could remove it.
   private func waitsForStart(_ entry: borrowing StateStore.Entry) throws(RuntimeError) -> Bool {

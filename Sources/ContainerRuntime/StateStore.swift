@@ -78,6 +78,19 @@ struct StateStore {
     }
   }
 
+  /// Takes the lock of a container that was opened without it; false where somebody else holds it, or it is not that
+  /// container any more.
+  func tryLock(_ entry: borrowing Entry) throws(RuntimeError) -> Bool {
+    do {
+      if try !entry.directory.tryLock() { return false }
+      let current = try FileDescriptor.open("\(root)/\(entry.id)", [.path, .directory, .noFollow])
+      return try current.status().inode == entry.directory.status().inode
+    } catch {
+      if error.errno == .noEntry { return false }
+      throw error.because(.stateUnreadable, "cannot look at the lock of `\(entry.id)`")
+    }
+  }
+
   /// The ids in the state directory; none if there is no such directory.
   func ids() throws(RuntimeError) -> [String] {
     do {

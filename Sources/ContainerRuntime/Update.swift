@@ -45,7 +45,8 @@ extension ContainerRuntime {
   private func readDocument(_ path: String, _ name: String) throws(RuntimeError) -> [UInt8] {
     do {
       if path == "-" { return try FileDescriptor.duplicate(of: 0).readAll(limit: Bundle.sizeLimit) }
-      return try FileDescriptor.open(path, [.readOnly, .nonBlocking]).readAll(limit: Bundle.sizeLimit)
+      // Of a pipe the writer is waited for.
+      return try FileDescriptor.open(path, [.readOnly, .noControllingTerminal]).readAll(limit: Bundle.sizeLimit)
     } catch {
       throw error.because(.configMissing, "cannot read the resources from `\(name)`", field: "--resources")
     }
@@ -53,13 +54,13 @@ extension ContainerRuntime {
 
   private func apply(_ resources: Resources, to id: String, _ options: UpdateOptions) throws(RuntimeError) {
     // Two at once would each put back what the other has written.
-    let entry = try store.open(id, locking: true)
+    let entry = try openSoon(id)
     guard let record = try entry.read(), try isAlive(record) else {
       throw RuntimeError(.containerNotRunning, "container not running: `\(id)` is stopped")
     }
     let resctrl = try changeClass(record, options)
     do throws(RuntimeError) {
-      try apply(resources, to: record)
+      try apply(resources, to: record, entry)
     } catch {
       guard let text = resctrl?.putBack() else { throw error }
       var error = error
@@ -69,11 +70,16 @@ extension ContainerRuntime {
   }
 
   /// The pointers of errors are those of the configuration until here; the document is a part of it.
-  private func apply(_ resources: Resources, to record: ContainerRecord) throws(RuntimeError) {
+  private func apply(
+    _ resources: Resources, to record: ContainerRecord, _ entry: borrowing StateStore.Entry
+  ) throws(RuntimeError) {
     do throws(RuntimeError) {
-      let rules = resources.devices ?? []
-      let devices = rules.isEmpty ? nil : try DevicePermissions(Planner.deviceRules(rules))
-      try CgroupManager(record: record.cgroup).update(resources, devices: devices, pointer: ContainerRuntime.base)
+      let manager = CgroupManager(record: record.cgroup)
+      if let devices = try deviceUpdate(resources.devices ?? [], record) {
+        try apply(resources, devices, manager, record, entry)
+      } else {
+        try manager.update(resources, pointer: ContainerRuntime.base)
+      }
       for warning in ResourceConversion.warnings(resources, pointer: "") { options.log.warning(warning.text) }
     } catch {
       guard error.field.utf8.starts(with: ContainerRuntime.base.utf8) else { throw error }
@@ -81,6 +87,41 @@ extension ContainerRuntime {
       error.field = String(error.field.dropFirst(ContainerRuntime.base.utf8.count))
       throw error
     }
+  }
+
+  /// Nil where nothing changes: managers send the rules with every update, and what a hook has added since, by itself, has
+  /// to stay.
+  private func deviceUpdate(_ rules: [DeviceRule], _ record: ContainerRecord) throws(RuntimeError) -> DeviceUpdate? {
+    if rules.isEmpty { return nil }
+    let permissions = try DevicePermissions(Planner.deviceRules(rules))
+    let mayBeLeftOut = options.isRootless ?? UserNamespace.lacksRootOfHost()
+    if record.devices.isSame(as: permissions, mayBeLeftOut: mayBeLeftOut) { return nil }
+    return DeviceUpdate(permissions, record.devices, mayBeLeftOut: mayBeLeftOut)
+  }
+
+  private func apply(
+    _ resources: Resources, _ devices: DeviceUpdate, _ manager: CgroupManager, _ record: ContainerRecord,
+    _ entry: borrowing StateStore.Entry
+  ) throws(RuntimeError) {
+    // Should this process be killed, nobody is to rely on what may not hold any more.
+    var record = record
+    record.devices = DeviceState()
+    try entry.write(record)
+    var failure: RuntimeError?
+    do throws(RuntimeError) {
+      try manager.update(resources, devices: devices, pointer: ContainerRuntime.base)
+    } catch {
+      failure = error
+    }
+    if let refusal = devices.refusal { options.log.debug("no device filter: \(refusal.text)") }
+    record.devices = devices.state
+    do {
+      try entry.write(record)
+    } catch {
+      // The next update of devices takes the long way.
+      options.log.warning(error.text)
+    }
+    if let failure { throw failure }
   }
 
   private func changeClass(

@@ -1,5 +1,6 @@
 import CLinux
 public import Diagnostics
+import LinuxABI
 
 /// A moment or a span in seconds and nanoseconds.
 public struct TimeValue: Sendable, Equatable {
@@ -27,6 +28,20 @@ public enum Clock {
     // clock_gettime(2) fails only for a clock that does not exist.
     _ = sys_clock_gettime(clock, &time)
     return TimeValue(seconds: time.seconds, nanoseconds: time.nanoseconds)
+  }
+}
+
+public enum System {
+  /// The bytes of a page of memory, AT_PAGESZ of getauxval(3).
+  public static func pageSize() throws(SystemError) -> UInt64 {
+    let bytes = try FileDescriptor.open("/proc/self/auxv", .readOnly).read(upTo: 4096)
+    func word(_ start: Int) -> UInt64 {
+      (0..<8).reduce(0) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
+    }
+    for start in stride(from: 0, to: bytes.count - 15, by: 16) where word(start) == 6 && word(start + 8) > 0 {
+      return word(start + 8)
+    }
+    throw SystemError("getauxval", .noEntry, "AT_PAGESZ")
   }
 }
 

@@ -110,7 +110,8 @@ struct DeviceMatrixTests {
         Issue.record("left behind: \(error)")
       }
     }
-    try manager.setDevices(DevicePermissions([]))
+    var state = DeviceState(.inForce, try DevicePermissions([]))
+    try manager.setDevices(state.permissions)
     var generator = SeededGenerator(2026)
     var played = 0
     var refused = 0
@@ -122,8 +123,11 @@ struct DeviceMatrixTests {
         do {
           if hierarchy.version == .v1 && round % 3 == 0 {
             try manager.setDevices(permissions)
+            state = DeviceState(.inForce, permissions)
           } else {
-            try manager.update(Resources(), devices: permissions, pointer: "")
+            let update = DeviceUpdate(permissions, state, mayBeLeftOut: false)
+            try manager.update(Resources(), devices: update, pointer: "")
+            state = update.state
           }
         } catch let error as RuntimeError {
           // A hole in a wildcard is more than the lists of v1 can say.
@@ -157,11 +161,28 @@ struct DeviceMatrixTests {
     let directory = try FileDescriptor.open(unified.path, [.readOnly, .directory])
     var seen = try BPF.devicePrograms(of: directory)
     for major in 0..<5 {
-      let rule = DeviceRule(allow: true, type: "c", major: Int64(major))
-      try manager.update(Resources(), devices: DevicePermissions([rule]), pointer: "")
+      let rules = try DevicePermissions([DeviceRule(allow: true, type: "c", major: Int64(major))])
+      let update = DeviceUpdate(rules, DeviceState(), mayBeLeftOut: false)
+      try manager.update(Resources(), devices: update, pointer: "")
+      #expect(update.state == DeviceState(.inForce, rules))
       let now = try BPF.devicePrograms(of: directory)
       #expect(now.count == 1 && !seen.contains(now[0]))
       seen += now
+    }
+    // What comes behind it is refused: the very program that was there before, whoever has attached it.
+    let before = try BPF.devicePrograms(of: directory)
+    for count in 1...2 {
+      if count == 2 {
+        try BPF.attachDeviceProgram(
+          BPF.loadDeviceProgram(DeviceProgram(DevicePermissions([])).bytes), to: directory)
+      }
+      let all = try BPF.devicePrograms(of: directory)
+      #expect(all.count == count && all.starts(with: before))
+      let filter = try LoadedDeviceFilter(DeviceProgram(DevicePermissions([DeviceRule(allow: true)])))
+      try filter.attach(to: directory, isNew: false)
+      #expect(try BPF.devicePrograms(of: directory).allSatisfy { !all.contains($0) })
+      try filter.takeBack(from: directory)
+      #expect(try BPF.devicePrograms(of: directory) == all)
     }
   }
 }

@@ -21,7 +21,13 @@ private let record = ContainerRecord(
     HookPlan(kind: .poststop, index: 1, path: "/z", arguments: ["/z"], timeout: .max),
   ],
   execCPUAffinity: ExecCPUAffinity(initial: "0-1", final: "1"), resctrl: ["/r/web"],
-  joinedResctrl: ["/r/web", "/r/web/mon_groups/web"])
+  joinedResctrl: ["/r/web", "/r/web/mon_groups/web"],
+  devices: DeviceState(
+    .inForce,
+    DevicePermissions(checked: [
+      DevicePermission(allow: false, kind: nil, major: nil, minor: nil, access: .all),
+      DevicePermission(allow: true, kind: .character, major: .max, minor: 3, access: [.read]),
+    ])))
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {
@@ -29,6 +35,7 @@ private let record = ContainerRecord(
     #expect(read.poststart == record.poststart)
     #expect(read.poststop == record.poststop)
     #expect(read.resctrl == record.resctrl && read.joinedResctrl == record.joinedResctrl)
+    #expect(read.devices == record.devices)
     #expect(read.id == "web" && read.pid == 4711 && read.annotations == record.annotations)
   }
 

@@ -385,6 +385,14 @@ extension Integration {
       #expect(try list.json.elements.count == 1, "\(list)")
       let run = try delegated.inside { try container.asUser("exec", rest: ["/bin/true"]) }
       #expect(run.code == 0, "\(run)")
+      // Managers send the rules for devices with every update; whoever may not set them does without, as in `create`.
+      let document = container.bundle.path + "/update.json"
+      for isAllowed in [false, true] {
+        let text = "{\"devices\": [{\"allow\": \(isAllowed), \"access\": \"rwm\"}], \"pids\": {\"limit\": -1}}"
+        try Files.write(text, to: document)
+        let update = try container.asUser("update", ["-r", document])
+        #expect(update.code == 0, "\(update)")
+      }
       #expect(try container.asUser("delete", ["--force"]).code == 0)
       #expect(delegated.children().isEmpty, "nothing left: \(delegated.children())")
       try delegated.remove()

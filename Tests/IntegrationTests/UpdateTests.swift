@@ -322,7 +322,7 @@ extension Integration {
     func limitIsHeldAgainstWhatIsInUseIfAskedFor() throws {
       let container = try running()
       let outcome = try update(container, document: ["memory": ["limit": 4096, "checkBeforeUpdate": true]])
-      expectError(outcome, detail: "below what is in use")
+      expectError(outcome, detail: "is not above what is in use")
     }
 
     @Test(.needs(.controllers), .peerDiffers("crun", "1.8.1", "writes to cgroups that hold nothing"))
@@ -398,63 +398,73 @@ extension Integration {
       expectError(try update(container, document: ["unified": ["memory.high": "1"]]), detail: "(at `/unified`)")
     }
 
-    private func deviceAnswers(_ container: Container) throws -> [String: String] {
-      let outcome = try container.spawn(
-        "exec", rest: ["/bin/sh", "-c", "/bin/agent device /tmp/node c 10:229; rm -f /tmp/node"]
-      ).wait()
-      let answers = try outcome.stdout.split(separator: "\n").map { try JSONValue(parsing: String($0)) }
-      return Dictionary(
-        answers.map { ($0["did"].string ?? "", $0["error"].string ?? "") }, uniquingKeysWith: { $1 })
+    /// A pipe is as good as a file, and its writer may come late.
+    @Test(.peerMayDiffer("crun", "1.8.1", "reads it otherwise")) func documentComesThroughAPipe() throws {
+      let container = try running()
+      let pipe = container.bundle.path + "/pipe"
+      #expect(mkfifo(pipe, 0o600) == 0)
+      for (text, isGood) in [("{}", true), ("{", false)] {
+        let line = "exec 3>\(pipe); sleep 0.2; echo '\(text)' >&3"
+        let writer = try Subprocess("/bin/sh", ["-c", line])
+        // Nobody else would read.
+        defer { writer.signal(SIGKILL) }
+        let outcome = try container.spawn("update", ["--resources", pipe]).wait()
+        #expect((outcome.code == 0) == isGood, "\(outcome)")
+        #expect(try writer.wait().code == 0)
+      }
     }
 
-    @Test(.apusOnly("the peers leave the devices as they are")) func rulesOfDevicesAreReplaced() throws {
+    /// Managers send everything again, also what is not there to be limited.
+    @Test(.apusOnly("the peers want the files")) func valuesThatHoldAnywayAreTaken() throws {
+      let container = try running()
+      let before = try container.limitFiles()
+      let outcome = try update(
+        container,
+        document: [
+          "memory": ["limit": -1, "reservation": -1], "cpu": ["shares": 1024, "quota": -1, "period": 100_000],
+          "pids": ["limit": -1], "blockIO": ["weight": 0],
+        ])
+      #expect(outcome.code == 0, "\(outcome)")
+      #expect(try container.changedLimits(since: before) == [])
+    }
+
+    /// 200M as Kubernetes writes it is no number of whole pages.
+    @Test(.needs(.controllers), .apusOnly("newer than the peers of Debian"))
+    func limitInForceCanBeGivenAgainWhateverItsPages() throws {
+      let container = try running(["memory": ["limit": 100_000_000, "swap": 200_000_000]])
+      try update(container, "--memory", "200000000")
+      #expect(try value(container, "memory/memory.limit_in_bytes") == "199999488")
+      try update(container, "--memory", "200000000", "--memory-swap", "200000000")
+      expectError(try container.attempt("update", "--memory", "200010000"), detail: "(at `--memory`)")
+    }
+
+    @Test(.apusOnly("the peers take no lock"), arguments: ["update", "pause"])
+    func hookThatAsksForItsOwnContainerIsNotWaitedFor(verb: String) throws {
       let container = try Container(args: ["/bin/agent", "pause"])
-      container.bundle.setCapabilities(["CAP_MKNOD", "CAP_DAC_OVERRIDE"])
-      container.bundle.config["root"]["readonly"] = false
-      try container.runDetached()
-      #expect(try deviceAnswers(container)["open read"] == "EPERM")
-      let deny: JSONValue = ["allow": false, "access": "rwm"]
-      func rule(_ access: String) -> JSONValue {
-        ["allow": true, "type": "c", "major": 10, "minor": 229, "access": .string(access)]
-      }
-      for (access, mayRead, mayWrite) in [
-        ("rwm", true, true), ("r", true, false), ("w", false, true), ("m", false, false),
-      ] {
-        let outcome = try update(container, document: ["devices": [deny, rule(access)]])
-        #expect(outcome.code == 0, "\(outcome)")
-        let answers = try deviceAnswers(container)
-        #expect((answers["open read"] != "EPERM") == mayRead, "\(access) \(answers)")
-        #expect((answers["open write"] != "EPERM") == mayWrite, "\(access) \(answers)")
-        let usual = try container.exec(["/bin/sh", "-c", "head -c 4 /dev/zero | wc -c; echo > /dev/null"])
-        #expect(usual.stdout.contains("4") && usual.code == 0, "\(usual)")
-      }
-      // An empty list changes nothing.
-      #expect(try update(container, document: ["devices": [rule("rw")]]).code == 0)
-      #expect(try update(container, document: ["devices": [], "cpu": [:]]).code == 0)
-      #expect(try deviceAnswers(container)["open read"] != "EPERM")
-      // Everything, and back.
-      #expect(try update(container, document: ["devices": [["allow": true, "access": "rwm"]]]).code == 0)
-      #expect(try deviceAnswers(container)["open write"] != "EPERM")
-      #expect(try update(container, document: ["devices": [deny]]).code == 0)
-      #expect(try deviceAnswers(container)["open write"] == "EPERM")
-      try container.delete("--force")
-      try expectNothingLeft()
+      let hooks = try HookFolder(container)
+      let call = ([Runtime.current.path] + container.root).joined(separator: " ")
+      hooks.add(
+        "createRuntime", "log \"$(\(call) \(verb) \(container.id) 2>&1 | grep -o 'is being created')\"", timeout: 20)
+      try container.create()
+      try hooks.expect(["is being created"])
+      try container.start()
+      try container.end()
     }
 
-    /// What both lists allow can be opened at every moment of the change.
-    @Test(.apusOnly("the peers leave the devices as they are")) func deviceOfBothListsIsNeverDenied() throws {
-      let line = "echo ready; while :; do : < /dev/zero || echo denied; done"
-      let container = try Container(args: ["/bin/sh", "-c", line])
-      container.bundle.config["root"]["readonly"] = false
-      try container.runDetached()
-      try container.stdout.waitFor("ready")
-      for minor in 0..<20 {
-        let rule: JSONValue = ["allow": true, "type": "c", "major": 10, "minor": .number(minor), "access": "rw"]
-        #expect(try update(container, document: ["devices": [rule]]).code == 0)
-      }
-      try container.end()
-      #expect(try container.stderr.readToEnd().isEmpty)
-      #expect(try container.stdout.readToEnd() == "ready\n")
+    @Test(.apusOnly("the peers take no lock"), arguments: ["update", "pause"])
+    func startThatWaitsForAHookIsNotWaitedForForEver(verb: String) throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      hooks.add("startContainer", "log began; while [ ! -e go ]; do /bin/sleep 0.05; done")
+      try container.create()
+      let start = try container.spawn("start")
+      let deadline = Deadline(Limits.call)
+      while try hooks.log.isEmpty, !deadline.hasPassed { usleep(10_000) }
+      expectError(try container.attempt(verb, timeout: 10), detail: "is being started")
+      try Files.write("", to: hooks.path + "/go")
+      #expect(try start.wait().code == 0)
+      #expect(try container.attempt(verb).code == 0)
+      try container.delete("--force")
     }
   }
 }
