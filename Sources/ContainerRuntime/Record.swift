@@ -67,9 +67,9 @@ extension ContainerRecord {
     for hooks in [poststart, poststop] { writer.put(list: hooks) { $1.encode(to: &$0) } }
     writer.put(execCPUAffinity.initial ?? "")
     writer.put(execCPUAffinity.final ?? "")
+    devices.encode(to: &writer)
     writer.put(resctrl)
     writer.put(joinedResctrl)
-    devices.encode(to: &writer)
     return writer.bytes
   }
 
@@ -96,9 +96,9 @@ extension ContainerRecord {
     poststop = try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) }
     let initial = try reader.string()
     execCPUAffinity = ExecCPUAffinity(initial: initial, final: try reader.string())
+    devices = try DeviceState(from: &reader)
     resctrl = try reader.strings()
     joinedResctrl = try reader.strings()
-    devices = try DeviceState(from: &reader)
     guard reader.isAtEnd else { throw .malformed }
   }
 }
