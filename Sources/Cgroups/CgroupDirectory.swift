@@ -17,7 +17,7 @@ extension FileDescriptor {
     do {
       return try readFile(name, limit: 16 << 20)
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return nil }
+      if error.isGone { return nil }
       throw error
     }
   }
@@ -63,7 +63,7 @@ extension FileDescriptor {
     do {
       return CgroupDirectory(try open(name, [.readOnly, .directory, .noFollow]))
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return nil }
+      if error.isGone { return nil }
       throw error
     }
   }

@@ -159,7 +159,7 @@ extension FileDescriptor {
     do {
       return try open("cgroup.events", .readOnly)
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return .none }
+      if error.isGone { return .none }
       throw error
     }
   }

@@ -100,31 +100,3 @@ extension SystemError {
   /// Whether a file or a directory of cgroupfs is not there, or not any more.
   var isGone: Bool { errno == .noEntry || errno == .noDevice }
 }
-
-extension CgroupText {
-  /// The first line, without its end.
-  static func line(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
-    bytes[..<(bytes.firstIndex(of: 0x0A) ?? bytes.endIndex)]
-  }
-
-  /// A decimal number and nothing else.
-  @inline(never)
-  static func unsigned(_ bytes: ArraySlice<UInt8>) -> UInt64? {
-    if bytes.isEmpty { return nil }
-    var value: UInt64 = 0
-    for byte in bytes {
-      guard byte >= 0x30 && byte <= 0x39 else { return nil }
-      let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = product.addingReportingOverflow(UInt64(byte - 0x30))
-      if overflow || carry { return nil }
-      value = sum
-    }
-    return value
-  }
-
-  /// The words of a line.
-  @inline(never)
-  static func words(of line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
-    split(line, on: 0x20).filter { !$0.isEmpty }
-  }
-}

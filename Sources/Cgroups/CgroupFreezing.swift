@@ -16,7 +16,7 @@ extension CgroupManager {
     do {
       return try CgroupManager.freezerState(directory)
     } catch {
-      if error.errno == .noEntry || error.errno == .noDevice { return .thawed }
+      if error.isGone { return .thawed }
       throw error.because(.cgroup, "cannot read the state of the freezer")
     }
   }
@@ -164,11 +164,8 @@ extension CgroupManager {
     do throws(SystemError) {
       try Pause.milliseconds(20)
       let directory = try FileDescriptor.open(path, [.readOnly, .directory, .noFollow])
-      for pid in try directory.cgroupProcesses() {
-        guard let status = try Processes.status(pid), status.state == 0x44 /* D */ else { continue }
-        return RuntimeError(
-          .processesRemain, "\(message): process \(pid), in state D, does not stop",
-          hint: "it waits for something that cannot be interrupted, see `/proc/\(pid)/stack`")
+      if let holder = try CgroupHolder(among: try directory.cgroupProcesses()), holder.isUninterruptible {
+        return RuntimeError(.processesRemain, phrase(message, ": ", holder.text), hint: holder.hint)
       }
     } catch {
       // That it does not freeze is what failed; why the look at it failed as well adds nothing.

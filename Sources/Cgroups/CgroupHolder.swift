@@ -50,6 +50,9 @@ package struct CgroupHolder {
     return phrase("process ", String(pid), " (`", status.command, "`) in state ", meaning, rest)
   }
 
+  /// Whether it can be neither frozen nor killed now.
+  var isUninterruptible: Bool { status.state == 0x44 }
+
   /// What the user can do about it.
   package var hint: String {
     switch status.state {

@@ -20,13 +20,20 @@ enum CgroupText {
     split(bytes[...], on: 0x0A).filter { !$0.isEmpty }
   }
 
+  /// The first line, without its end.
+  static func line(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
+    bytes[..<(bytes.firstIndex(of: 0x0A) ?? bytes.endIndex)]
+  }
+
+  /// The words of a line.
+  @inline(never)
+  static func words(of line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+    split(line, on: 0x20).filter { !$0.isEmpty }
+  }
+
   /// The words between blanks and line ends.
   static func words(_ bytes: [UInt8]) -> [String] {
-    var words: [String] = []
-    for line in lines(bytes) {
-      for word in split(line, on: 0x20) where !word.isEmpty { words.append(string(word)) }
-    }
-    return words
+    lines(bytes).flatMap { words(of: $0).map(string) }
   }
 
   static func string(_ bytes: ArraySlice<UInt8>) -> String {
@@ -34,17 +41,23 @@ enum CgroupText {
   }
 
   /// A decimal number and nothing else.
-  static func number(_ bytes: ArraySlice<UInt8>) -> Int? {
+  @inline(never)
+  static func unsigned(_ bytes: ArraySlice<UInt8>) -> UInt64? {
     if bytes.isEmpty { return nil }
-    var value = 0
+    var value: UInt64 = 0
     for byte in bytes {
       guard byte >= 0x30 && byte <= 0x39 else { return nil }
       let (product, overflow) = value.multipliedReportingOverflow(by: 10)
-      let (sum, carry) = product.addingReportingOverflow(Int(byte - 0x30))
+      let (sum, carry) = product.addingReportingOverflow(UInt64(byte - 0x30))
       if overflow || carry { return nil }
       value = sum
     }
     return value
+  }
+
+  /// The same, where it is not too large for the type.
+  static func number(_ bytes: ArraySlice<UInt8>) -> Int? {
+    unsigned(bytes).flatMap { Int(exactly: $0) }
   }
 
   /// The value of `key` in a file of `key value` lines, such as `cgroup.events`.

@@ -163,7 +163,7 @@ extension Integration {
       server.signal(SIGSTOP)
       let stuck = try waitingProcess(container)
       let outcome = try container.attempt("pause", timeout: 30)
-      expectError(outcome, detail: "process \(stuck), in state D")
+      expectError(outcome, detail: "process \(stuck) (`cat`) in state D")
       #expect(try container.status() == "running")
       server.signal(SIGCONT)
       succeed(try container.attempt("pause"))
