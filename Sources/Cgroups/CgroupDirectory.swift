@@ -29,10 +29,28 @@ extension FileDescriptor {
   }
 
   /// The processes in the cgroup and in all below it. Those outside of this pid namespace are shown as 0 and left out.
+  ///
+  /// How deep the cgroups are, and what they are called, is the container's choice: the walk holds two descriptors at a time.
   func cgroupProcesses() throws(SystemError) -> [Int32] {
     var found: [Int32] = []
     try collectProcesses(&found)
-    return found
+    var levels = [try childCgroups()]
+    if levels[0].isEmpty { return found }
+    var directory = CgroupDirectory(try openDirectory(.current))
+    while true {
+      guard let name = levels[levels.count - 1].popLast() else {
+        levels.removeLast()
+        if levels.isEmpty { return found }
+        directory = CgroupDirectory(try directory.descriptor.openDirectory(.parent))
+        continue
+      }
+      guard let child = try directory.descriptor.openChild(name) else { continue }
+      try child.descriptor.collectProcesses(&found)
+      let below = try child.descriptor.childCgroups()
+      if below.isEmpty { continue }
+      levels.append(below)
+      directory = child
+    }
   }
 
   private func collectProcesses(_ found: inout [Int32]) throws(SystemError) {
@@ -44,24 +62,25 @@ extension FileDescriptor {
       guard error.errno == .notSupported else { throw error }
       text = try cgroupFile("cgroup.threads")
     }
-    guard let text else { return }
-    for line in CgroupText.lines(text) {
+    for line in CgroupText.lines(text ?? []) {
       if let pid = CgroupText.number(line), pid > 0, let pid = Int32(exactly: pid) { found.append(pid) }
-    }
-    for name in try childCgroups() {
-      guard let child = try openChild(name) else { continue }
-      try child.descriptor.collectProcesses(&found)
     }
   }
 
-  func childCgroups() throws(SystemError) -> [String] {
-    try entries().filter { $0.isDirectory }.map { $0.name }
+  /// None where the cgroup has been removed.
+  func childCgroups() throws(SystemError) -> [FileName] {
+    do {
+      return try directoryNames()
+    } catch {
+      if error.isGone { return [] }
+      throw error
+    }
   }
 
   /// A child cgroup; nil where it has been removed meanwhile.
-  func openChild(_ name: String) throws(SystemError) -> CgroupDirectory? {
+  func openChild(_ name: FileName) throws(SystemError) -> CgroupDirectory? {
     do {
-      return CgroupDirectory(try open(name, [.readOnly, .directory, .noFollow]))
+      return CgroupDirectory(try openDirectory(name))
     } catch {
       if error.isGone { return nil }
       throw error

@@ -33,7 +33,7 @@ extension CgroupManager {
       let relative = String(decoding: path.utf8.dropFirst(), as: UTF8.self)
       do {
         if path == directory.path {
-          try CgroupRemoval.remove(relative, in: here, until: end)
+          try CgroupRemoval.remove(FileName(relative), in: here, until: end)
         } else {
           try here.removeDirectory(relative)
         }
@@ -85,41 +85,68 @@ extension CgroupManager {
 }
 
 private enum CgroupRemoval {
-  /// Removes a cgroup and all below it, deepest first, when all processes in it have ended.
+  /// The cgroups of one directory that are left.
+  private struct Level {
+    var names: [FileName]
+    /// How often the last of them was gone into.
+    var descents = 0
+  }
+
+  /// Removes a cgroup and all below it, deepest first, when all processes in it have ended. How deep they are, and what they
+  /// are called, is the container's choice: the walk holds three descriptors at a time.
   static func remove(
-    _ name: String, in parent: borrowing FileDescriptor, until end: Int64
+    _ name: FileName, in parent: borrowing FileDescriptor, until end: Int64
   ) throws(SystemError) {
+    if try refusal(of: name, in: parent) == nil { return }
+    let top = CgroupDirectory(try parent.openDirectory(.current))
+    var directory = top
+    var levels = [Level(names: [name])]
     var pause: Int64 = 0
     while true {
-      do {
-        try parent.removeDirectory(name)
-        return
-      } catch {
-        switch error.errno {
-        case .noEntry: return
-        case .busy, .notEmpty: break
-        default: throw error
-        }
-        let failure = error
-        if try removeChildren(name, in: parent, until: end) { continue }
-        let left = end - Clock.monotonicMilliseconds()
-        if left <= 0 { throw failure }
-        // Empty and busy all the same: a process that is not seen from here, of which there is no event.
-        if pause > 0 { try Pause.milliseconds(min(pause, left)) }
-        pause = min(pause * 2 + 1, 50)
-        guard let directory = try parent.openChild(name) else { return }
-        if try !directory.descriptor.waitUntilEmpty(until: end) { throw failure }
+      let level = levels.count - 1
+      guard let name = levels[level].names.last else {
+        levels.removeLast()
+        directory = level == 1 ? top : CgroupDirectory(try directory.descriptor.openDirectory(.parent))
+        continue
       }
+      guard let refusal = try refusal(of: name, in: directory.descriptor) else {
+        if level == 0 { return }
+        levels[level].names.removeLast()
+        levels[level].descents = 0
+        continue
+      }
+      guard let child = try directory.descriptor.openChild(name) else { continue }
+      let below = try child.descriptor.childCgroups()
+      let left = end - Clock.monotonicMilliseconds()
+      if !below.isEmpty {
+        // Somebody makes new ones all the time.
+        if levels[level].descents > 100 && left <= 0 { throw refusal }
+        levels[level].descents += 1
+        levels.append(Level(names: below))
+        directory = child
+        continue
+      }
+      if left <= 0 { throw refusal }
+      // Empty and busy all the same: a process that is not seen from here, of which there is no event.
+      if pause > 0 { try Pause.milliseconds(min(pause, left)) }
+      pause = min(pause * 2 + 1, 50)
+      if try !child.descriptor.waitUntilEmpty(until: end) { throw refusal }
     }
   }
 
-  /// False where there were none.
-  private static func removeChildren(
-    _ name: String, in parent: borrowing FileDescriptor, until end: Int64
-  ) throws(SystemError) -> Bool {
-    guard let directory = try parent.openChild(name) else { return true }
-    let children = try directory.descriptor.childCgroups()
-    for child in children { try remove(child, in: directory.descriptor, until: end) }
-    return !children.isEmpty
+  /// Nil when it is gone; else why it cannot be removed now.
+  private static func refusal(
+    of name: FileName, in directory: borrowing FileDescriptor
+  ) throws(SystemError) -> SystemError? {
+    do {
+      try directory.removeDirectory(name)
+    } catch {
+      switch error.errno {
+      case .noEntry: return nil
+      case .busy, .notEmpty: return error
+      default: throw error
+      }
+    }
+    return nil
   }
 }

@@ -162,25 +162,30 @@ extension FileDescriptor {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The names in this directory without `.` and `..`, in the order of the file system.
+  /// The names in this directory without `.` and `..`, in the order of the file system. What is no UTF-8 is repaired, and
+  /// then names nothing: in a directory that a container could write see ``directoryNames()``.
   public func entries() throws(SystemError) -> [DirectoryEntry] {
+    var found: [DirectoryEntry] = []
+    try readEntries { found.append(DirectoryEntry(name: String(cString: $0), kind: $1)) }
+    return found
+  }
+
+  func readEntries(_ body: (_ name: UnsafePointer<CChar>, _ kind: UInt8) -> Void) throws(SystemError) {
     // A description of its own: the position in the directory is shared between duplicates.
     let directory = try open(".", [.readOnly, .directory])
-    var found: [DirectoryEntry] = []
     let size = 32768
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 8)
     defer { buffer.deallocate() }
     while true {
       let filled = Int(try check("getdents64", sys_getdents64(directory.number, buffer, size)))
-      if filled == 0 { return found }
+      if filled == 0 { return }
       var offset = 0
       while offset < filled {
         // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
         let length = Int(buffer.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
-        let kind = buffer.load(fromByteOffset: offset + 18, as: UInt8.self)
-        let name = String(
-          cString: buffer.advanced(by: offset + 19).assumingMemoryBound(to: CChar.self))
-        if name != "." && name != ".." { found.append(DirectoryEntry(name: name, kind: kind)) }
+        let name = buffer.advanced(by: offset + 19).assumingMemoryBound(to: CChar.self)
+        let isDot = name[0] == 0x2E && (name[1] == 0 || (name[1] == 0x2E && name[2] == 0))
+        if !isDot { body(name, buffer.load(fromByteOffset: offset + 18, as: UInt8.self)) }
         offset += length
       }
     }

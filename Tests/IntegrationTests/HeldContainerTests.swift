@@ -156,5 +156,40 @@ extension Integration {
       try container.delete("--force")
       try expectNothingLeft()
     }
+
+    /// A container that may write to its cgroup decides how deep those below are, and what they are called.
+    @Test(.peerMayDiffer("crun", "1.8.1", "goes down with one descriptor for each"), arguments: ["d", "\u{FF}"])
+    func cgroupsBelowOfAnyDepthAndNameAreRemoved(_ name: String) throws {
+      let container = try Container(args: ["/bin/sh", "-c", "sleep 100 & echo ready; wait"])
+      container.bundle.removeNamespace("pid")
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      let first = try container.pid()
+      // As Latin-1, so that it need not be UTF-8.
+      let bytes = name.unicodeScalars.map { CChar(truncatingIfNeeded: $0.value) } + [0]
+      let top = try container.cgroup(CgroupView.current == .v2 ? "" : "freezer")
+      let pids = try Files.read(top + "/cgroup.procs").split(separator: "\n").map(String.init)
+      let sleeper = try #require(pids.first { $0 != String(first) })
+      var folder = open(top, O_DIRECTORY | O_CLOEXEC)
+      for _ in 0..<1500 {
+        try #require(mkdirat(folder, bytes, 0o755) == 0)
+        let below = openat(folder, bytes, O_DIRECTORY | O_CLOEXEC)
+        close(folder)
+        folder = below
+      }
+      let lowest = openat(folder, "cgroup.procs", O_WRONLY | O_CLOEXEC)
+      #expect(write(lowest, sleeper, sleeper.utf8.count) > 0)
+      close(lowest)
+      close(folder)
+      let script = "\(container.bundle.path)/few-descriptors"
+      try Files.write("#!/bin/sh\nexec prlimit --nofile=100 \(container.executable) \"$@\"\n", to: script)
+      try #require(chmod(script, 0o755) == 0)
+      container.executable = script
+      let listed = try container.attempt("ps", "--format", "json")
+      listed.expectSuccess()
+      #expect(listed.stdout.contains(sleeper))
+      try container.attempt("delete", "--force").expectSuccess()
+      try expectNothingLeft()
+    }
   }
 }
