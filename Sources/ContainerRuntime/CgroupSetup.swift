@@ -20,8 +20,8 @@ struct CgroupSetup {
   /// The container has a user namespace, or joins the cgroup namespace of another one.
   private let joinsEarly: Bool
   private let hasUserNamespace: Bool
-  /// ``RuntimeOptions/isRootless``.
-  private let isRootless: Bool?
+  /// Of which only ``RuntimeOptions/lacksRoot`` is asked, and that late: to find it out takes a while.
+  private let options: RuntimeOptions
   private let hasPath: Bool
   private let log: LogSink
   private var manager: CgroupManager?
@@ -36,15 +36,16 @@ struct CgroupSetup {
     _ plan: ContainerPlan, id: String, _ options: RuntimeOptions
   ) throws(RuntimeError) {
     let (annotations, namespaces) = (plan.annotations, plan.namespaces)
-    let (plan, isRootless, log) = (plan.cgroup, options.isRootless, options.log)
+    let (plan, log) = (plan.cgroup, options.log)
     layout = try CgroupLayout.read()
     permissions = try DevicePermissions(plan.deviceRules)
+    isDisabled = options.cgroupDriver == .disabled
     // They are set last; what v1 cannot say is found before anything is made.
-    if layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
+    if !isDisabled && layout.version(of: "devices") == .v1 { _ = try permissions.linesV1() }
     owner = layout.kind == .v2 ? plan.owner : nil
     hasUserNamespace = namespaces.hasUserNamespace
     joinsEarly = hasUserNamespace || namespaces.joins(.newCgroup)
-    self.isRootless = isRootless
+    self.options = options
     self.log = log
     hasPath = !(plan.path ?? "").isEmpty
     if let resources = plan.resources {
@@ -53,10 +54,9 @@ struct CgroupSetup {
     } else {
       writes = []
     }
-    isDisabled = options.cgroupDriver == .disabled
     if options.cgroupDriver == .systemd {
       let scope = try ScopeSetup(
-        plan, id: id, annotations, bus: isRootless ?? UserNamespace.lacksRootOfHost() ? .user : .system,
+        plan, id: id, annotations, bus: options.lacksRoot ? .user : .system,
         isUnified: layout.kind == .v2, writes, permissions)
       path = CgroupPath(components: try scope.name.components())
       self.scope = scope
@@ -66,6 +66,12 @@ struct CgroupSetup {
     }
     if isDisabled {
       try refuseLimits()
+      if !namespaces.created.contains(.newPID) && !(namespaces.created.contains(.newUser) && doesWithout) {
+        throw RuntimeError(
+          .cgroup,
+          "cgroups are disabled, and without a pid namespace of its own nothing tells the processes of the container",
+          field: "/linux/namespaces", hint: "give it a new pid namespace, or leave out `--cgroup-manager=disabled`")
+      }
       return
     }
     if layout.hierarchies.isEmpty && layout.unified == nil {
@@ -134,7 +140,7 @@ struct CgroupSetup {
   }
 
   /// Whether what is refused for want of permission may be done without.
-  private var doesWithout: Bool { isRootless ?? UserNamespace.lacksRootOfHost() }
+  private var doesWithout: Bool { options.lacksRoot }
 
   /// A limit that would silently not hold is an error.
   private func checkLeftOut(_ manager: CgroupManager) throws(RuntimeError) {
@@ -229,17 +235,22 @@ struct CgroupSetup {
 
   /// Removes what was made; what cannot be removed is answered.
   func remove() -> RuntimeError? {
-    do {
-      // Without it a scope that systemd is only about to make comes to nothing.
-      try scope?.end()
-      guard let manager else { return nil }
-      try manager.killAll()
-      try scope?.stop()
-      try manager.remove()
-      return nil
-    } catch {
-      return error
+    var first: RuntimeError?
+    func attempt(_ step: () throws(RuntimeError) -> Void) {
+      do {
+        try step()
+      } catch {
+        // The steps behind it may still leave less.
+        if first == nil { first = error }
+      }
     }
+    // Without it a scope that systemd is only about to make comes to nothing.
+    attempt { () throws(RuntimeError) in try scope?.end() }
+    guard let manager else { return first }
+    attempt { () throws(RuntimeError) in try manager.killAll() }
+    attempt { () throws(RuntimeError) in try scope?.stop() }
+    attempt { () throws(RuntimeError) in try manager.remove() }
+    return first
   }
 }
 

@@ -22,6 +22,9 @@ public struct RuntimeOptions: Sendable {
     self.root = root
     self.log = log
   }
+
+  /// Whether the caller is taken for somebody without the rights of the host's root.
+  var lacksRoot: Bool { isRootless ?? UserNamespace.lacksRootOfHost() }
 }
 
 /// Who makes the cgroups of containers, and looks after them.

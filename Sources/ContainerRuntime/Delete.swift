@@ -7,7 +7,7 @@ extension ContainerRuntime {
   /// Removes what `create` made (runtime.md, "Delete"). A created container is ended first, as runc does; a running one
   /// only with `force`, and with `force` an id that does not exist is no error.
   public func delete(_ id: String, force: Bool) throws(RuntimeError) {
-    try checkExistingID(id)
+    try checkID(id)
     let entry: StateStore.Entry
     do {
       if force { try endHolder(id) }

@@ -33,7 +33,7 @@ extension ContainerRuntime {
   }
 
   private func recordOfMeasured(_ id: String) throws(RuntimeError) -> ContainerRecord {
-    try checkExistingID(id)
+    try checkID(id)
     let entry = try store.open(id, locking: false)
     // The words of runc.
     guard let record = try entry.read(), try status(record, entry) != .stopped else {

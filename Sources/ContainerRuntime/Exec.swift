@@ -76,7 +76,7 @@ extension ContainerRuntime {
   private func startExec(
     _ id: String, _ options: ExecOptions, _ terminal: TerminalUse
   ) throws(RuntimeError) -> SpawnedProcess {
-    try checkExistingID(id)
+    try checkID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else {
       throw RuntimeError(.containerNotRunning, "container not running: `\(id)`")
@@ -261,7 +261,7 @@ private struct ExecStart {
       return try launch(container, try cgroups.open(), sockets)
     } catch {
       if error.code == .spawn, error.isRefusal, options.cgroups.isEmpty,
-        runtime.options.isRootless ?? UserNamespace.lacksRootOfHost()
+        runtime.options.lacksRoot
       {
         if let unit = record.cgroup.unit {
           var launch = try launch(container, CgroupEntrance.none, sockets)

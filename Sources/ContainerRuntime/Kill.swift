@@ -4,7 +4,7 @@ import Linux
 extension ContainerRuntime {
   /// Sends a signal to the container's first process (runtime.md, "Kill"), with `all` to every process of it.
   public func kill(_ id: String, signal: Int32, all: Bool) throws(RuntimeError) {
-    try checkExistingID(id)
+    try checkID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else {
       throw RuntimeError(.containerNotRunning, "container not running: `\(id)`")

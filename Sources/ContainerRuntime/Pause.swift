@@ -9,7 +9,7 @@ extension ContainerRuntime {
   /// - Throws: `containerNotRunning` or `wrongStatus` by the status, `cgroup` without a cgroup, `processesRemain` with the
   ///   process that does not stop.
   public func pause(_ id: String) throws(RuntimeError) {
-    try checkExistingID(id)
+    try checkID(id)
     // The lock: a `start` that gives its order to a process that has just been frozen would wait for it.
     let entry = try openSoon(id)
     let record = try entry.read()
@@ -32,7 +32,7 @@ extension ContainerRuntime {
 
   /// Lets the processes of a paused container go on.
   public func resume(_ id: String) throws(RuntimeError) {
-    try checkExistingID(id)
+    try checkID(id)
     // No lock: whoever holds it may wait for the very process that stands still.
     let entry = try store.open(id, locking: false)
     let record = try entry.read()

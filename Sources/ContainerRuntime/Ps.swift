@@ -6,7 +6,7 @@ extension ContainerRuntime {
   /// The processes of a container as this program numbers them, in the order of their numbers: all that are in its cgroup
   /// and below it. None where it has ended.
   public func processes(_ id: String) throws(RuntimeError) -> [Int32] {
-    try checkExistingID(id)
+    try checkID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else { return [] }
     if record.cgroup.directories.isEmpty && record.cgroup.userNamespace.inode == 0 {

@@ -12,7 +12,7 @@ extension ContainerRuntime {
 
   /// The same without waiting for the container to be ready; what has to be waited for is answered.
   func begin(_ id: String, _ notifySocket: String?) throws(RuntimeError) -> NotifyProxy? {
-    try checkExistingID(id)
+    try checkID(id)
     let (record, proxy) = try execute(id, notifySocket)
     if record.poststart.isEmpty { return proxy }
     // Without the lock: a hook may take as long as it likes, and may ask for the container, or delete it.

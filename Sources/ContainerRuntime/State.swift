@@ -8,7 +8,7 @@ public import OCISpec
 extension ContainerRuntime {
   /// The state of a container (runtime.md, "Query State").
   public func state(_ id: String) throws(RuntimeError) -> ContainerState {
-    try checkExistingID(id)
+    try checkID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else {
       throw RuntimeError(.containerNotFound, "container does not exist: `\(id)` is being created")
@@ -34,11 +34,6 @@ extension ContainerRuntime {
       }
     }
     return states
-  }
-
-  /// A command about a container that cannot exist says so in the same words.
-  func checkExistingID(_ id: String) throws(RuntimeError) {
-    try checkID(id)
   }
 
   func describe(_ record: ContainerRecord, _ status: ContainerStatus) -> ContainerState {
@@ -97,10 +92,12 @@ extension ContainerRuntime {
     while true {
       let entry = try store.open(id, locking: false)
       if try store.tryLock(entry) { return entry }
-      guard let record = try entry.read(), record.pid != 0 else {
+      let record = try entry.read()
+      let waited = Clock.monotonicMilliseconds() - began
+      // Without a record `create` has only begun, or `delete` is about to remove the folder.
+      if record?.pid == 0 || record == nil && waited > 2000 {
         throw RuntimeError(.wrongStatus, "container `\(id)` is being created")
       }
-      let waited = Clock.monotonicMilliseconds() - began
       if waited > 2000, try waitsForStart(entry) {
         throw RuntimeError(.wrongStatus, "container `\(id)` is being started", hint: "try again when `start` has ended")
       }

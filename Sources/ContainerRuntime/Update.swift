@@ -27,7 +27,7 @@ extension ContainerRuntime {
   ///
   /// - Throws: an error whose field is the JSON pointer into the resources.
   public func update(_ id: String, _ options: UpdateOptions) throws(RuntimeError) {
-    try checkExistingID(id)
+    try checkID(id)
     guard let path = options.resourcesFile else {
       try apply(options.resources, to: id, options)
       return
@@ -94,7 +94,7 @@ extension ContainerRuntime {
   private func deviceUpdate(_ rules: [DeviceRule], _ record: ContainerRecord) throws(RuntimeError) -> DeviceUpdate? {
     if rules.isEmpty { return nil }
     let permissions = try DevicePermissions(Planner.deviceRules(rules))
-    let mayBeLeftOut = options.isRootless ?? UserNamespace.lacksRootOfHost()
+    let mayBeLeftOut = options.lacksRoot
     if record.devices.isSame(as: permissions, mayBeLeftOut: mayBeLeftOut) { return nil }
     return DeviceUpdate(permissions, record.devices, mayBeLeftOut: mayBeLeftOut)
   }

@@ -101,5 +101,14 @@ extension Integration {
         #expect(Files.exists(folder))
       }
     }
+
+    @Test(.apusOnly("crun ends the first process alone"))
+    func withoutCgroupAndPidNamespaceNothingWouldFindTheProcesses() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.globalFlags = ["--cgroup-manager=disabled"]
+      container.bundle.removeNamespace("pid")
+      expectError(try container.attempt("create"), detail: "cgroups are disabled")
+      try expectNothingLeft()
+    }
   }
 }

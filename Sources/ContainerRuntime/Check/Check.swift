@@ -55,7 +55,7 @@ extension ContainerRuntime {
     let check = BundleCheck(
       config: config, plan: plan, bundle: Bundle(path: path, config: config),
       caller: Processes.effectiveUser(), callerGroup: Processes.effectiveGroup(), isRootless: facts.effectiveUser != 0,
-      doesWithoutCgroups: options.isRootless || (self.options.isRootless ?? UserNamespace.lacksRootOfHost()),
+      doesWithoutCgroups: options.isRootless || self.options.lacksRoot,
       cgroupDriver: self.options.cgroupDriver, stateRoot: self.options.root)
     check.findings = findings
     check.followRules()
