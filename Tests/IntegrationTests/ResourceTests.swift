@@ -215,14 +215,14 @@ extension Integration {
     func weightOfOneDiskIsWritten() throws {
       guard let root = Cgroups.root(of: "blkio"), Files.exists(root + "/blkio.bfq.io_serviced") else { return }
       let image = try Workspace.active().directory + "/image"
-      FileManager.default.createFile(atPath: image, contents: nil)
+      try Files.write("", to: image)
       truncate(image, 1 << 20)
       let attached = try Subprocess("/usr/sbin/losetup", ["--find", "--show", image]).wait()
       let device = attached.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
       let scheduler = "/sys/block/\(device.dropFirst(5))/queue/scheduler"
       defer {
-        try? Files.put("none", into: scheduler)
-        _ = try? Subprocess("/usr/sbin/losetup", ["--detach", device]).wait()
+        cleanUp { try Files.put("none", into: scheduler) }
+        cleanUp { try Subprocess("/usr/sbin/losetup", ["--detach", device]).wait().expectSuccess() }
       }
       try Files.put("bfq", into: scheduler)
       let numbers = try Files.read("/sys/block/\(device.dropFirst(5))/dev").split { $0 == ":" || $0 == "\n" }
