@@ -15,7 +15,8 @@ extension Container {
         let status = try #require(Files.status(folder + "/" + file), "\(folder)/\(file)")
         // Some take an order only, and are nothing to read.
         let (isRead, isWritten) = (status.st_mode & 0o444 != 0, status.st_mode & 0o222 != 0)
-        if isMeasured || !isRead || !(isWritten || file == "devices.list") { continue }
+        let isFile = status.st_mode & S_IFMT == S_IFREG
+        if !isFile || isMeasured || !isRead || !(isWritten || file == "devices.list") { continue }
         found[controller + "/" + file] = try Files.read(folder + "/" + file)
       }
     }
