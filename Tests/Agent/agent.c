@@ -304,12 +304,12 @@ static int help(void) {
 }
 
 int main(int count, char **words) {
-  rememberDescriptors();
   argumentCount = count;
   arguments = words;
   if (count < 2) return help();
   const char *verb = words[1], *first = count > 2 ? words[2] : "", *second = count > 3 ? words[3] : "";
-  if (!strcmp(verb, "report")) return report(count - 2, words + 2);
+  // For nobody else: it takes 65536 system calls, which a tracer makes minutes of.
+  if (!strcmp(verb, "report")) return rememberDescriptors(), report(count - 2, words + 2);
   if (!strcmp(verb, "exit")) return atoi(first);
   if (!strcmp(verb, "signal")) return signal(atoi(first), SIG_DFL), kill(getpid(), atoi(first)), 1;
   if (!strcmp(verb, "wait")) return waitForSignal();

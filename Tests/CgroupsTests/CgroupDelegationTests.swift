@@ -8,16 +8,12 @@ import Testing
 /// Who owns the files of a cgroup, on files that look like one. That the owner becomes another one needs root and is an
 /// integration test.
 @Suite struct CgroupDelegationTests {
-  private func file(_ text: String) throws -> String {
-    let path = NSTemporaryDirectory() + "apus-delegate-\(UUID().uuidString)"
-    try text.write(toFile: path, atomically: false, encoding: .utf8)
-    return path
-  }
-
   @Test func filesAreThoseOfTheKernelsList() throws {
-    let path = try file("cgroup.procs\ncgroup.threads\n\nmemory.oom.group\n../cgroup.kill\n..\n")
-    defer { unlink(path) }
-    #expect(try CgroupDelegation.files(path) == ["cgroup.procs", "cgroup.threads", "memory.oom.group"])
+    let folder = try TemporaryFolder([
+      "delegate": "cgroup.procs\ncgroup.threads\n\nmemory.oom.group\n../cgroup.kill\n..\n"
+    ])
+    #expect(
+      try CgroupDelegation.files(folder.path + "/delegate") == ["cgroup.procs", "cgroup.threads", "memory.oom.group"])
   }
 
   @Test func filesWithoutAListAreThoseOfTheSpecification() throws {
@@ -29,14 +25,14 @@ import Testing
 
   /// None of the files is there; a directory that is not there is an error.
   @Test func missingFileIsNoError() throws {
-    let path = NSTemporaryDirectory() + "apus-delegated-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    let folder = try TemporaryFolder(folders: ["delegated"])
+    let path = folder.path + "/delegated"
     let manager = CgroupManager(
       record: CgroupRecord(directories: [
         CgroupRecord.Directory(version: .v2, controllers: [], path: path, mountName: "", made: [])
       ]))
     try manager.delegate(to: getuid())
-    rmdir(path)
+    try folder.remove("delegated")
     #expect {
       try manager.delegate(to: getuid())
     } throws: { error in

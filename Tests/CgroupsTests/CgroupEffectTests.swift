@@ -8,36 +8,10 @@ import Testing
 @testable import Cgroups
 
 /// A folder that looks like a mounted hierarchy.
-private final class Folder {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "apus-cgroups-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit {
-    do {
-      try FileManager.default.removeItem(atPath: path)
-    } catch {
-      Issue.record("left behind: \(error)")
-    }
-  }
-
+private final class Folder: TemporaryFolder {
   func layout(_ controllers: [String] = ["memory"]) -> CgroupLayout {
     CgroupLayout(
       hierarchies: [CgroupHierarchy(version: .v1, controllers: controllers, mountPoint: path)], unified: nil)
-  }
-
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(path)/\(name)") }
-  func write(_ name: String, _ text: String) throws {
-    try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
-  }
-  func read(_ name: String) throws -> String {
-    try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
-  }
-  func makeDirectory(_ name: String) throws {
-    try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
   }
 }
 
@@ -45,21 +19,21 @@ private final class Folder {
   @Test func parentsAreMadeAndRemovedAgain() throws {
     let folder = try Folder()
     let manager = try CgroupManager.create(CgroupPath("/a/b/c", id: "x"), layout: folder.layout(), writes: [])
-    #expect(folder.exists("a/b/c"))
+    #expect(folder.has("a/b/c"))
     let made = ["a", "a/b", "a/b/c"].map { "\(folder.path)/\($0)" }
     #expect(manager.record.directories.map { $0.made } == [made])
     try CgroupManager(record: manager.record).remove()
-    #expect(!folder.exists("a"))
-    #expect(folder.exists("."))
+    #expect(!folder.has("a"))
+    #expect(folder.has("."))
   }
 
   @Test func whatWasThereBeforeStays() throws {
     let folder = try Folder()
-    try folder.makeDirectory("a/b")
+    try folder.make("a/b")
     let manager = try CgroupManager.create(CgroupPath("/a/b", id: "x"), layout: folder.layout(), writes: [])
     #expect(manager.record.directories[0].made.isEmpty)
     try manager.remove()
-    #expect(folder.exists("a/b"))
+    #expect(folder.has("a/b"))
   }
 
   @Test func parentInUseByOthersStays() throws {
@@ -67,18 +41,18 @@ private final class Folder {
     let one = try CgroupManager.create(CgroupPath("/a/one", id: "x"), layout: folder.layout(), writes: [])
     let two = try CgroupManager.create(CgroupPath("/a/two", id: "x"), layout: folder.layout(), writes: [])
     try one.remove()
-    #expect(folder.exists("a/two"))
+    #expect(folder.has("a/two"))
     try two.remove()
-    #expect(folder.exists("a"), "the second container did not make it")
+    #expect(folder.has("a"), "the second container did not make it")
   }
 
   @Test func groupsBelowAreRemovedFirst() throws {
     let folder = try Folder()
     let manager = try CgroupManager.create(CgroupPath("/a", id: "x"), layout: folder.layout(), writes: [])
-    try folder.makeDirectory("a/below/deeper")
-    try folder.makeDirectory("a/other")
+    try folder.make("a/below/deeper")
+    try folder.make("a/other")
     try manager.remove()
-    #expect(!folder.exists("a"))
+    #expect(!folder.has("a"))
   }
 
   @Test func removalTwiceIsNoError() throws {
@@ -91,7 +65,7 @@ private final class Folder {
   @Test func occupiedGroupIsRefusedAndNothingStays() throws {
     let free = try Folder()
     let taken = try Folder()
-    try taken.makeDirectory("a")
+    try taken.make("a")
     try taken.write("a/cgroup.procs", "1\n")
     var layout = free.layout(["cpu"])
     layout.hierarchies += taken.layout().hierarchies
@@ -101,13 +75,13 @@ private final class Folder {
     #expect(error?.code == .cgroup)
     #expect(error?.field == "/linux/cgroupsPath")
     #expect(error?.message.contains("holds 1 processes already") == true)
-    #expect(!free.exists("a"))
-    #expect(taken.exists("a"))
+    #expect(!free.has("a"))
+    #expect(taken.has("a"))
   }
 
   @Test(arguments: ["FROZEN\n", "FREEZING\n"]) func frozenGroupIsRefused(_ state: String) throws {
     let folder = try Folder()
-    try folder.makeDirectory("a")
+    try folder.make("a")
     try folder.write("a/freezer.state", state)
     let error = #expect(throws: RuntimeError.self) {
       try CgroupManager.create(CgroupPath("/a", id: "x"), layout: folder.layout(["freezer"]), writes: [])
@@ -145,7 +119,7 @@ private final class Folder {
     #expect(try folder.read("one") == "1")
     #expect(try folder.read("two") == "ab")
     #expect(try folder.read("other") == "4")
-    #expect(!folder.exists("absent"))
+    #expect(!folder.has("absent"))
   }
 
   @Test func failedWriteNamesFileValueAndPointer() throws {
@@ -162,7 +136,7 @@ private final class Folder {
 
   @Test func valuesOfAFreshGroupAreNotWritten() throws {
     let folder = try Folder()
-    try folder.makeDirectory("old")
+    try folder.make("old")
     try folder.write("old/memory.limit_in_bytes", "4096")
     let writes = [write("memory.limit_in_bytes", "-1", isDefault: true)]
     // The new one has no such file: a write would fail.
@@ -175,7 +149,7 @@ private final class Folder {
 
   @Test func lastWritesAreMadeInTheirPhaseOnly() throws {
     let folder = try Folder()
-    try folder.makeDirectory("a")
+    try folder.make("a")
     for name in ["pids.max", "memory.x"] { try folder.write("a/\(name)", "") }
     var writes = [write("memory.x", "1")]
     writes.append(
@@ -192,7 +166,7 @@ private final class Folder {
   @Test func cpusetTakesTheNearestValuesAbove() throws {
     let folder = try Folder()
     for name in ["", "a/", "a/b/"] {
-      if !name.isEmpty { try folder.makeDirectory(name) }
+      if !name.isEmpty { try folder.make(name) }
       try folder.write(name + "cpuset.cpus", name.isEmpty ? "0-3\n" : "\n")
       try folder.write(name + "cpuset.mems", name == "a/" ? "1\n" : "")
     }

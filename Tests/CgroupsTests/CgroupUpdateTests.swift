@@ -143,16 +143,11 @@ import Testing
     ("max", "max", nil), ("4096", "max", nil), ("4096", "0", nil), ("max", "1000", nil), ("4096", "1000", 5096),
   ])
   func sumOfMemoryAndSwapIsReadFromBothFiles(_ memory: String, _ swap: String, _ sum: UInt64?) throws {
-    let path = NSTemporaryDirectory() + "apus-update-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    for (name, text) in ["memory.max": memory, "memory.swap.max": swap] {
-      try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
-    }
+    let folder = try TemporaryFolder(["memory.max": memory, "memory.swap.max": swap])
     var limits = CurrentLimits()
     try limits.read(
-      .init(version: .v2, controllers: [], path: path, mountName: "unified", made: []),
-      FileDescriptor.open(path, [.readOnly, .directory]))
+      .init(version: .v2, controllers: [], path: folder.path, mountName: "unified", made: []),
+      FileDescriptor.open(folder.path, [.readOnly, .directory]))
     #expect(limits == CurrentLimits(memory: UInt64(memory), memoryAndSwap: sum))
   }
 
@@ -210,8 +205,6 @@ import Testing
       }
   }
 
-  private typealias Request = (Character, Int, Int, String)
-
   /// From any list to any other and back. On the way never less than what both allow, and never more than what either does,
   /// where the container goes on meanwhile.
   @Test(arguments: [false, true]) func listOfDevicesBecomesTheNewOneAndTheOldOneAgain(isKnown: Bool) throws {
@@ -227,7 +220,7 @@ import Testing
     var kinds: Set<String> = []
     for _ in 0..<800 {
       let (old, new) = (try random(), try random())
-      guard let oldLines = try? old.linesV1(), let newLines = try? new.linesV1() else { continue }
+      guard let oldLines = try old.linesV1IfAny(), let newLines = try new.linesV1IfAny() else { continue }
       let (before, after) = (played(oldLines), played(newLines))
       let change = try new.changeV1(from: list(before), last: isKnown ? old : nil)
       let stays = before.allows == after.allows && (isKnown || !before.allows)
@@ -297,27 +290,22 @@ import Testing
   }
 
   @Test func missingFilePutsTheOthersBack() throws {
-    let path = NSTemporaryDirectory() + "apus-update-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: path) }
     let files = ["memory.max": "4096", "memory.swap.max": "1000", "cpu.max": "max 100000"]
-    for (name, text) in files { try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8) }
+    let folder = try TemporaryFolder(files)
     let record = CgroupRecord(directories: [
-      .init(version: .v2, controllers: [], path: path, mountName: "unified", made: [])
+      .init(version: .v2, controllers: [], path: folder.path, mountName: "unified", made: [])
     ])
     let error = #expect(throws: RuntimeError.self) {
       try CgroupManager(record: record).update(
         Resources(memory: .init(limit: 8192, swap: 9192), pids: .init(limit: 5)), pointer: "/r")
     }
     #expect(error?.field == "/r/pids/limit")
-    for (name, text) in files {
-      #expect(try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8) == text, "\(name)")
-    }
+    #expect(try folder.content() == files)
     try CgroupManager(record: record).update(
       Resources(memory: .init(limit: 5000), cpu: .init(period: 200_000)), pointer: "/r")
-    #expect(try String(contentsOfFile: "\(path)/memory.max", encoding: .utf8) == "5000")
-    #expect(try String(contentsOfFile: "\(path)/memory.swap.max", encoding: .utf8).hasPrefix("96"))
-    #expect(try String(contentsOfFile: "\(path)/cpu.max", encoding: .utf8) == "max 200000")
+    #expect(try folder.read("memory.max") == "5000")
+    #expect(try folder.read("memory.swap.max").hasPrefix("96"))
+    #expect(try folder.read("cpu.max") == "max 200000")
   }
 
   @Test func containerWithoutACgroupHasNoLimits() throws {

@@ -9,31 +9,29 @@ import Testing
 
 /// Nodes that are made in a folder, and what the kernel says of them to this thread. Numbers that no driver has: what a
 /// process may do with them is decided before the driver is asked.
-private struct DeviceNodes {
-  let folder: String
+private final class DeviceNodes: TemporaryFolder {
   /// Free among the drivers of characters and of blocks.
   let majors: [Int]
   let minors = [3, 5]
 
   init() throws {
-    folder = NSTemporaryDirectory() + "apus-nodes-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let taken = try String(contentsOfFile: "/proc/devices", encoding: .utf8).split(separator: "\n").compactMap {
       $0.split(separator: " ").first.flatMap { Int($0) }
     }
     majors = Array((200..<240).filter { !taken.contains($0) }.prefix(2))
-    for (path, kind, major, minor) in nodes { mknod(path, kind | 0o666, makedev(major, minor)) }
+    try super.init()
+    for (path, kind, major, minor) in nodes where mknod(path, kind | 0o666, makedev(major, minor)) != 0 {
+      throw SystemError("mknod", Errno(errno), path)
+    }
   }
 
   private var nodes: [(String, mode_t, Int, Int)] {
     [("c", S_IFCHR), ("b", S_IFBLK)].flatMap { letter, kind in
-      majors.flatMap { major in minors.map { ("\(folder)/\(letter)\(major)-\($0)", kind, major, $0) } }
-    } + [("\(folder)/c1-3", S_IFCHR, 1, 3), ("\(folder)/c1-5", S_IFCHR, 1, 5)]
+      majors.flatMap { major in minors.map { ("\(path)/\(letter)\(major)-\($0)", kind, major, $0) } }
+    } + [("\(path)/c1-3", S_IFCHR, 1, 3), ("\(path)/c1-5", S_IFCHR, 1, 5)]
   }
 
   private func makedev(_ major: Int, _ minor: Int) -> dev_t { dev_t(major << 8 | minor) }
-
-  func remove() throws { try FileManager.default.removeItem(atPath: folder) }
 
   /// Every request, with the answer.
   func answers() -> [(DeviceRequest, Bool)] {
@@ -92,6 +90,14 @@ struct DeviceMatrixTests {
     try body()
   }
 
+  private func removeCgroup() {
+    do {
+      try manager.remove()
+    } catch {
+      Issue.record("left behind: \(error)")
+    }
+  }
+
   private func context(_ request: DeviceRequest) -> [UInt32] {
     let access =
       (request.access.contains("m") ? 1 : 0) | (request.access.contains("r") ? 2 : 0)
@@ -102,14 +108,7 @@ struct DeviceMatrixTests {
   /// Each set replaces the one before, as `update` does it; on v1 every third is set as in a new container.
   @Test func kernelAnswersAsGeneratedRulesSay() throws {
     let nodes = try DeviceNodes()
-    defer {
-      do {
-        try nodes.remove()
-        try manager.remove()
-      } catch {
-        Issue.record("left behind: \(error)")
-      }
-    }
+    defer { removeCgroup() }
     var state = DeviceState(.inForce, try DevicePermissions([]))
     try manager.setDevices(state.permissions)
     var generator = SeededGenerator(2026)
@@ -149,13 +148,7 @@ struct DeviceMatrixTests {
 
   /// One program at every moment: the next takes the place of the last, and does not join it.
   @Test func programIsReplacedByEachUpdate() throws {
-    defer {
-      do {
-        try manager.remove()
-      } catch {
-        Issue.record("left behind: \(error)")
-      }
-    }
+    defer { removeCgroup() }
     guard let unified = manager.record.unified, hierarchy.version == .v2 else { return }
     try manager.setDevices(DevicePermissions([]))
     let directory = try FileDescriptor.open(unified.path, [.readOnly, .directory])

@@ -7,18 +7,7 @@ import Testing
 
 /// What `update` leaves when something is refused, with plain files in the place of a cgroup.
 @Suite struct RefusedUpdateTests {
-  private final class Folder {
-    let path = NSTemporaryDirectory() + "apus-update-\(UUID().uuidString)"
-
-    init(_ files: [String: String]) throws {
-      try FileManager.default.createDirectory(atPath: path + "/one", withIntermediateDirectories: true)
-      for (name, text) in files { try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8) }
-    }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
-
-    func text(_ name: String) throws -> String { try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8) }
-
+  private final class Folder: TemporaryFolder {
     func manager(_ version: CgroupVersion, _ controllers: [String] = []) -> CgroupManager {
       CgroupManager(
         record: CgroupRecord(directories: [
@@ -37,8 +26,8 @@ import Testing
       HugepageLimit(pageSize: "2MB", limit: 4096), HugepageLimit(pageSize: "3MB", limit: 4096),
     ])
     #expect(throws: RuntimeError.self) { try folder.manager(.v2).update(resources, pointer: "") }
-    #expect(try folder.text("cgroup.subtree_control") == "+hugetlb")
-    #expect(try folder.text("one/hugetlb.2MB.max").hasPrefix("max"))
+    #expect(try folder.read("cgroup.subtree_control") == "+hugetlb")
+    #expect(try folder.read("one/hugetlb.2MB.max").hasPrefix("max"))
   }
 
   /// Nothing is enabled for their sake, and no file is missed.
@@ -50,12 +39,12 @@ import Testing
       memory: .init(limit: -1, reservation: -1), cpu: .init(shares: 1024, quota: -1, period: 100_000, idle: 0),
       pids: .init(limit: -1), blockIO: .init(throttleReadBpsDevice: [.init(major: 8, minor: 0, rate: 0)]))
     try folder.manager(.v2).update(resources, pointer: "")
-    #expect(try folder.text("cgroup.subtree_control") == "")
+    #expect(try folder.read("cgroup.subtree_control") == "")
     let error = #expect(throws: RuntimeError.self) {
       try folder.manager(.v2).update(Resources(cpu: .init(shares: 1024), pids: .init(limit: 5)), pointer: "")
     }
     #expect(error?.field == "/pids/limit")
-    #expect(try folder.text("cgroup.subtree_control") == "+pids")
+    #expect(try folder.read("cgroup.subtree_control") == "+pids")
   }
 
   /// A lower limit may end processes, so it waits until nothing can be refused any more.
@@ -91,7 +80,7 @@ import Testing
     }
     try folder.manager(.v2).update(
       Resources(memory: .init(limit: 4097, checkBeforeUpdate: true)), pointer: "")
-    #expect(try folder.text("one/memory.max") == "4097")
+    #expect(try folder.read("one/memory.max") == "4097")
   }
 
   private func rules(_ list: (Bool, Int64)...) throws -> DevicePermissions {
@@ -102,9 +91,9 @@ import Testing
   /// The kernel refuses every line for `devices.allow`, which is a folder here.
   @Test(arguments: ["THAWED", "FROZEN"]) func changeOfTheDefaultThatCannotBeUndoneEndsWithNothing(state: String) throws
   {
-    let folder = try Folder(["one/devices.list": "a *:* rwm\n", "one/devices.deny": "", "one/freezer.state": state])
-    try FileManager.default.createDirectory(
-      atPath: folder.path + "/one/devices.allow", withIntermediateDirectories: true)
+    let folder = try Folder(
+      ["one/devices.list": "a *:* rwm\n", "one/devices.deny": "", "one/freezer.state": state],
+      folders: ["one/devices.allow"])
     let manager = folder.manager(.v1, ["devices", "freezer"])
     let update = DeviceUpdate(
       try rules((false, -1), (true, 5)), DeviceState(.inForce, try rules((true, -1), (false, 3))), mayBeLeftOut: false)
@@ -112,8 +101,8 @@ import Testing
     #expect(error?.hint.contains("`a` could not be put back to `\(folder.path)/one/devices.allow`") == true)
     #expect(update.state == DeviceState())
     // The last line of the old list, written over the `a` by which everything is denied.
-    #expect(try folder.text("one/devices.deny") == "c 1:3 rwm")
-    #expect(try folder.text("one/freezer.state") == state, "as it was before")
+    #expect(try folder.read("one/devices.deny") == "c 1:3 rwm")
+    #expect(try folder.read("one/freezer.state") == state, "as it was before")
   }
 
   @Test func otherDefaultNeedsAFreezer() throws {
@@ -122,7 +111,7 @@ import Testing
     #expect(throws: RuntimeError.self) {
       try folder.manager(.v1, ["devices"]).update(Resources(), devices: update, pointer: "")
     }
-    #expect(try folder.text("one/devices.deny") == "")
+    #expect(try folder.read("one/devices.deny") == "")
     #expect(update.state == DeviceState())
   }
 
@@ -146,7 +135,11 @@ import Testing
     let path = folder.path + "/one/cgroup.freeze"
     Thread.detachNewThread {
       usleep(150_000)
-      try? "0".write(toFile: path, atomically: false, encoding: .utf8)
+      do {
+        try "0".write(toFile: path, atomically: false, encoding: .utf8)
+      } catch {
+        Issue.record("nobody resumed: \(error)")
+      }
     }
     let began = Date()
     let error = #expect(throws: RuntimeError.self) { try folder.manager(.v2).pause(milliseconds: 8000) }

@@ -7,35 +7,15 @@ import Testing
 
 /// A folder that looks like resctrl, with a default class and one called `gold`. What the kernel would put into a new
 /// folder is missing, but for `schemata` and `tasks`, which are made when they are written.
-private final class Tree {
-  let root = NSTemporaryDirectory() + "apus-resctrl-\(UUID().uuidString)"
+private final class Tree: TemporaryFolder {
+  var root: String { path }
 
   init() throws {
-    for folder in ["info", "mon_groups", "gold/mon_groups"] {
-      try FileManager.default.createDirectory(atPath: "\(root)/\(folder)", withIntermediateDirectories: true)
-    }
-    try write("info/last_cmd_status", "ok\n")
-    try write("schemata", "    MB:0=100;1=100\n    L3:0=fffff;1=fffff\n")
-    try write("gold/schemata", "    MB:0= 20;1= 70\n    L3:0=00ff;1=fffff\n")
-    for name in ["tasks", "gold/tasks"] { try write(name, "") }
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: root) }
-
-  func write(_ path: String, _ text: String) throws {
-    try text.write(toFile: "\(root)/\(path)", atomically: false, encoding: .utf8)
-  }
-  func read(_ path: String) throws -> String { try String(contentsOfFile: "\(root)/\(path)", encoding: .utf8) }
-  func has(_ path: String) -> Bool { FileManager.default.fileExists(atPath: "\(root)/\(path)") }
-  func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: "\(root)/\(path)") }
-
-  /// Everything in it with its text, to see that nothing was touched.
-  func content() throws -> [String: String] {
-    var content: [String: String] = [:]
-    for case let path as String in try #require(FileManager.default.enumerator(atPath: root)) {
-      content[path] = (try? read(path)) ?? "folder"
-    }
-    return content
+    try super.init(
+      [
+        "info/last_cmd_status": "ok\n", "schemata": "    MB:0=100;1=100\n    L3:0=fffff;1=fffff\n",
+        "gold/schemata": "    MB:0= 20;1= 70\n    L3:0=00ff;1=fffff\n", "tasks": "", "gold/tasks": "",
+      ], folders: ["mon_groups", "gold/mon_groups"])
   }
 
   func group(_ plan: IntelRdtPlan) -> ResctrlGroup { ResctrlGroup(plan, id: "box", root: root) }

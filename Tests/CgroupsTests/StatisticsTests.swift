@@ -6,21 +6,7 @@ import Testing
 @testable import Cgroups
 
 /// A folder with files of one cgroup, as the kernel writes them.
-private final class CgroupFolder {
-  let path = NSTemporaryDirectory() + "apus-statistics-\(UUID().uuidString)"
-
-  init(_ files: [String: String]) throws {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    for (name, text) in files {
-      let file = "\(path)/\(name)"
-      try FileManager.default.createDirectory(
-        atPath: (file as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-      try text.write(toFile: file, atomically: false, encoding: .utf8)
-    }
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+private final class CgroupFolder: TemporaryFolder {
   func manager(_ version: CgroupVersion, _ controllers: [String] = []) -> CgroupManager {
     CgroupManager(record: CgroupRecord(directories: [directory(version, controllers)]))
   }
@@ -177,6 +163,11 @@ private let filesV2: [String: String] = [
     #expect(try both == v1.manager(.v1, controllersV1).statistics())
   }
 
+  private func expectNotUnderstood(_ file: String, _ manager: CgroupManager) {
+    let error = #expect(throws: RuntimeError.self) { try manager.statistics() }
+    #expect(error?.code == .cgroup && error?.message.contains("`\(file)`") == true, "\(error?.text ?? "")")
+  }
+
   @Test(arguments: [
     ("cpu.stat", "nr_periods\n"), ("cpu.stat", "nr_periods x\n"), ("cpuacct.usage", "\n"), ("cpuacct.usage", "12 13\n"),
     ("cpuacct.usage", "18446744073709551616\n"), ("cpuacct.usage_percpu", "1 x\n"),
@@ -187,15 +178,8 @@ private let filesV2: [String: String] = [
     ("blkio.throttle.io_serviced_recursive", "254:0 Read one\n"), ("hugetlb.2MB.failcnt", "-\n"),
   ])
   func fileOfV1ThatCannotBeUnderstoodIsNamed(_ name: String, _ text: String) throws {
-    var files = filesV1
-    files[name] = text
-    let folder = try CgroupFolder(files)
-    do {
-      _ = try folder.manager(.v1, controllersV1).statistics()
-      Issue.record("understood `\(text)` in `\(name)`")
-    } catch {
-      #expect(error.code == .cgroup && error.message.contains("`\(folder.path)/\(name)`"), "\(error.text)")
-    }
+    let folder = try CgroupFolder(filesV1.merging([name: text]) { $1 })
+    expectNotUnderstood("\(folder.path)/\(name)", folder.manager(.v1, controllersV1))
   }
 
   @Test(arguments: [
@@ -205,15 +189,8 @@ private let filesV2: [String: String] = [
     ("io.stat", "8 rbytes=1\n"), ("io.stat", "8:0 rbytes=x\n"), ("hugetlb.2MB.events", "max\n"),
   ])
   func fileOfV2ThatCannotBeUnderstoodIsNamed(_ name: String, _ text: String) throws {
-    var files = filesV2
-    files[name] = text
-    let folder = try CgroupFolder(files)
-    do {
-      _ = try folder.manager(.v2).statistics()
-      Issue.record("understood `\(text)` in `\(name)`")
-    } catch {
-      #expect(error.code == .cgroup && error.message.contains("`\(folder.path)/\(name)`"), "\(error.text)")
-    }
+    let folder = try CgroupFolder(filesV2.merging([name: text]) { $1 })
+    expectNotUnderstood("\(folder.path)/\(name)", folder.manager(.v2))
   }
 
   /// A sum over several CPUs can be below 0 for a moment.

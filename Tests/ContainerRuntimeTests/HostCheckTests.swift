@@ -127,7 +127,6 @@ struct HostRow: Sendable, CustomTestStringConvertible {
 @Suite struct HostCheckTests {
   @Test func whatAHostCanHonourIsNoFinding() throws {
     let host = try HostFolder()
-    defer { _ = Result { try host.remove() } }
     #expect(try host.findings(HostFolder.config, caller: 0) == [])
     #expect(try host.findings(HostFolder.rootless, caller: 1000).filter { $0.rule != "map-helper" } == [])
   }
@@ -135,7 +134,6 @@ struct HostRow: Sendable, CustomTestStringConvertible {
   @Test(arguments: HostRow.all)
   func whatAHostLacksIsOneFinding(row: HostRow) throws {
     let host = try HostFolder(row.files)
-    defer { _ = Result { try host.remove() } }
     var config = row.isRootless ? HostFolder.rootless : HostFolder.config
     row.change(&config)
     // Whether this machine has newuidmap(1) is none of the row's business.
@@ -149,7 +147,6 @@ struct HostRow: Sendable, CustomTestStringConvertible {
   @Test func helpersThatCannotMapAreTold() throws {
     // The folders of PATH, all without newuidmap(1), then with one that has no rights.
     let host = try HostFolder()
-    defer { _ = Result { try host.remove() } }
     func helpers() throws -> [Finding] {
       try host.findings(HostFolder.rootless, caller: 1000).filter { $0.rule == "map-helper" }
     }
@@ -172,7 +169,6 @@ struct HostRow: Sendable, CustomTestStringConvertible {
 
   @Test func aStateDirectoryThatCannotBeMadeIsTold() throws {
     let host = try HostFolder()
-    defer { _ = Result { try host.remove() } }
     let findings = try host.findings(HostFolder.config, caller: 0, stateRoot: host.path + "/etc/passwd/x")
     #expect(findings.map { $0.rule } == ["state-root"])
   }

@@ -1,11 +1,12 @@
 import ContainerPlan
 import Foundation
 import OCISpec
+import Testing
 
 @testable import ContainerRuntime
 
-/// A folder in the place of `/`, and a bundle beside it.
-struct HostFolder {
+/// A folder in the place of `/`, and a bundle beside it; gone with this object.
+final class HostFolder {
   let path: String
   var bundle: String { path + "/bundle" }
 
@@ -25,7 +26,13 @@ struct HostFolder {
     symlink("/bin/true", bundle + "/rootfs/bin/link")
   }
 
-  func remove() throws { try FileManager.default.removeItem(atPath: path) }
+  deinit {
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      Issue.record("left behind: \(error)")
+    }
+  }
 
   /// What a usual host tells.
   private static let files: [String: String] = {

@@ -76,15 +76,8 @@ extension Integration {
     /// A file system in user space that the host has mounted, as sshfs would be.
     @Test(arguments: [["bind"], ["bind", "ro"], ["rbind", "rro", "rprivate"], ["bind", "nosuid", "nodev", "noexec"]])
     func userSpaceFileSystemOfTheHostIsBound(options: [String]) throws {
-      let path = try Workspace.active().directory + "/served"
-      mkdir(path, 0o755)
-      let server = try Subprocess(RootTemplate.agent(), ["fuse", path, "allow_other"])
-      try server.stdout.waitFor("ready")
-      defer {
-        _ = support_unmount(path)
-        server.signal(SIGKILL)
-        _ = try? server.wait()
-      }
+      let server = try ServedFolder()
+      defer { server.end() }
       for isMapped in [false, true] {
         var reasons: [String: String] = [:]
         let isReadOnly = options.contains("ro") || options.contains("rro")
@@ -93,8 +86,8 @@ extension Integration {
         try allowing(reasons, in: "FUSE bound with \(options), \(isMapped)") {
           let container = try Container()
           if isMapped { try container.bundle.mapUsers() }
-          container.bundle.addMount("/folder", type: "bind", source: path, options: options)
-          container.bundle.addMount("/etc/file", type: "bind", source: path + "/file", options: ["bind"])
+          container.bundle.addMount("/folder", type: "bind", source: server.path, options: options)
+          container.bundle.addMount("/etc/file", type: "bind", source: server.path + "/file", options: ["bind"])
           let outcome = try container.shell("cat /folder/file /etc/file; grep ' /folder ' /proc/self/mountinfo")
           #expect(outcome.stdout.hasPrefix("served\nserved\n"), "\(outcome)")
           // The flags that the host's mount has are not lost where none is named, nor in a user namespace.
@@ -105,17 +98,10 @@ extension Integration {
 
     /// Without `allow_other` only the user who mounted it may look, and that is the host's root here.
     @Test func userSpaceFileSystemOfOneUserIsBound() throws {
-      let path = try Workspace.active().directory + "/served"
-      mkdir(path, 0o755)
-      let server = try Subprocess(RootTemplate.agent(), ["fuse", path])
-      try server.stdout.waitFor("ready")
-      defer {
-        _ = support_unmount(path)
-        server.signal(SIGKILL)
-        _ = try? server.wait()
-      }
+      let server = try ServedFolder("")
+      defer { server.end() }
       let container = try Container()
-      container.bundle.addMount("/folder", type: "bind", source: path, options: ["rbind", "ro"])
+      container.bundle.addMount("/folder", type: "bind", source: server.path, options: ["rbind", "ro"])
       #expect(try container.shell("cat /folder/file").stdout == "served\n")
     }
 

@@ -96,7 +96,7 @@ extension Integration {
       let command = try container.attempt("exec", rest: ["/bin/agent", "exit", "7"])
       #expect(command.code == 7, "\(command)")
       try container.kill("KILL")
-      waitUntil { (try? container.status()) == "stopped" }
+      try waitUntil { try container.status() == "stopped" }
       try container.delete()
     }
 

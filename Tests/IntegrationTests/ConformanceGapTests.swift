@@ -27,9 +27,10 @@ extension Integration {
       // On v2 it takes the time that the process needs to get there.
       let freezer = try Freezer(container)
       #expect(try container.status() == "running")
-      try freezer.freeze()
-      #expect(try container.status() == "paused")
-      try freezer.thaw()
+      try freezer.whileFrozen {
+        let status = try container.status()
+        #expect(status == "paused")
+      }
       #expect(try container.status() == "running")
       try container.end()
       #expect(try container.status() == "stopped")

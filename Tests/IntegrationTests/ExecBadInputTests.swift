@@ -105,10 +105,10 @@ extension Integration {
       // The first command leaves what the others find (a cache).
       try execute(container, ExecBadInputTests.right.text).expectSuccess()
       Processes.reap()
-      let before = Snapshot(stateRoot: root)
+      let before = try Snapshot(stateRoot: root)
       try body(container)
       Processes.reap()
-      let differences = Snapshot(stateRoot: root).differences(from: before)
+      let differences = try Snapshot(stateRoot: root).differences(from: before)
       #expect(differences.isEmpty, "\(differences)")
       #expect(try container.spawn("ps", ["--format", "json"]).wait().json.ints == [container.pid()])
       #expect(Files.names(in: container.bundle.path).sorted() == files)

@@ -54,17 +54,16 @@ extension Integration {
       }
       try container.stdout.waitFor("ready")
       let pidFile = "\(container.bundle.path)/exec.pid"
-      let freezer = try Freezer(container)
-      defer { try? freezer.thaw() }
-      try freezer.freeze()
       var terminal: CallersTerminal? = try CallersTerminal()
-      let call = try container.spawn(
-        "exec", ["--ignore-paused", "--tty", "--pid-file", pidFile],
-        rest: ["/bin/sh", "-c", "touch /tmp/ran; exec /bin/agent pause"], options: .init(terminal: terminal?.slave))
-      #expect(call.isStillRunning(after: 0.3))
-      terminal = nil
-      try freezer.thaw()
-      #expect(try call.wait().code == 255)
+      var call: Subprocess?
+      try Freezer(container).whileFrozen {
+        call = try container.spawn(
+          "exec", ["--ignore-paused", "--tty", "--pid-file", pidFile],
+          rest: ["/bin/sh", "-c", "touch /tmp/ran; exec /bin/agent pause"], options: .init(terminal: terminal?.slave))
+        #expect(call?.isStillRunning(after: 0.3) == true)
+        terminal = nil
+      }
+      #expect(try call?.wait().code == 255)
       #expect(!Files.exists(container.bundle.rootfs + "/tmp/ran") && !Files.exists(pidFile))
       try expectNoCommandLeft(container, "the command without a terminal")
     }
@@ -235,6 +234,15 @@ extension Integration {
       #expect(found.dropFirst().first?.dropFirst("LISTEN_PID=".count) == found.last?.dropFirst("own=".count))
     }
 
+    private func expectUser(
+      _ user: Int, _ group: Int, in directory: String, _ report: JSONValue,
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+      let ids = [report["uids"].ints, report["gids"].ints]
+      #expect(ids == [user, group].map { [$0, $0, $0] }, sourceLocation: sourceLocation)
+      #expect(report["cwd"].string == directory, sourceLocation: sourceLocation)
+    }
+
     /// CVE-2026-30892: an empty user must not be read as root.
     @Test(.attack("CVE-2026-30892"), .peerMayDiffer("crun", "1.8.1", "another user"))
     func emptyUserAndDirectoryAreThoseOfTheContainer() throws {
@@ -243,8 +251,7 @@ extension Integration {
         $0.bundle.config["process"]["cwd"] = "/usr/bin"
       }
       let report = try container.execReport("user", "command", flags: ["--user", "", "--cwd", ""])
-      #expect(report["uids"].ints == [1000, 1000, 1000] && report["gids"].ints == [2000, 2000, 2000])
-      #expect(report["cwd"].string == "/usr/bin")
+      expectUser(1000, 2000, in: "/usr/bin", report)
     }
 
     @Test(
@@ -256,9 +263,8 @@ extension Integration {
         "args": ["/bin/agent", "report", "user", "command"], "cwd": "/", "user": ["uid": 3, "gid": 4], "env": ["X=y"],
       ]
       let report = try container.exec(document: document, "--user", "5:6", "--env", "A=B", "--cwd", "/tmp").json
-      #expect(report["uids"].ints == [5, 5, 5] && report["gids"].ints == [6, 6, 6])
+      expectUser(5, 6, in: "/tmp", report)
       #expect(report["env"].strings.contains("A=B") && report["env"].strings.contains("X=y"))
-      #expect(report["cwd"].string == "/tmp")
     }
 
     @Test(

@@ -10,7 +10,7 @@ extension Integration {
     ) throws {
       let zombies = Processes.descendants().filter { $0.state == "Z" }.map { "\($0.id) \($0.command)" }
       #expect(zombies.isEmpty, "not waited for: \(zombies)", sourceLocation: sourceLocation)
-      let differences = Snapshot(stateRoot: try Workspace.active().stateRoot).differences(from: before)
+      let differences = try Snapshot(stateRoot: Workspace.active().stateRoot).differences(from: before)
       #expect(differences.isEmpty, "\(differences)", sourceLocation: sourceLocation)
       let processes = try container.spawn("ps", ["--format", "json"]).wait().json.ints
       #expect(processes == [try container.pid()], sourceLocation: sourceLocation)
@@ -20,7 +20,7 @@ extension Integration {
     /// After a first command, which may leave a cache.
     private func snapshot(of container: Container) throws -> Snapshot {
       #expect(try container.exec(["/bin/agent", "exit", "4"]).code == 4)
-      return Snapshot(stateRoot: try Workspace.active().stateRoot)
+      return try Snapshot(stateRoot: Workspace.active().stateRoot)
     }
 
     @Test(.peerMayDiffer("crun", "1.8.1", "leaves processes behind"))
@@ -48,7 +48,8 @@ extension Integration {
       let file = "\(container.bundle.path)/exec.pid"
       for _ in 0..<(TestRun.isFull ? 1000 : 50) {
         try container.exec(["/bin/agent", "exit", "0"], "--detach", "--pid-file", file).expectSuccess()
-        waitpid(pid_t(try Int(Files.read(file)) ?? 0), nil, 0)
+        let pid = try #require(Int32(try Files.read(file)))
+        #expect(waitpid(pid, nil, 0) == pid)
       }
       unlink(file)
       try expectNothingLeft(of: container, since: before)

@@ -341,9 +341,10 @@ extension Integration {
       #expect(try container.exec(["/bin/agent", "pause"], "-d", "--pid-file", file).code == 0)
       let pid = try #require(Int(try Files.read(file)))
       func lines(_ pid: Int) throws -> [Substring] { try Files.read("/proc/\(pid)/cgroup").split(separator: "\n") }
-      defer { _ = try? endDetached(pid) }
+      defer { cleanUp { try endDetached(pid) } }
       #expect(try lines(pid) == lines(try container.pid()))
-      #expect(try lines(pid).contains { $0.contains(container.bundle.config["linux"]["cgroupsPath"].string ?? "?") })
+      let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
+      #expect(try lines(pid).contains { $0.contains(path) })
     }
 
     @Test(
@@ -387,14 +388,13 @@ extension Integration {
     func pausedContainerTakesACommandOnlyIfToldSo() throws {
       let container = try running { $0.bundle.args = ["/bin/agent", "children", "0"] }
       try container.stdout.waitFor("ready")
-      let freezer = try Freezer(container)
-      defer { try? freezer.thaw() }
-      try freezer.freeze()
-      expectError(try container.exec(["/bin/agent", "exit", "0"]), says: "paused container")
-      let child = try container.spawn("exec", ["--ignore-paused"], rest: ["/bin/agent", "exit", "5"])
-      #expect(child.isStillRunning(after: 0.2))
-      try freezer.thaw()
-      #expect(try child.wait().code == 5)
+      var child: Subprocess?
+      try Freezer(container).whileFrozen {
+        expectError(try container.exec(["/bin/agent", "exit", "0"]), says: "paused container")
+        child = try container.spawn("exec", ["--ignore-paused"], rest: ["/bin/agent", "exit", "5"])
+        #expect(child?.isStillRunning(after: 0.2) == true)
+      }
+      #expect(try child?.wait().code == 5)
     }
 
     @Test(
@@ -473,32 +473,4 @@ extension Container {
     }
     return String(text?.split(separator: "\t").last ?? "") + "\n"
   }
-}
-
-/// The freezer of a container, used from outside.
-struct Freezer {
-  private let file: String
-  private let words: (frozen: String, thawed: String)
-  private let state: String
-
-  init(_ container: Container) throws {
-    let folder = try container.cgroup(Cgroups.root(of: "freezer") == nil ? "" : "freezer")
-    if Files.exists(folder + "/freezer.state") {
-      (file, words, state) = (folder + "/freezer.state", ("FROZEN", "THAWED"), folder + "/freezer.state")
-    } else {
-      (file, words, state) = (folder + "/cgroup.freeze", ("1", "0"), folder + "/cgroup.events")
-    }
-  }
-
-  func freeze() throws {
-    try Files.write(words.frozen, to: file)
-    let deadline = Deadline(10)
-    while true {
-      let text = try Files.read(state)
-      if text.contains("FROZEN\n") || text.contains("frozen 1") { return }
-      if deadline.hasPassed { throw HarnessError("not frozen: \(text)") }
-    }
-  }
-
-  func thaw() throws { try Files.write(words.thawed, to: file) }
 }

@@ -287,7 +287,7 @@ extension Integration {
     private func withLoopDevice(_ flags: [String] = [], _ body: (String) throws -> Void) throws {
       let image = try Workspace.active().directory + "/image"
       unlink(image)
-      FileManager.default.createFile(atPath: image, contents: nil)
+      try Files.write("", to: image)
       truncate(image, 2 << 20)
       let environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]
       try Subprocess("/sbin/mkfs.ext4", ["-q", "-O", "^has_journal", image], .init(environment: environment)).wait()
@@ -297,7 +297,11 @@ extension Integration {
       ).wait()
       outcome.expectSuccess()
       let device = outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
-      defer { _ = try? Subprocess("/sbin/losetup", ["--detach", device], .init(environment: environment)).wait() }
+      defer {
+        cleanUp {
+          try Subprocess("/sbin/losetup", ["--detach", device], .init(environment: environment)).wait().expectSuccess()
+        }
+      }
       try body(device)
     }
   }

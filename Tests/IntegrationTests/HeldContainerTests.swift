@@ -5,67 +5,26 @@ import Testing
 extension Integration {
   /// `delete` of a container whose processes do not end: it waits, and then says which one, and why.
   @Suite struct HeldContainerTests {
-    private func freezer(above container: Container) throws -> String {
-      (try container.cgroup("freezer") as NSString).deletingLastPathComponent + "/freezer.state"
-    }
+    /// What the container runs: it holds a file of the served folder, and closes it when it is told to (FUSE_FLUSH).
+    private static let line = "exec 3</folder/file; echo served; read line </go; exec 3<&-; exec sleep 100"
 
-    /// Serves a file to the container, and then stands still: who closes it waits for an answer (FUSE_FLUSH), and no signal
-    /// gets through.
-    private final class Server {
-      let path: String
-      let process: Subprocess
-      private var hasEnded = false
-      /// What the container runs.
-      static let line = "exec 3</folder/file; echo served; read line </go; exec 3<&-; exec sleep 100"
-
-      init() throws {
-        path = try Workspace.active().directory + "/served"
-        mkdir(path, 0o755)
-        process = try Subprocess(RootTemplate.agent(), ["fuse", path, "allow_other"])
-        try process.stdout.waitFor("ready")
-      }
-
-      /// Starts the container and holds the process that executes the line; its number.
-      func hold(_ container: Container) throws -> String {
-        container.bundle.addMount("/folder", type: "bind", source: path, options: ["bind"])
-        mkfifo(container.bundle.rootfs + "/go", 0o644)
-        try container.runDetached()
-        try container.stdout.waitFor("served")
-        process.signal(SIGSTOP)
-        try Files.write("\n", to: container.bundle.rootfs + "/go")
-        return try waiting(container)
-      }
-
-      private func waiting(_ container: Container) throws -> String {
-        let folder = try container.cgroup(CgroupView.current == .v2 ? "" : "freezer")
-        let deadline = Deadline(10)
-        while !deadline.hasPassed {
-          for pid in try Files.read(folder + "/cgroup.procs").split(separator: "\n") {
-            if (try? Files.read("/proc/\(pid)/wchan")) == "request_wait_answer" { return String(pid) }
-          }
-          usleep(10_000)
-        }
-        throw HarnessError("no process waits for the file system")
-      }
-
-      func answer() { process.signal(SIGCONT) }
-
-      func end() {
-        if hasEnded { return }
-        hasEnded = true
-        answer()
-        _ = support_unmount(path)
-        process.signal(SIGKILL)
-        _ = try? process.wait()
-      }
+    /// Starts the container and holds the process that executes the line; its number.
+    private func hold(_ container: Container, by server: ServedFolder) throws -> String {
+      container.bundle.addMount("/folder", type: "bind", source: server.path, options: ["bind"])
+      mkfifo(container.bundle.rootfs + "/go", 0o644)
+      try container.runDetached()
+      try container.stdout.waitFor("served")
+      server.stop()
+      try Files.write("\n", to: container.bundle.rootfs + "/go")
+      return try server.waitingProcess(of: container)
     }
 
     @Test(.apusOnly("the peers do not look for it"))
     func processThatCannotBeInterruptedIsNamed() throws {
-      let server = try Server()
+      let server = try ServedFolder()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", Server.line])
-      let stuck = try server.hold(container)
+      let container = try Container(args: ["/bin/sh", "-c", Self.line])
+      let stuck = try hold(container, by: server)
       let outcome = try container.attempt("delete", "--force")
       expectError(outcome, detail: "did not end within 10 seconds of SIGKILL: process \(stuck) (`sh`) in state D")
       #expect(outcome.stderr.contains("/proc/\(stuck)/stack"))
@@ -79,11 +38,11 @@ extension Integration {
     /// Without a pid namespace the first process ends, and the others are left.
     @Test(.apusOnly("the peers do not look for it"))
     func processThatOutlivesTheFirstIsNamed() throws {
-      let server = try Server()
+      let server = try ServedFolder()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", "(\(Server.line)) & wait"])
+      let container = try Container(args: ["/bin/sh", "-c", "(\(Self.line)) & wait"])
       container.bundle.removeNamespace("pid")
-      let stuck = try server.hold(container)
+      let stuck = try hold(container, by: server)
       let outcome = try container.attempt("delete", "--force")
       expectError(outcome, detail: "is not empty: process \(stuck) (`sh`) in state D (uninterruptible sleep)")
       #expect(try container.status() == "stopped")
@@ -95,10 +54,10 @@ extension Integration {
 
     @Test(.peerMayDiffer("runc", "1.1.5", "tries 100 times"), .peerMayDiffer("crun", "1.8.1", "leaves it behind"))
     func deleteGoesOnInTheMomentInWhichTheProcessEnds() throws {
-      let server = try Server()
+      let server = try ServedFolder()
       defer { server.end() }
-      let container = try Container(args: ["/bin/sh", "-c", Server.line])
-      _ = try server.hold(container)
+      let container = try Container(args: ["/bin/sh", "-c", Self.line])
+      _ = try hold(container, by: server)
       let call = try container.spawn("delete", ["--force"])
       #expect(call.isStillRunning(after: 1))
       server.answer()
@@ -114,13 +73,11 @@ extension Integration {
     func frozenCgroupAboveIsNamed() throws {
       let container = try Container(args: ["/bin/sh", "-c", "sleep 100 & wait"])
       try container.runDetached()
-      let file = try freezer(above: container)
-      try Files.write("FROZEN", to: file)
-      defer { try? Files.write("THAWED", to: file) }
-      let outcome = try container.attempt("delete", "--force")
-      expectError(outcome, detail: "a cgroup above is frozen")
-      #expect(outcome.stderr.contains("in state D"), "\(outcome)")
-      try Files.write("THAWED", to: file)
+      try Freezer(container, above: true).whileFrozen {
+        let outcome = try container.attempt("delete", "--force")
+        expectError(outcome, detail: "a cgroup above is frozen")
+        #expect(outcome.stderr.contains("in state D"), "\(outcome)")
+      }
       try container.delete("--force")
       try expectNothingLeft()
     }

@@ -13,11 +13,6 @@ extension Integration {
       return holder
     }
 
-    private func end(_ holder: Subprocess) {
-      holder.signal(SIGKILL)
-      _ = try? holder.wait()
-    }
-
     private func join(_ path: String, _ container: Container) {
       container.bundle.removeNamespace("mount")
       container.bundle.config["linux"]["namespaces"].append(["type": "mount", "path": .string(path)])
@@ -26,7 +21,7 @@ extension Integration {
     @Test(arguments: ["private", "unchanged"])
     func namespaceIsJoinedAndGetsTheRoot(propagation: String) throws {
       let holder = try holder(propagation)
-      defer { end(holder) }
+      defer { holder.end() }
       let before = try Files.read("/proc/self/mountinfo")
       let container = try Container()
       join("/proc/\(holder.process)/ns/mnt", container)
@@ -44,7 +39,7 @@ extension Integration {
       let holder = try Subprocess(
         "/usr/bin/unshare",
         ["--mount", "--propagation", "private", "/bin/sh", "-c", script, "sh", hidden, RootTemplate.agent()])
-      defer { end(holder) }
+      defer { holder.end() }
       try holder.stdout.waitFor("ready")
       let container = try Container()
       join("/proc/\(holder.process)/ns/mnt", container)
@@ -57,7 +52,7 @@ extension Integration {
       try first.create()
       let pid = try first.pid()
       let holder = try holder()
-      defer { end(holder) }
+      defer { holder.end() }
       let container = try Container()
       container.bundle.removeNamespace("network")
       container.bundle.removeNamespace("ipc")
@@ -86,7 +81,7 @@ extension Integration {
     @Test(.apusOnly("peers leave the mounts that were made"))
     func failedCreateLeavesNothingInTheJoinedNamespace() throws {
       let holder = try holder()
-      defer { end(holder) }
+      defer { holder.end() }
       let before = try Files.read("/proc/\(holder.process)/mountinfo")
       let container = try Container(args: ["/bin/agent", "exit", "0"])
       join("/proc/\(holder.process)/ns/mnt", container)

@@ -233,7 +233,7 @@ extension Integration {
       let (container, _) = try container(kind, ["/bin/agent", "children", "2"])
       let pid = try container.pid()
       let child = try #require(try processes(of: container).last { $0 != pid })
-      let path = container.bundle.config["linux"]["cgroupsPath"].string ?? ""
+      let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
       for hierarchy in Cgroups.hierarchies() where Files.exists(hierarchy.path + path + "/cgroup.procs") {
         let below = hierarchy.path + path + "/below"
         mkdir(below, 0o755)
@@ -274,13 +274,11 @@ extension Integration {
     func pausedContainerTakesSignals(kind: PidNamespace, all: Bool) throws {
       let flags = all ? ["--all"] : []
       let (container, _) = try container(kind, ["/bin/agent", "wait"])
-      let freezer = try Freezer(container)
-      defer { _ = try? freezer.thaw() }
-      try freezer.freeze()
-      try container.spawn("kill", flags, rest: ["USR1"]).wait().expectSuccess()
-      // The peers freeze and thaw for `--all`, and so resume it.
-      if !(Runtime.current.isPeer && all) { #expect(try container.status() == "paused") }
-      try freezer.thaw()
+      try Freezer(container).whileFrozen {
+        try container.spawn("kill", flags, rest: ["USR1"]).wait().expectSuccess()
+        // The peers freeze and thaw for `--all`, and so resume it.
+        if !(Runtime.current.isPeer && all) { #expect(try container.status() == "paused") }
+      }
       #expect(try container.stdout.readToEnd() == "ready\nsignal 10\n")
     }
 
@@ -289,11 +287,10 @@ extension Integration {
       try allowing(all ? [:] : ["crun": "it stays frozen, with v1"], in: "kill of a paused container") {
         let (container, _) = try container(kind, ["/bin/agent", "wait"])
         let pid = try container.pid()
-        let freezer = try Freezer(container)
-        defer { _ = try? freezer.thaw() }
-        try freezer.freeze()
-        try container.spawn("kill", all ? ["--all"] : [], rest: ["KILL"]).wait().expectSuccess()
-        #expect(waitForEnd(of: pid, timeout: 3))
+        try Freezer(container).whileFrozen {
+          try container.spawn("kill", all ? ["--all"] : [], rest: ["KILL"]).wait().expectSuccess()
+          #expect(waitForEnd(of: pid, timeout: 3))
+        }
       }
     }
 

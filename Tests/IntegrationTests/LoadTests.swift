@@ -21,7 +21,7 @@ extension Integration {
         for call in calls { try call.wait(timeout: 120).expectSuccess() }
       }
       try all("create") { ["--pid-file", files[$0]] }
-      let pids = try files.map { try Int(Files.read($0)) ?? 0 }
+      let pids = try files.map { try #require(Int(try Files.read($0))) }
       #expect(Set(pids).count == 100)
       try all("start")
       #expect(try runtime("list", "--format", "json").json.elements.count == 100)
@@ -35,7 +35,7 @@ extension Integration {
       for _ in 0..<(TestRun.isFull ? 1000 : 200) {
         let file = container.bundle.path + "/pid"
         try container.create("--pid-file", file)
-        let pid = try Int(Files.read(file)) ?? 0
+        let pid = try #require(Int(try Files.read(file)))
         try container.start()
         #expect(waitForEnd(of: pid))
         try container.delete()

@@ -145,56 +145,31 @@ extension Integration {
       .peerMayDiffer("runc", "1.1.5", "takes longer than anybody waits in v2"),
       .peerMayDiffer("crun", "1.8.1", "waits for ever"))
     func processThatCannotBeStoppedIsNamedAndAllGoOn() throws {
-      let path = try Workspace.active().directory + "/served"
-      mkdir(path, 0o755)
-      let server = try Subprocess(RootTemplate.agent(), ["fuse", path, "allow_other"])
-      try server.stdout.waitFor("ready")
-      defer {
-        server.signal(SIGCONT)
-        _ = support_unmount(path)
-        server.signal(SIGKILL)
-        _ = try? server.wait()
-      }
+      let server = try ServedFolder()
+      defer { server.end() }
       let line = "sleep 100 & while sleep 0.05; do cat /folder/*; done"
       let container = try Container(args: ["/bin/sh", "-c", line])
-      container.bundle.addMount("/folder", type: "bind", source: path, options: ["bind"])
+      container.bundle.addMount("/folder", type: "bind", source: server.path, options: ["bind"])
       try container.runDetached()
       try container.stdout.waitFor("served")
-      server.signal(SIGSTOP)
-      let stuck = try waitingProcess(container)
+      server.stop()
+      let stuck = try server.waitingProcess(of: container)
       let outcome = try container.attempt("pause", timeout: 30)
       expectError(outcome, detail: "process \(stuck) (`cat`) in state D")
       #expect(try container.status() == "running")
-      server.signal(SIGCONT)
+      server.answer()
       succeed(try container.attempt("pause"))
       succeed(try container.attempt("resume"))
       try container.end()
       try container.delete()
     }
 
-    private func waitingProcess(_ container: Container) throws -> String {
-      let folder = try container.cgroup(CgroupView.current == .v2 ? "" : "freezer")
-      let deadline = Deadline(10)
-      while !deadline.hasPassed {
-        for pid in try Files.read(folder + "/cgroup.procs").split(separator: "\n") {
-          if (try? Files.read("/proc/\(pid)/wchan")) == "request_wait_answer" { return String(pid) }
-        }
-        usleep(10_000)
-      }
-      throw HarnessError("no process waits for the file system")
-    }
-
     @Test(.apusOnly("the peers do not look above")) func frozenCgroupAboveIsAnError() throws {
       let container = try running()
       succeed(try container.attempt("pause"))
-      let isV2 = CgroupView.current == .v2
-      let own = try container.cgroup(isV2 ? "" : "freezer")
-      let above = (own as NSString).deletingLastPathComponent
-      let file = above + (isV2 ? "/cgroup.freeze" : "/freezer.state")
-      try Files.write(isV2 ? "1" : "FROZEN", to: file)
-      defer { try? Files.write(isV2 ? "0" : "THAWED", to: file) }
-      expectError(try container.attempt("resume"), detail: "one above it is frozen")
-      try Files.write(isV2 ? "0" : "THAWED", to: file)
+      try Freezer(container, above: true).whileFrozen {
+        expectError(try container.attempt("resume"), detail: "one above it is frozen")
+      }
       #expect(try container.status() == "running")
     }
 

@@ -165,7 +165,10 @@ extension Integration {
       let name = TestRun.tag
       try Subprocess("/sbin/ip", ["netns", "add", name]).wait().expectSuccess()
       defer {
-        _ = try? Subprocess("/sbin/ip", ["netns", "delete", name]).wait()
+        // Where the test has not come so far.
+        if Files.exists("/run/netns/\(name)") {
+          cleanUp { try Subprocess("/sbin/ip", ["netns", "delete", name]).wait().expectSuccess() }
+        }
         umount2("/run/netns", Int32(MNT_DETACH))
         rmdir("/run/netns")
       }

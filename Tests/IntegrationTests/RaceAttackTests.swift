@@ -15,7 +15,7 @@ extension Integration {
       let outcome = try container.spawn("create", options: options).wait()
       if round < 0 { try expectBenign(outcome) } else { tally.count(made: outcome.code == 0) }
       guard outcome.code == 0 else { return nil }
-      defer { _ = try? container.attempt("delete", "--force") }
+      defer { cleanUp { try container.attempt("delete", "--force").expectSuccess() } }
       guard let pid = try container.state()["pid"].int, pid > 0 else {
         tally.fail("it ended at once")
         return nil

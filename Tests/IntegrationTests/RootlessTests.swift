@@ -539,7 +539,7 @@ private final class Delegation {
     for folder in folders.values { try Files.enter(folder + "/session") }
     defer {
       for folder in folders.values {
-        try? Files.enter(URL(fileURLWithPath: folder).deletingLastPathComponent().path)
+        cleanUp { try Files.enter(URL(fileURLWithPath: folder).deletingLastPathComponent().path) }
       }
     }
     return try body()

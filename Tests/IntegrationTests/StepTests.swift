@@ -160,7 +160,7 @@ extension Integration {
     }
 
     @Test(.views(.hybrid, .v1)) func bandwidthOfDisksIsWritten() throws {
-      guard let disk = Disk.first else { return }
+      guard let disk = try Disk.first() else { return }
       func device(_ rate: Int) -> JSONValue { disk.entry("rate", rate) }
       let container = try created([
         "blockIO": [

@@ -135,7 +135,7 @@ extension Integration {
       let all = ["CAP_MKNOD", "CAP_KILL"]
       container.bundle.setCapabilities(all)
       try container.runDetached()
-      try? Subprocess("/usr/sbin/modprobe", ["fuse"]).wait().expectSuccess()
+      try Subprocess("/usr/sbin/modprobe", ["fuse"]).wait().expectSuccess()
       #expect(try use(container) == ["1 3", "10 229"])
       #expect(try Unit.show(unit, "DevicePolicy") == "strict")
       #expect(try Unit.show(unit, "DeviceAllow").contains("/dev/char/10:229 rw"))
@@ -208,7 +208,7 @@ extension Integration {
       #expect(try Unit.show(unit, "LoadState") == "not-found")
       let (second, other, _) = try self.container(["/bin/agent", "exit", "0"])
       try second.runDetached()
-      waitUntil { (try? second.status()) == "stopped" }
+      try waitUntil { try second.status() == "stopped" }
       try second.delete()
       #expect(try Unit.show(other, "LoadState") == "not-found")
       #expect(!Files.exists(folder))
@@ -233,8 +233,7 @@ extension Integration {
         "/usr/bin/systemd-run",
         ["--quiet", "--scope", "--unit", unit, "-p", "RuntimeMaxSec=1", "-p", "KillSignal=SIGKILL", "/bin/sleep", "20"]
       ).wait()
-      waitUntil { (try? Unit.show(unit, "ActiveState")) == "failed" }
-      #expect(try Unit.show(unit, "ActiveState") == "failed")
+      try waitUntil { try Unit.show(unit, "ActiveState") == "failed" }
       try container.create()
       #expect(try Unit.show(unit, "ActiveState") == "active")
       try container.delete()
@@ -244,14 +243,13 @@ extension Integration {
     @Test(.apusOnly("in our words")) func unitInUseIsLeftAlone() throws {
       let (container, unit, _) = try container()
       let other = try Subprocess("/usr/bin/systemd-run", ["--quiet", "--scope", "--unit", unit, "/bin/sleep", "60"])
-      waitUntil { (try? Unit.show(unit, "ActiveState")) == "active" }
-      #expect(other.isStillRunning(after: 0), "\(other.stderr.text)")
-      try #require(try Unit.show(unit, "ActiveState") == "active")
+      try waitUntil { try Unit.show(unit, "ActiveState") == "active" || !other.isStillRunning(after: 0) }
+      try #require(other.isStillRunning(after: 0), "\(other.stderr.text)")
       expectError(try container.attempt("create"), detail: "another unit of this name is in use")
       #expect(try Unit.show(unit, "ActiveState") == "active")
       other.signal(SIGKILL)
       _ = try other.wait()
-      waitUntil { (try? Unit.show(unit, "LoadState")) == "not-found" }
+      try waitUntil { try Unit.show(unit, "LoadState") == "not-found" }
       try container.create()
     }
 
@@ -285,8 +283,7 @@ extension Integration {
         creation.signal(SIGKILL)
         _ = try creation.wait()
         _ = try container.attempt("delete", "--force")
-        waitUntil { (try? Unit.show(unit, "LoadState")) == "not-found" }
-        #expect(try Unit.show(unit, "LoadState") == "not-found", "after \(delay) s")
+        try waitUntil("the unit is gone, after \(delay) s") { try Unit.show(unit, "LoadState") == "not-found" }
         #expect(!Files.exists(folder))
       }
     }
@@ -296,13 +293,17 @@ extension Integration {
 /// What systemd says of a unit.
 enum Unit {
   static func show(_ unit: String, _ property: String) throws -> String {
-    try Subprocess("/usr/bin/systemctl", ["show", "--property", property, "--value", unit]).wait().stdout
-      .trimmingCharacters(in: .whitespacesAndNewlines)
+    let outcome = try Subprocess("/usr/bin/systemctl", ["show", "--property", property, "--value", unit]).wait()
+    if outcome.code != 0 { throw HarnessError("\(outcome)") }
+    return outcome.stdout.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }
 
-/// Looks again and again for at most 15 seconds.
-func waitUntil(_ isSo: () -> Bool) {
-  let end = Date(timeIntervalSinceNow: 15)
-  while !isSo() && Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+/// Looks again and again, and throws where it is not so within 15 seconds.
+func waitUntil(_ what: String = "what was waited for", _ isSo: () throws -> Bool) throws {
+  let deadline = Deadline(15)
+  while try !isSo() {
+    if deadline.hasPassed { throw HarnessError("\(what): not within 15 seconds") }
+    usleep(20_000)
+  }
 }

@@ -103,7 +103,7 @@ extension Integration {
     }
 
     @Test func bandwidthOfDisksIsInIoMax() throws {
-      let disk = try #require(Disk.first)
+      let disk = try #require(try Disk.first())
       func device(_ rate: Int) -> JSONValue { disk.entry("rate", rate) }
       let container = try created([
         "blockIO": [
@@ -116,18 +116,25 @@ extension Integration {
           == "\(disk.major):\(disk.minor) rbps=1000001 wbps=1000002 riops=1003 wiops=1004")
     }
 
-    /// Turns something of the kernel on for the time of a test.
-    private func with(_ commands: [String], undone: [String], _ body: () throws -> Void) throws {
-      defer { for command in undone { _ = try? Subprocess("/bin/sh", ["-c", command]).wait() } }
-      for command in commands {
-        let outcome = try Subprocess("/bin/sh", ["-c", command]).wait()
-        try #require(outcome.code == 0, "\(outcome)")
+    /// Runs the commands, in which `$0` is the number of a disk, and looks at the files of a container with a weight for it.
+    private func expectWeights(
+      _ files: [String: String], after commands: [String], undone: [String],
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      let disk = try #require(try Disk.first())
+      let number = "\(disk.major):\(disk.minor)"
+      func run(_ command: String) throws {
+        let outcome = try Subprocess("/bin/sh", ["-c", command, number]).wait()
+        if outcome.code != 0 { throw HarnessError("\(outcome)") }
       }
-      try body()
-    }
-
-    private func weights(_ disk: Disk) throws -> Container {
-      try created(["blockIO": ["weight": 321, "weightDevice": disk.entry("weight", 1000)]])
+      defer { for command in undone { cleanUp { try run(command) } } }
+      for command in commands { try run(command) }
+      let container = try created(["blockIO": ["weight": 321, "weightDevice": disk.entry("weight", 1000)]])
+      for (file, text) in files {
+        let expected = text.replacingOccurrences(of: "$0", with: number)
+        #expect(try value(container, file) == expected, "\(file)", sourceLocation: sourceLocation)
+      }
+      try container.delete("--force")
     }
 
     /// The weight of the cost model is on a scale of its own.
@@ -139,30 +146,20 @@ extension Integration {
 
     @Test(.apusOnly("the peers of Debian do not know weights of disks on v2"))
     func weightOfOneDiskIsWrittenWithoutBFQ() throws {
-      let disk = try #require(Disk.first)
-      let number = "\(disk.major):\(disk.minor)"
       let file = "/sys/fs/cgroup/io.cost.qos"
-      try with(["echo \(number) enable=1 > \(file)"], undone: ["echo \(number) enable=0 > \(file)"]) {
-        let container = try weights(disk)
-        #expect(try value(container, "io.weight") == "default 3142\n\(number) 10000")
-      }
+      try expectWeights(
+        ["io.weight": "default 3142\n$0 10000"], after: ["echo $0 enable=1 > \(file)"],
+        undone: ["echo $0 enable=0 > \(file)"])
     }
 
     /// BFQ has the scale of the document.
     @Test(.apusOnly("the peers of Debian do not know weights of disks on v2"))
     func weightOfOneDiskIsWrittenWithBFQ() throws {
-      let disk = try #require(Disk.first)
-      let number = "\(disk.major):\(disk.minor)"
-      let scheduler = "/sys/dev/block/\(number)/queue/scheduler"
-      try with(
-        ["/sbin/modprobe bfq", "echo bfq > \(scheduler)"],
-        undone: ["echo none > \(scheduler)", "/sbin/modprobe -r bfq"]
-      ) {
-        let container = try weights(disk)
-        #expect(try value(container, "io.bfq.weight") == "default 321\n\(number) 1000")
-        #expect(try value(container, "io.weight") == "default 100")
-        try container.delete("--force")
-      }
+      let scheduler = "/sys/dev/block/$0/queue/scheduler"
+      try expectWeights(
+        ["io.bfq.weight": "default 321\n$0 1000", "io.weight": "default 100"],
+        after: ["/sbin/modprobe bfq", "echo bfq > \(scheduler)"],
+        undone: ["echo none > \(scheduler)", "/sbin/modprobe -r bfq"])
     }
 
     static let refused: [(resources: JSONValue, pointer: String)] = [
@@ -230,7 +227,7 @@ extension Integration {
       let outer = try Container(args: ["/bin/agent", "pause"])
       try outer.create()
       let inner = try Container(args: ["/bin/agent", "pause"])
-      let path = outer.bundle.config["linux"]["cgroupsPath"].string ?? ""
+      let path = try #require(outer.bundle.config["linux"]["cgroupsPath"].string)
       inner.bundle.config["linux"]["cgroupsPath"] = .string(path + "/inner")
       inner.bundle.config["linux"]["resources"]["memory"] = ["limit": 67_108_864]
       expectError(try inner.attempt("create"), detail: "/linux/resources/memory/limit")

@@ -261,7 +261,7 @@ extension Integration {
 
     @Test(.needs(.controllers), .apusOnly("the peers do not put back"))
     func refusedValueUndoesDocumentsOfEveryKind() throws {
-      let disk = try #require(Disk.first)
+      let disk = try #require(try Disk.first())
       let container = try running([
         "cpu": ["shares": 300],
         "blockIO": ["weight": 200, "throttleReadBpsDevice": disk.entry("rate", 1_000_000)],

@@ -6,12 +6,6 @@ import Testing
 @testable import Linux
 
 @Suite struct LinuxTests {
-  private func folder() throws -> (path: String, directory: RootDirectoryBox) {
-    let path = NSTemporaryDirectory() + "apus-linux-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    return (path, RootDirectoryBox(try RootDirectory(FileDescriptor.open(path, [.path, .directory]))))
-  }
-
   @Test func aStatLineIsReadBehindTheLastBracket() throws {
     let line = "42 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 98765 20 21\n"
     let status = try #require(ProcessStatus(statLine: Array(line.utf8)))
@@ -103,54 +97,50 @@ import Testing
   }
 
   @Test func aLinkToOutsideStaysInside() throws {
-    let (path, box) = try folder()
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try FileManager.default.createSymbolicLink(atPath: path + "/out", withDestinationPath: "/../../../etc")
+    let folder = try RootFolder()
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/out", withDestinationPath: "/../../../etc")
     // `/etc` is looked up below the root, where there is none: it is made there, not taken from the host.
-    #expect(throws: SystemError.self) { _ = try box.root.open("out/passwd", .path).number }
-    try FileManager.default.createDirectory(atPath: path + "/etc", withIntermediateDirectories: false)
-    let made = try box.root.makeDirectories("out/new/deep", mode: 0o755)
+    #expect(throws: SystemError.self) { _ = try folder.root.open("out/passwd", .path).number }
+    try FileManager.default.createDirectory(atPath: folder.path + "/etc", withIntermediateDirectories: false)
+    let made = try folder.root.makeDirectories("out/new/deep", mode: 0o755)
     let isDirectory = try made.status().isDirectory
     #expect(isDirectory)
-    #expect(FileManager.default.fileExists(atPath: path + "/etc/new/deep"))
+    #expect(FileManager.default.fileExists(atPath: folder.path + "/etc/new/deep"))
   }
 
   @Test func behindALinkToNothingItsTargetIsMadeInside() throws {
-    let (path, box) = try folder()
-    defer { try? FileManager.default.removeItem(atPath: path) }
+    let folder = try RootFolder()
     // Images have `/var/run -> /run` and `/etc/resolv.conf -> ../run/...` without the target.
-    try FileManager.default.createSymbolicLink(atPath: path + "/dangling", withDestinationPath: "/nowhere")
-    let made = try box.root.makeDirectories("dangling/x", mode: 0o755)
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/dangling", withDestinationPath: "/nowhere")
+    let made = try folder.root.makeDirectories("dangling/x", mode: 0o755)
     let isDirectory = try made.status().isDirectory
     #expect(isDirectory)
-    #expect(FileManager.default.fileExists(atPath: path + "/nowhere/x"))
+    #expect(FileManager.default.fileExists(atPath: folder.path + "/nowhere/x"))
     #expect(!FileManager.default.fileExists(atPath: "/nowhere"))
-    try FileManager.default.createDirectory(atPath: path + "/etc", withIntermediateDirectories: false)
+    try FileManager.default.createDirectory(atPath: folder.path + "/etc", withIntermediateDirectories: false)
     try FileManager.default.createSymbolicLink(
-      atPath: path + "/etc/resolv.conf", withDestinationPath: "../run/x/resolv.conf")
-    let file = try box.root.makeFile("etc/resolv.conf", mode: 0o644, directoryMode: 0o755)
+      atPath: folder.path + "/etc/resolv.conf", withDestinationPath: "../run/x/resolv.conf")
+    let file = try folder.root.makeFile("etc/resolv.conf", mode: 0o644, directoryMode: 0o755)
     let isFile = try file.status().isRegularFile
     #expect(isFile)
-    #expect(FileManager.default.fileExists(atPath: path + "/run/x/resolv.conf"))
+    #expect(FileManager.default.fileExists(atPath: folder.path + "/run/x/resolv.conf"))
   }
 
   @Test func linksInACircleAreAnError() throws {
-    let (path, box) = try folder()
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try FileManager.default.createSymbolicLink(atPath: path + "/a", withDestinationPath: "b")
-    try FileManager.default.createSymbolicLink(atPath: path + "/b", withDestinationPath: "a")
-    #expect(throws: SystemError.self) { _ = try box.root.makeDirectories("a/x", mode: 0o755).number }
+    let folder = try RootFolder()
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/a", withDestinationPath: "b")
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/b", withDestinationPath: "a")
+    #expect(throws: SystemError.self) { _ = try folder.root.makeDirectories("a/x", mode: 0o755).number }
   }
 
   @Test func linksAreRefusedWhereNoneMayBe() throws {
-    let (path, box) = try folder()
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    try FileManager.default.createDirectory(atPath: path + "/real", withIntermediateDirectories: false)
-    try FileManager.default.createSymbolicLink(atPath: path + "/proc", withDestinationPath: "real")
+    let folder = try RootFolder()
+    try FileManager.default.createDirectory(atPath: folder.path + "/real", withIntermediateDirectories: false)
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/proc", withDestinationPath: "real")
     #expect(throws: SystemError("openat2", .symbolicLinkLoop, "proc")) {
-      _ = try box.root.openWithoutLinks("proc", [.path, .directory]).number
+      _ = try folder.root.openWithoutLinks("proc", [.path, .directory]).number
     }
-    let isDirectory = try box.root.openWithoutLinks("real", [.path, .directory]).status().isDirectory
+    let isDirectory = try folder.root.openWithoutLinks("real", [.path, .directory]).status().isDirectory
     #expect(isDirectory)
   }
 
@@ -198,8 +188,22 @@ import Testing
   }
 }
 
-/// Lets a value that cannot be copied stand in a tuple.
-final class RootDirectoryBox {
+/// A folder of one test in the place of a root file system, gone with this object.
+private final class RootFolder {
+  let path: String
   let root: RootDirectory
-  init(_ root: consuming RootDirectory) { self.root = root }
+
+  init() throws {
+    path = NSTemporaryDirectory() + "apus-linux-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    root = try RootDirectory(FileDescriptor.open(path, [.path, .directory]))
+  }
+
+  deinit {
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      Issue.record("left behind: \(error)")
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// A bundle in a folder of its own: a root file system with `agent` and busybox, and a configuration that is
 /// written when a container is made from it.
@@ -171,6 +172,7 @@ enum Files {
   /// Into a file that is there, as the kernel's own take it.
   static func put(_ text: String, into path: String) throws {
     let file = open(path, O_WRONLY | O_CLOEXEC)
+    guard file >= 0 else { throw HarnessError(errno: errno, path) }
     defer { close(file) }
     guard Foundation.write(file, text, text.utf8.count) == text.utf8.count else {
       throw HarnessError(errno: errno, "write \(path)")
@@ -178,13 +180,31 @@ enum Files {
   }
 
   static func read(_ path: String) throws -> String {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw HarnessError("cannot read \(path)")
-    }
-    return String(decoding: data, as: UTF8.self)
+    String(decoding: try data(path), as: UTF8.self)
   }
 
-  static func data(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+  /// nil where there is no such file, or no process any more that it is about.
+  static func readIfThere(_ path: String) throws -> String? {
+    do {
+      return try read(path)
+    } catch let error as HarnessError where [ENOENT, ESRCH].contains(error.errno) {
+      return nil
+    }
+  }
+
+  static func data(_ path: String) throws -> Data {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { throw HarnessError(errno: errno, path) }
+    defer { close(file) }
+    var data = Data()
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = Foundation.read(file, &buffer, buffer.count)
+      if count < 0 { throw HarnessError(errno: errno, "read \(path)") }
+      if count == 0 { return data }
+      data += buffer[..<count]
+    }
+  }
 
   static func status(_ path: String) -> stat? {
     var status = stat()
@@ -192,10 +212,7 @@ enum Files {
   }
 
   static func copy(_ source: String, to target: String) throws {
-    guard let data = FileManager.default.contents(atPath: source) else {
-      throw HarnessError("cannot read \(source)")
-    }
-    try data.write(to: URL(fileURLWithPath: target))
+    try data(source).write(to: URL(fileURLWithPath: target))
     chmod(target, 0o755)
   }
 
@@ -209,7 +226,14 @@ enum Files {
     return stat(path, &status) == 0 ? Int(status.st_ino) : 0
   }
 
+  /// None where there is no such folder.
   static func names(in path: String) -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+    recorded(or: []) {
+      do {
+        return try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+      } catch CocoaError.fileReadNoSuchFile {
+        return []
+      }
+    }
   }
 }

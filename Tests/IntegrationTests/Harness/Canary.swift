@@ -66,7 +66,9 @@ final class Canary {
     lstat(full, &status)
     switch status.st_mode & S_IFMT {
     case S_IFREG: text += ", holds `\(contents(full))`"
-    case S_IFLNK: text += ", leads to `\((try? FileManager.default.destinationOfSymbolicLink(atPath: full)) ?? "?")`"
+    case S_IFLNK:
+      let target = recorded(or: "?") { try FileManager.default.destinationOfSymbolicLink(atPath: full) }
+      text += ", leads to `\(target)`"
     case S_IFDIR: for entry in Files.names(in: full) { describe("\(name)/\(entry)", into: &found) }
     default: break
     }
@@ -75,10 +77,13 @@ final class Canary {
 
   /// The text itself, or the hash of what is long.
   private func contents(_ path: String) -> String {
-    guard let data = try? Files.data(path) else { return "nothing that can be read" }
-    if data.count <= 256 { return String(decoding: data, as: UTF8.self) }
-    let sum = try? Subprocess("/usr/bin/sha256sum", [path]).wait()
-    return String((sum?.stdout ?? "").prefix(64))
+    recorded(or: "nothing that can be read") {
+      let data = try Files.data(path)
+      if data.count <= 256 { return String(decoding: data, as: UTF8.self) }
+      let outcome = try Subprocess("/usr/bin/sha256sum", [path]).wait()
+      if outcome.code != 0 { throw HarnessError("\(outcome)") }
+      return String(outcome.stdout.prefix(64))
+    }
   }
 }
 

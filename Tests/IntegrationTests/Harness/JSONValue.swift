@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// A JSON document that tests can read and change without declaring types: configurations, states, reports.
 /// Reading what is not there gives `.null`; writing `.null` takes a member away.
@@ -17,8 +18,7 @@ enum JSONValue: Equatable, Sendable {
   var text: String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else { return "" }
-    return String(decoding: data, as: UTF8.self)
+    return recorded(or: "") { String(decoding: try encoder.encode(self), as: UTF8.self) }
   }
 
   subscript(name: String) -> JSONValue {
@@ -82,6 +82,7 @@ enum JSONValue: Equatable, Sendable {
 extension JSONValue: Codable {
   init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
+    // Of what kind a value is can only be told by trying.
     if container.decodeNil() {
       self = .null
     } else if let value = try? container.decode(Bool.self) {

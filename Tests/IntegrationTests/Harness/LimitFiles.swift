@@ -46,14 +46,14 @@ struct Disk {
   let major: Int
   let minor: Int
 
-  static let first: Disk? = {
+  static func first() throws -> Disk? {
     for name in Files.names(in: "/sys/block") where !name.hasPrefix("loop") && !name.hasPrefix("zram") {
-      guard let text = try? Files.read("/sys/block/\(name)/dev") else { continue }
+      guard let text = try Files.readIfThere("/sys/block/\(name)/dev") else { continue }
       let numbers = text.split { $0 == ":" || $0 == "\n" }.compactMap { Int($0) }
       if numbers.count == 2 { return Disk(major: numbers[0], minor: numbers[1]) }
     }
     return nil
-  }()
+  }
 
   /// The list of one entry for `linux.resources.blockIO`.
   func entry(_ name: String, _ value: Int) -> JSONValue {

@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 extension Container {
   /// The text of every file of the container's cgroups that one can write and that holds still, by controller and name.
@@ -8,14 +9,15 @@ extension Container {
     for controller in CgroupView.current == .v2 ? [""] : controllers {
       let folder = try cgroup(controller)
       for file in Files.names(in: folder) {
-        guard let status = try? FileManager.default.attributesOfItem(atPath: folder + "/" + file),
-          (status[.posixPermissions] as? Int ?? 0) & 0o222 != 0 || file == "devices.list",
-          let text = try? Files.read(folder + "/" + file)
-        else { continue }
         let isMeasured = ["usage", "failcnt", "stat", "pressure", "procs", "tasks", "peak"].contains {
           file.contains($0)
         }
-        if !isMeasured { found[controller + "/" + file] = text }
+        let status = try #require(Files.status(folder + "/" + file), "\(folder)/\(file)")
+        // Some take an order only, and are nothing to read.
+        let (isRead, isWritten) = (status.st_mode & 0o444 != 0, status.st_mode & 0o222 != 0)
+        let isFile = status.st_mode & S_IFMT == S_IFREG
+        if !isFile || isMeasured || !isRead || !(isWritten || file == "devices.list") { continue }
+        found[controller + "/" + file] = try Files.read(folder + "/" + file)
       }
     }
     return found

@@ -16,19 +16,16 @@ enum MachineFeature: String, Sendable {
     case .systemd: Files.exists("/run/systemd/private")
     case .controllers:
       CgroupView.current != .v2
-        || ((try? Files.read("/sys/fs/cgroup/cgroup.controllers")).map { text in
-          let present = Set(text.split(whereSeparator: \.isWhitespace))
-          return present.isSuperset(of: ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"])
-        } ?? false)
-    case .appArmor: (try? Files.read("/sys/module/apparmor/parameters/enabled")) == "Y\n"
+        || Cgroups.unifiedControllers().isSuperset(of: ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"])
+    case .appArmor: recorded(or: nil) { try Files.readIfThere("/sys/module/apparmor/parameters/enabled") } == "Y\n"
     case .resourceLimits: MachineFeature.hasCapability(24)
     }
   }
 
   /// By its number in capabilities(7).
   private static func hasCapability(_ number: Int) -> Bool {
-    guard let status = try? Files.read("/proc/self/status"),
-      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
+    let status = recorded(or: "") { try Files.read("/proc/self/status") }
+    guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("CapEff:") }),
       let mask = UInt64(line.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16)
     else { return false }
     return mask & 1 << number != 0

@@ -16,10 +16,7 @@ final class NamespaceHolder {
 
   deinit { end() }
 
-  func end() {
-    process.signal(SIGKILL)
-    _ = try? process.wait()
-  }
+  func end() { process.end() }
 
   /// The file of a namespace by its name in /proc/PID/ns. A process with `--fork` does not enter its own pid namespace, and
   /// the one of the clocks is entered by execve(2) in newer kernels only.

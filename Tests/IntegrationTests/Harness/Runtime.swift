@@ -24,8 +24,8 @@ struct Runtime: Sendable {
       let folders = (environment["PATH"] ?? "/usr/sbin:/usr/bin").split(separator: ":")
       path = folders.map { "\($0)/\(wanted)" }.first { access($0, X_OK) == 0 } ?? wanted
     }
-    let first = try? Subprocess(path, ["--version"]).wait().stdout.split(separator: "\n").first
-    let words = first?.split(separator: " ") ?? []
+    let said = recorded(or: "") { try Subprocess(path, ["--version"]).wait().stdout }
+    let words = said.split(separator: "\n").first?.split(separator: " ") ?? []
     let isOurs = wanted.isEmpty || wanted == "apus"
     let base = path.split(separator: "/").last.map(String.init) ?? path
     return Runtime(path: path, name: isOurs ? "apus" : base, version: words.count > 2 ? String(words[2]) : "?")

@@ -1,12 +1,13 @@
 import Foundation
+import Testing
 
 /// What a runtime could leave behind on the host.
 struct Snapshot {
   private let parts: [(name: String, entries: Set<String>)]
 
-  init(stateRoot: String) {
+  init(stateRoot: String) throws {
     parts = [
-      ("mount", Set(Snapshot.lines(of: "/proc/self/mountinfo"))),
+      ("mount", Set(try Files.read("/proc/self/mountinfo").split(separator: "\n").map(String.init))),
       ("cgroup", Set(Cgroups.leftovers())),
       ("process", Set(Processes.descendants().map { "\($0.id) \($0.command)" })),
       ("state", Set(Snapshot.tree(stateRoot, skipping: Snapshot.caches))),
@@ -25,10 +26,6 @@ struct Snapshot {
   /// A cache of compiled seccomp profiles is not a left-over, nor is the folder of all containers of a peer.
   static let caches: Set<String> =
     Runtime.current.isPeer ? [".cache", "crun", "runc", "lock", "systemd"] : ["@cache"]
-
-  private static func lines(of path: String) -> [String] {
-    ((try? Files.read(path)) ?? "").split(separator: "\n").map(String.init)
-  }
 
   private static func tree(_ root: String, skipping: Set<String>) -> [String] {
     var found: [String] = []
@@ -60,7 +57,7 @@ enum Mountinfo {
 enum Cgroups {
   /// The paths of the mounted hierarchies with their controllers, from the mount table.
   static func hierarchies() -> [(path: String, options: [Substring])] {
-    ((try? Files.read("/proc/self/mountinfo")) ?? "").split(separator: "\n").compactMap { line in
+    recorded(or: "") { try Files.read("/proc/self/mountinfo") }.split(separator: "\n").compactMap { line in
       let words = line.split(separator: " ")
       guard let dash = words.firstIndex(of: "-"), words.count > dash + 3 else { return nil }
       guard words[dash + 1] == "cgroup" || words[dash + 1] == "cgroup2", words[4].hasPrefix("/sys/fs/cgroup")
@@ -77,6 +74,12 @@ enum Cgroups {
       return Files.exists("/sys/fs/cgroup/cgroup.procs") ? "/sys/fs/cgroup" : "/sys/fs/cgroup/unified"
     }
     return hierarchies().first { $0.options.contains(Substring(controller)) }?.path
+  }
+
+  /// Those that the unified hierarchy hands down to where it is mounted; none where it is not there.
+  static func unifiedControllers() -> Set<Substring> {
+    let text = recorded(or: nil) { try Files.readIfThere("\(root(of: "") ?? "")/cgroup.controllers") }
+    return Set((text ?? "").split(whereSeparator: \.isWhitespace))
   }
 
   static func leftovers() -> [String] {
@@ -124,8 +127,11 @@ enum Processes {
     Files.names(in: "/proc").compactMap { Int($0) }.compactMap(entry)
   }
 
+  /// nil for a process that has gone.
+  private static func statLine(_ id: Int) -> String? { recorded(or: nil) { try Files.readIfThere("/proc/\(id)/stat") } }
+
   static func entry(_ id: Int) -> Entry? {
-    guard let text = try? Files.read("/proc/\(id)/stat"), let open = text.firstIndex(of: "("),
+    guard let text = statLine(id), let open = text.firstIndex(of: "("),
       let end = text.lastIndex(of: ")")
     else { return nil }
     let words = text[text.index(after: end)...].split(separator: " ")
@@ -136,7 +142,7 @@ enum Processes {
 
   /// Field 22 of /proc/PID/stat, in clock ticks since boot.
   static func startTime(_ id: Int) -> Int? {
-    guard let text = try? Files.read("/proc/\(id)/stat"), let end = text.lastIndex(of: ")") else { return nil }
+    guard let text = statLine(id), let end = text.lastIndex(of: ")") else { return nil }
     let words = text[text.index(after: end)...].split(separator: " ")
     return words.count > 19 ? Int(words[19]) : nil
   }

@@ -1,12 +1,19 @@
 import Foundation
 import IntegrationSupport
+import Testing
 
 /// Something the harness itself could not do.
 struct HarnessError: Error, CustomStringConvertible {
   let description: String
-  init(_ description: String) { self.description = description }
+  /// Of a system call, or 0.
+  let errno: Int32
+  init(_ description: String) {
+    self.description = description
+    errno = 0
+  }
   init(errno code: Int32, _ what: String) {
     description = "\(what): \(String(cString: strerror(code)))"
+    errno = code
   }
 }
 
@@ -80,7 +87,11 @@ struct Deadline {
 /// Waits for the end of a process by its pidfd; false when it is still there after `timeout` seconds.
 func waitForEnd(of process: Int, timeout: Double = Limits.call) -> Bool {
   let handle = support_pidfd_open(Int32(process))
-  guard handle >= 0 else { return true }
+  guard handle >= 0 else {
+    let code = errno
+    if code != ESRCH { Issue.record("\(HarnessError(errno: code, "pidfd_open \(process)"))") }
+    return code == ESRCH
+  }
   defer { close(handle) }
   var entry = pollfd(fd: handle, events: Int16(POLLIN), revents: 0)
   return poll(&entry, 1, Deadline(timeout).milliseconds) > 0
@@ -194,8 +205,9 @@ final class Subprocess {
       stderr.drain()
       if entries[0].revents != 0 {
         var status: Int32 = 0
-        waitpid(process, &status, 0)
-        endCode = support_exit_code(status)
+        let collected = waitpid(process, &status, 0)
+        endCode = collected == process ? support_exit_code(status) : -1
+        if collected != process { throw HarnessError(errno: errno, "wait for `\(arguments.joined(separator: " "))`") }
       }
     }
     stdout.drain()
@@ -204,6 +216,13 @@ final class Subprocess {
       arguments: arguments, code: endCode ?? -1, stdout: stdout.text, stderr: stderr.text)
     if timedOut { throw HarnessError("not finished within \(timeout) s: \(outcome)") }
     return outcome
+  }
+
+  /// Ends it by force, if it has not ended, and waits for it. Where that fails, so has the test.
+  func end(sourceLocation: SourceLocation = #_sourceLocation) {
+    if endCode != nil { return }
+    signal(SIGKILL)
+    cleanUp(sourceLocation: sourceLocation) { _ = try wait() }
   }
 
   private static func pipe() throws -> (read: Int32, write: Int32) {

@@ -20,7 +20,7 @@ final class Workspace: @unchecked Sendable {
     stateRoot = directory + "/state"
     mkdir(directory, 0o711)
     if Rootless.isOn { chown(directory, Rootless.user, Rootless.user) }
-    before = Snapshot(stateRoot: stateRoot)
+    before = try Snapshot(stateRoot: stateRoot)
   }
 
   static func active() throws -> Workspace {
@@ -36,12 +36,12 @@ final class Workspace: @unchecked Sendable {
   func number() -> String { "\(Workspace.count)-\(containers.count + 1)" }
 
   /// What is different from before the test. Processes that are being killed get a moment to end.
-  func differences() -> [String] {
+  func differences() throws -> [String] {
     for process in Processes.descendants() where process.state != "Z" {
       _ = waitForEnd(of: process.id, timeout: 2)
     }
     Processes.reap()
-    return Snapshot(stateRoot: stateRoot).differences(from: before)
+    return try Snapshot(stateRoot: stateRoot).differences(from: before)
   }
 
   /// Deletes what the test has left, then compares; what is wrong is put right by force for the next test.
@@ -50,25 +50,28 @@ final class Workspace: @unchecked Sendable {
     // The last first, and collected: a pid namespace that others have joined ends only when all of them are gone.
     for container in containers.reversed() where known.contains(container.id) {
       Processes.reap()
-      guard let outcome = try? container.attempt("delete", "--force") else { continue }
-      if outcome.code != 0 { Issue.record("the clean-up failed: \(outcome)") }
+      cleanUp {
+        let outcome = try container.attempt("delete", "--force")
+        if outcome.code != 0 { throw HarnessError("\(outcome)") }
+      }
     }
-    let differences = differences()
-    if !differences.isEmpty {
+    cleanUp {
+      let differences = try differences()
+      if differences.isEmpty { return }
       Issue.record("\(differences.count) things are not as before:\n\(differences.joined(separator: "\n"))")
-      cleanByForce()
+      try cleanByForce()
     }
     Cgroups.removeAll()
-    try? FileManager.default.removeItem(atPath: directory)
+    cleanUp { try FileManager.default.removeItem(atPath: directory) }
     // They hold this workspace, and the ends of their pipes.
     containers = []
   }
 
-  private func cleanByForce() {
+  private func cleanByForce() throws {
     for process in Processes.descendants() { kill(pid_t(process.id), SIGKILL) }
     for process in Processes.descendants() { _ = waitForEnd(of: process.id, timeout: 2) }
     Processes.reap()
-    for line in Snapshot(stateRoot: stateRoot).differences(from: before) {
+    for line in try Snapshot(stateRoot: stateRoot).differences(from: before) {
       let words = line.split(separator: " ")
       if line.hasPrefix("left over: mount"), words.count > 7 { _ = support_unmount(String(words[7])) }
     }
