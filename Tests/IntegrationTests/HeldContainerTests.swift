@@ -115,11 +115,12 @@ extension Integration {
     }
 
     /// crun leaves all of it behind.
-    private func removeTree(_ top: String, _ pids: [String]) {
+    private func removeTree(_ top: String, _ pids: [String]) throws {
       for pid in pids.compactMap({ Int32($0) }) { kill(pid, SIGKILL) }
-      waitUntil {
-        !Files.exists(top)
-          || (try? Subprocess("/usr/bin/find", [top, "-depth", "-type", "d", "-delete"]).wait().code) == 0
+      try waitUntil {
+        if !Files.exists(top) { return true }
+        // It fails as long as a process has not ended.
+        return try Subprocess("/usr/bin/find", [top, "-depth", "-type", "d", "-delete"]).wait().code == 0
       }
     }
 
@@ -139,7 +140,7 @@ extension Integration {
       let pids = try Files.read(top + "/cgroup.procs").split(separator: "\n").map(String.init)
       let sleeper = try #require(pids.first { $0 != String(first) })
       defer {
-        if Runtime.current.isPeer { removeTree(top, pids) }
+        if Runtime.current.isPeer { cleanUp { try removeTree(top, pids) } }
       }
       var folder = open(top, O_DIRECTORY | O_CLOEXEC)
       for _ in 0..<1500 {
