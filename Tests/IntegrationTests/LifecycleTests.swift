@@ -35,11 +35,11 @@ extension Integration {
       let pid = try container.pid()
       let deadline = Deadline(10)
       var code = try residentCode(of: pid)
-      while code > 400 && !deadline.hasPassed {
+      while code > 700 && !deadline.hasPassed {
         usleep(5000)
         code = try residentCode(of: pid)
       }
-      #expect(code <= 400, "\(code) kB")
+      #expect(code <= 700, "\(code) kB")
       try container.start()
       #expect(waitForEnd(of: pid))
     }
