@@ -79,14 +79,14 @@ let package = Package(
     module("Diagnostics"),
     module("JSON", ["Diagnostics"]),
     module("LinuxABI"),
-    module("OCISpec", ["Diagnostics", "JSON"]),
+    module("OCISpec", ["Diagnostics", "JSON"], isSmall: true),
     module("ContainerPlan", ["Diagnostics", "JSON", "LinuxABI", "OCISpec"], isSmall: true),
     .target(name: "CLinux"),
     .systemLibrary(
       name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .systemLibrary(name: "CCapability", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
-    module("Linux", ["CLinux", "CCapability", "Diagnostics", "LinuxABI"]),
-    module("InitChannel", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI"]),
+    module("Linux", ["CLinux", "CCapability", "Diagnostics", "LinuxABI"], isSmall: true),
+    module("InitChannel", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI"], isSmall: true),
     module("Cgroups", ["ContainerPlan", "Diagnostics", "Linux", "LinuxABI", "OCISpec"], isSmall: true),
     module("Seccomp", ["CSeccomp", "Diagnostics", "Linux", "LinuxABI", "OCISpec"], isSmall: true),
     module(

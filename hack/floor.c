@@ -3,10 +3,14 @@
 // nothing is executed again: what a runtime needs beyond this time is its own.
 //
 //   floor [--limits] [--filter FILE] run ROOTFS CGROUP CMD…
-//   floor [--limits] [--filter FILE] create STATE ROOTFS CGROUP CMD…
+//   floor [--limits] [--limit FILE=VALUE]… [--filter FILE] create STATE ROOTFS CGROUP CMD…
 //   floor start|state|delete STATE
+//   floor kill STATE KILL
+//   floor delete --force STATE
 //   floor exec STATE CMD…
 //
+// FILE of a limit is that of its cgroup, as `pids.max`. `kill` also takes away the limit of CPU time, in which the end of a
+// process that has used it up would wait; `delete --force` waits for that end.
 // CGROUP is a path below the mount point of every hierarchy whose parent exists. FILE holds a
 // compiled seccomp filter. The process joins its v1 cgroups itself by writing `0` to `tasks`: a
 // write to `cgroup.procs` waits for an RCU grace period. On v2 it is born inside (CLONE_INTO_CGROUP).
@@ -20,6 +24,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -43,7 +48,7 @@
     if ((call) < 0) fail(what); \
   } while (0)
 
-enum { maximumHierarchies = 16 };
+enum { maximumHierarchies = 16, maximumLimits = 4 };
 
 struct hierarchy {
   char options[64];    // mount data of v1: `memory`, `cpu,cpuacct`, `name=systemd`; empty for v2
@@ -55,6 +60,8 @@ struct container {
   const char *rootfs, *cgroup, *filter;
   char **command;
   int limits;
+  char *files[maximumLimits], *values[maximumLimits];
+  int limitCount;
   struct hierarchy hierarchies[maximumHierarchies];
   int hierarchyCount;
   int unified;  // index of the v2 hierarchy, or -1
@@ -192,6 +199,26 @@ static void limitOne(const struct hierarchy *h, int v2) {
   }
 }
 
+static int hasController(const struct hierarchy *h, const char *name, size_t length) {
+  for (const char *at = h->options; *at; at += *at == ',') {
+    size_t own = strcspn(at, ",");
+    if (own == length && strncmp(at, name, length) == 0) return 1;
+    at += own;
+  }
+  return 0;
+}
+
+// The hierarchy of the controller that FILE begins with.
+static const struct hierarchy *hierarchyOf(const struct container *c, const char *file) {
+  for (int i = 0; i < c->hierarchyCount; i += 1) {
+    const struct hierarchy *h = &c->hierarchies[i];
+    if (i == c->unified ? c->hierarchyCount == 1 : hasController(h, file, strcspn(file, "."))) return h;
+  }
+  errno = ENOENT;
+  fail(file);
+  return NULL;
+}
+
 static void makeCgroups(const struct container *c) {
   for (int i = 0; i < c->hierarchyCount; i += 1) {
     const struct hierarchy *h = &c->hierarchies[i];
@@ -208,6 +235,8 @@ static void makeCgroups(const struct container *c) {
         writeFile(h->directory, "devices.allow", deviceRules[r]);
     }
   }
+  for (int i = 0; i < c->limitCount; i += 1)
+    writeFile(hierarchyOf(c, c->files[i])->directory, c->files[i], c->values[i]);
 }
 
 static void joinCgroups(const struct container *c) {
@@ -466,10 +495,38 @@ static int exec(struct container *c, char **command) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int delete(struct container *c, const char *state) {
-  if (readState(c, 0) != 0) {
+static int openProcess(const struct container *c) {
+  int process = syscall(SYS_pidfd_open, c->pid, 0);
+  CHECK(process, "pidfd_open");
+  CHECK(syscall(SYS_pidfd_send_signal, process, SIGKILL, NULL, 0), "pidfd_send_signal");
+  return process;
+}
+
+static int kill9(struct container *c) {
+  if (readState(c, 0) <= 0) return 1;
+  readHierarchies(c);
+  openProcess(c);
+  int pure = c->unified == 0 && c->hierarchyCount == 1;
+  const char *file = pure ? "cpu.max" : "cpu.cfs_quota_us";
+  char path[512], text[64] = "";
+  const char *directory = hierarchyOf(c, file)->directory;
+  snprintf(path, sizeof path, "%s/%s", directory, file);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  CHECK(fd, path);
+  CHECK(read(fd, text, sizeof text - 1), path);
+  if (*text != '-' && *text != 'm') writeFile(directory, file, pure ? "max" : "-1");
+  return 0;
+}
+
+static int delete(struct container *c, const char *state, int force) {
+  int lives = readState(c, 0);
+  if (lives && !force) {
     dprintf(2, "floor: %s: the process lives\n", state);
     return 1;
+  }
+  if (lives) {
+    struct pollfd process = {openProcess(c), POLLIN, 0};
+    CHECK(poll(&process, 1, -1), "poll");
   }
   readHierarchies(c);
   removeCgroups(c);
@@ -487,6 +544,10 @@ int main(int count, char **arguments) {
       c.limits = 1;
     else if (strcmp(arguments[i], "--filter") == 0 && i + 1 < count)
       c.filter = arguments[++i];
+    else if (strcmp(arguments[i], "--limit") == 0 && i + 1 < count && c.limitCount < maximumLimits) {
+      c.files[c.limitCount] = strsep(&arguments[++i], "=");
+      c.values[c.limitCount++] = arguments[i] ? arguments[i] : "";
+    }
   }
   int left = count - i;
   const char *verb = left > 0 ? arguments[i] : "";
@@ -502,12 +563,20 @@ int main(int count, char **arguments) {
     CHECK(chdir(arguments[i + 1]), arguments[i + 1]);
     return exec(&c, arguments + i + 2);
   }
+  if (left == 3 && strcmp(verb, "kill") == 0 && strcmp(arguments[i + 2], "KILL") == 0) {
+    CHECK(chdir(arguments[i + 1]), arguments[i + 1]);
+    return kill9(&c);
+  }
+  if (left == 3 && strcmp(verb, "delete") == 0 && strcmp(arguments[i + 1], "--force") == 0) {
+    CHECK(chdir(arguments[i + 2]), arguments[i + 2]);
+    return delete (&c, arguments[i + 2], 1);
+  }
   if (left == 2) {
     CHECK(chdir(arguments[i + 1]), arguments[i + 1]);
     if (strcmp(verb, "start") == 0) return start();
     if (strcmp(verb, "state") == 0) return readState(&c, 1) < 0;
-    if (strcmp(verb, "delete") == 0) return delete (&c, arguments[i + 1]);
+    if (strcmp(verb, "delete") == 0) return delete (&c, arguments[i + 1], 0);
   }
-  dprintf(2, "usage: floor [--limits] [--filter FILE] run|create|start|state|exec|delete …\n");
+  dprintf(2, "usage: floor [--limits] [--filter FILE] run|create|start|state|exec|kill|delete …\n");
   return 2;
 }

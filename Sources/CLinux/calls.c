@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -347,6 +348,10 @@ int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits) {
   return kernel(syscall(SYS_set_mempolicy, mode, nodes, bits));
 }
 
+int64_t sys_madvise(uint64_t address, uint64_t length, int advice) {
+  return kernel(syscall(SYS_madvise, address, length, advice));
+}
+
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old) {
   return kernel(syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set));
 }
@@ -481,6 +486,8 @@ int64_t sys_interface_up(int socket, const char *name) {
 }
 
 int32_t apus_errno(void) { return errno; }
+
+uint64_t apus_auxiliary(uint64_t type) { return getauxval(type); }
 
 const char *apus_environment(const char *name) { return getenv(name); }
 

@@ -80,9 +80,7 @@ private struct CgroupChange {
 
   func limits() throws(RuntimeError) -> CurrentLimits {
     var limits = CurrentLimits()
-    limits.pageSize = try describe(.cgroupLimit, "cannot find out the size of a page") { () throws(SystemError) in
-      try System.pageSize()
-    }
+    limits.pageSize = System.pageSize()
     for (index, directory) in record.directories.enumerated() {
       do {
         try limits.read(directory, directories[index].descriptor)

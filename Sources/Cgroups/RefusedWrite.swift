@@ -13,7 +13,7 @@ extension CgroupWriter {
       reason = hasNoFile(write, directory)
       // The name of the file is the one of the page size.
       if write.controller == "hugetlb" && field.utf8.suffix(6).elementsEqual("/limit".utf8) && reason == noSuchPages {
-        field = String(field.dropLast(5)) + "pageSize"
+        field = String(decoding: field.utf8.dropLast(5), as: UTF8.self) + "pageSize"
       }
     } else if write.controller == "memory" && cause.errno == .busy {
       let isSum = write.file.utf8.starts(with: "memory.memsw".utf8)

@@ -142,6 +142,12 @@ struct Stage2 {
     var mask: UInt64 = 0
     for signal in [1, 2, 3, 10, 12, 14, 15] { mask |= 1 << UInt64(signal - 1) }
     let signals = try Signals.descriptor(mask)
+    do {
+      // Last of all: what is needed on the way to the kernel comes back at once.
+      try ProgramImage.giveBack()
+    } catch {
+      // It waits all the same, only larger.
+    }
     let ready = try Poll.wait([(startSocket.number, Poll.readable), (signals.number, Poll.readable)])
     if ready[1] != 0 { Processes.exit(128 + (try Signals.next(signals))) }
   }

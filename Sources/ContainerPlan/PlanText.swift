@@ -29,7 +29,8 @@ extension ContainerPlan {
     }
     add(.stage1, "make namespaces", namespaces.names)
     if !namespaces.timeOffsets.isEmpty {
-      add(.stage1, "set time offsets", namespaces.timeOffsets.split(separator: "\n").joined(separator: ", "))
+      let offsets = namespaces.timeOffsets.utf8.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
+      add(.stage1, "set time offsets", offsets.joined(separator: ", "))
     }
     if let rdt = intelRdt {
       let name = rdt.closID.map { $0.isEmpty ? "the default class" : $0 } ?? "a class of its own"

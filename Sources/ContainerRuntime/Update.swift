@@ -84,7 +84,7 @@ extension ContainerRuntime {
     } catch {
       guard error.field.utf8.starts(with: ContainerRuntime.base.utf8) else { throw error }
       var error = error
-      error.field = String(error.field.dropFirst(ContainerRuntime.base.utf8.count))
+      error.field = String(decoding: error.field.utf8.dropFirst(ContainerRuntime.base.utf8.count), as: UTF8.self)
       throw error
     }
   }

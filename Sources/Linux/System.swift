@@ -33,16 +33,7 @@ public enum Clock {
 
 public enum System {
   /// The bytes of a page of memory, AT_PAGESZ of getauxval(3).
-  public static func pageSize() throws(SystemError) -> UInt64 {
-    let bytes = try FileDescriptor.open("/proc/self/auxv", .readOnly).read(upTo: 4096)
-    func word(_ start: Int) -> UInt64 {
-      (0..<8).reduce(0) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
-    }
-    for start in stride(from: 0, to: bytes.count - 15, by: 16) where word(start) == 6 && word(start + 8) > 0 {
-      return word(start + 8)
-    }
-    throw SystemError("getauxval", .noEntry, "AT_PAGESZ")
-  }
+  public static func pageSize() -> UInt64 { apus_auxiliary(6) }
 }
 
 public enum Environment {

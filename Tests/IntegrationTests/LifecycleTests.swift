@@ -28,6 +28,40 @@ extension Integration {
       #expect(try Files.read(container.bundle.rootfs + "/tmp/ran") == "yes")
     }
 
+    /// For as long as the container waits nothing of the program's code is needed but what waits.
+    @Test(.apusOnly("the peers keep it")) func waitingProcessGivesBackItsCode() throws {
+      let container = try Container(args: ["/bin/true"])
+      try container.create()
+      let pid = try container.pid()
+      let deadline = Deadline(10)
+      var code = try residentCode(of: pid)
+      while code > 700 && !deadline.hasPassed {
+        usleep(5000)
+        code = try residentCode(of: pid)
+      }
+      #expect(code <= 700, "\(code) kB")
+      try container.start()
+      #expect(waitForEnd(of: pid))
+    }
+
+    /// In kB; not that of libraries.
+    private func residentCode(of pid: Int) throws -> Int {
+      var file: Substring?
+      var isCode = false
+      var sum = 0
+      for line in try Files.read("/proc/\(pid)/smaps").split(separator: "\n") {
+        let words = line.split(separator: " ")
+        if words.count > 4, words[0].contains("-") {
+          // The program comes first.
+          if file == nil { file = words[4] }
+          isCode = words[4] == file && words[1].contains("x")
+        } else if isCode, words.first == "Rss:" {
+          sum += try #require(Int(words[1]))
+        }
+      }
+      return sum
+    }
+
     @Test func containerOutlivesTheRuntimeAndKeepsItsOutput() throws {
       let container = try Container(args: ["/bin/sh", "-c", "echo out; echo err >&2"])
       try container.create()

@@ -197,6 +197,7 @@ int64_t sys_sched_setaffinity(size_t size, const uint64_t *mask);
 int64_t sys_sched_getaffinity(size_t size, uint64_t *mask);
 int64_t sys_ioprio_set(int which, int who, uint32_t priority);
 int64_t sys_set_mempolicy(uint32_t mode, const uint64_t *nodes, uint64_t bits);
+int64_t sys_madvise(uint64_t address, uint64_t length, int advice);
 
 // Signals. A set is the kernel's 64-bit mask: signal N is bit N - 1.
 int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old);
@@ -224,6 +225,9 @@ int64_t sys_interface_up(int socket, const char *name);
 
 // errno as the last call of a C library left it.
 int32_t apus_errno(void);
+
+// getauxval(3); 0 for what the kernel did not tell.
+uint64_t apus_auxiliary(uint64_t type);
 
 // The environment of the process; NULL where there is no such variable.
 const char *apus_environment(const char *name);
