@@ -31,6 +31,11 @@ extension Integration {
         .trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// The hierarchies that still have the slice of a test.
+    private var leftOver: [String] {
+      Files.names(in: "/sys/fs/cgroup").filter { Files.exists("/sys/fs/cgroup/\($0)/apustest.slice") }
+    }
+
     private func systemctl(_ verb: String) throws {
       #expect(try Subprocess("/usr/bin/systemctl", [verb]).wait().code == 0)
     }
@@ -71,10 +76,8 @@ extension Integration {
         #expect(processes == "\(try container.pid())\n", "\(name)")
       }
       try container.delete("--force")
-      waitUntil { !Files.exists("/sys/fs/cgroup/systemd/apustest.slice") }
-      for name in Files.names(in: "/sys/fs/cgroup") {
-        #expect(!Files.exists("/sys/fs/cgroup/\(name)/apustest.slice"), "\(name)")
-      }
+      waitUntil { leftOver.isEmpty }
+      #expect(leftOver == [])
     }
 
     @Test(.apusOnly("about what is written")) func limitsAndDevicesSurviveADaemonReload() throws {
@@ -88,7 +91,8 @@ extension Integration {
         try value(unit, "devices/devices.list").split(separator: "\n").map(String.init).sorted()
       }
       let before = try devices()
-      #expect(before.contains("c 10:229 rw") && before.contains("c 1:3 rwm") && !before.contains("a *:* rwm"))
+      #expect(before.contains { $0.hasPrefix("c 10:229 rw") } && before.contains("c 1:3 rwm"))
+      #expect(!before.contains("a *:* rwm"))
       for verb in ["daemon-reload", "daemon-reexec"] {
         try systemctl(verb)
         for (file, expected) in Self.files where file != "cpu/cpu.cfs_quota_us" {
@@ -122,7 +126,7 @@ extension Integration {
         #expect(try value(unit, file) == expected, "\(file)")
       }
       let devices = try value(unit, "devices/devices.list").split(separator: "\n").sorted()
-      #expect(devices.contains("c 10:229 rw") && devices.contains("c 1:3 rwm"))
+      #expect(devices.contains { $0.hasPrefix("c 10:229 rw") } && devices.contains("c 1:3 rwm"))
       #expect(try Unit.show(unit, "MemoryLimit") == "83886080")
       // A period alone takes no quota away.
       #expect(try Unit.show(unit, "CPUQuotaPerSecUSec") == "510ms")
@@ -135,7 +139,7 @@ extension Integration {
     }
 
     @Test(.apusOnly("about our own steps")) func runtimeThatIsKilledLeavesNothingBehindDelete() throws {
-      for delay in [0.02, 0.05, 0.1, 0.2] {
+      for delay in [0.05, 0.2, 0.5, 1] {
         let (container, unit) = try container("apustest-c.slice")
         let creation = try container.spawn("create")
         Thread.sleep(forTimeInterval: delay)
@@ -144,10 +148,8 @@ extension Integration {
         _ = try container.attempt("delete", "--force")
         waitUntil { (try? Unit.show(unit, "LoadState")) == "not-found" }
         #expect(try Unit.show(unit, "LoadState") == "not-found", "after \(delay) s")
-        waitUntil { !Files.exists("/sys/fs/cgroup/systemd/apustest.slice") }
-        for name in Files.names(in: "/sys/fs/cgroup") {
-          #expect(!Files.exists("/sys/fs/cgroup/\(name)/apustest.slice"), "\(name) after \(delay) s")
-        }
+        waitUntil { leftOver.isEmpty }
+        #expect(leftOver == [], "after \(delay) s")
       }
     }
   }

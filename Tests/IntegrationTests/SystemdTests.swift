@@ -336,7 +336,7 @@ extension Integration {
 
     /// Killed at any moment: the process that holds the scope ends with the runtime, and an empty scope is gone.
     @Test(.apusOnly("about our own steps")) func runtimeThatIsKilledLeavesNoUnitBehindDelete() throws {
-      for delay in [0.002, 0.005, 0.01, 0.02, 0.05, 0.1] {
+      for delay in [0.002, 0.01, 0.05, 0.1, 0.3, 0.6, 1.2] {
         let (container, unit, folder) = try container()
         let creation = try container.spawn("create")
         Thread.sleep(forTimeInterval: delay)
@@ -359,8 +359,8 @@ enum Unit {
   }
 }
 
-/// Looks again and again for at most 15 seconds.
-func waitUntil(_ isSo: () -> Bool) {
-  let end = Date(timeIntervalSinceNow: 15)
+/// Looks again and again, for at most 15 seconds if nothing else is said.
+func waitUntil(seconds: Double = 15, _ isSo: () -> Bool) {
+  let end = Date(timeIntervalSinceNow: seconds)
   while !isSo() && Date() < end { Thread.sleep(forTimeInterval: 0.02) }
 }

@@ -27,8 +27,11 @@ extension Integration {
         #expect(try Subprocess("/usr/bin/loginctl", [verb, "\(Rootless.user)"]).wait().code == 0)
       }
       try linger("enable-linger")
-      waitUntil { Files.exists(Self.runtime + "/bus") }
-      waitUntil { (try? Unit.show("user@\(Rootless.user).service", "ActiveState")) == "active" }
+      let service = "user@\(Rootless.user).service"
+      waitUntil(seconds: 60) {
+        Files.exists(Self.runtime + "/bus") && (try? Unit.show(service, "ActiveState")) == "active"
+      }
+      #expect(try Unit.show(service, "ActiveState") == "active")
       let result = Result { try body() }
       try linger("disable-linger")
       waitUntil {
