@@ -107,6 +107,22 @@ extension CgroupManager {
     }
   }
 
+  /// Waits until systemd has taken away the cgroup of a scope whose processes have ended. It learns of that by the cgroup
+  /// itself: one that somebody else removes would leave the unit there for ever. A systemd that does not come is given up.
+  package func waitForSystemd(milliseconds: Int64) throws(RuntimeError) {
+    let end = Clock.monotonicMilliseconds() + milliseconds
+    let legacy = record.directories.first { $0.controllers.contains("name=systemd") }
+    guard let directory = record.unified ?? legacy, try waitUntilEmpty(milliseconds: milliseconds) else { return }
+    while Clock.monotonicMilliseconds() < end {
+      if try openIfThere(directory) == nil { return }
+      do {
+        try Pause.milliseconds(5)
+      } catch {
+        throw error.because(.cgroup, "cannot wait for systemd to remove `\(directory.path)`")
+      }
+    }
+  }
+
   /// Writes to `cgroup.kill`; false where the kernel has no such file.
   private func killByFile(_ directory: CgroupRecord.Directory) throws(RuntimeError) -> Bool {
     guard let open = try openIfThere(directory) else { return true }

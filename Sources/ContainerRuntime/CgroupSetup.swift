@@ -301,6 +301,7 @@ extension CgroupRecord {
         return nil
       }
     }
+    if unit != nil { try manager.waitForSystemd(milliseconds: 2000) }
     try manager.remove()
     guard let unit else { return nil }
     // A scope whose process has ended before systemd came to it has failed, and would stay. It is not stopped: if the creation
