@@ -29,23 +29,32 @@ extension FileDescriptor {
   }
 
   /// The processes in the cgroup and in all below it. Those outside of this pid namespace are shown as 0 and left out.
-  ///
-  /// How deep the cgroups are, and what they are called, is the container's choice: the walk holds two descriptors at a time.
   func cgroupProcesses() throws(SystemError) -> [Int32] {
     var found: [Int32] = []
-    try collectProcesses(&found)
+    try visitCgroups { (cgroup) throws(SystemError) in
+      try cgroup.collectProcesses(&found)
+      return true
+    }
+    return found
+  }
+
+  /// Calls `visit` for this cgroup and then for each below it, until it answers false.
+  ///
+  /// How deep the cgroups are, and what they are called, is the container's choice: the walk holds two descriptors at a time.
+  func visitCgroups(_ visit: (borrowing FileDescriptor) throws(SystemError) -> Bool) throws(SystemError) {
+    guard try visit(self) else { return }
     var levels = [try childCgroups()]
-    if levels[0].isEmpty { return found }
+    if levels[0].isEmpty { return }
     var directory = CgroupDirectory(try openDirectory(.current))
     while true {
       guard let name = levels[levels.count - 1].popLast() else {
         levels.removeLast()
-        if levels.isEmpty { return found }
+        if levels.isEmpty { return }
         directory = CgroupDirectory(try directory.descriptor.openDirectory(.parent))
         continue
       }
       guard let child = try directory.descriptor.openChild(name) else { continue }
-      try child.descriptor.collectProcesses(&found)
+      guard try visit(child.descriptor) else { return }
       let below = try child.descriptor.childCgroups()
       if below.isEmpty { continue }
       levels.append(below)

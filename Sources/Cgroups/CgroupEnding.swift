@@ -101,7 +101,7 @@ extension CgroupManager {
     let end = Clock.monotonicMilliseconds() + milliseconds
     guard let directory = record.primary, let open = try openIfThere(directory) else { return true }
     do {
-      return try open.descriptor.waitUntilEmpty(until: end)
+      return try open.waitUntilEmpty(until: end)
     } catch {
       throw error.because(.cgroup, "cannot wait for the end of the processes in `\(directory.path)`")
     }
@@ -142,62 +142,6 @@ extension CgroupManager {
     } catch {
       if error.cause?.errno == .noEntry { return nil }
       throw error
-    }
-  }
-}
-
-extension FileDescriptor {
-  /// Waits until no process is in this cgroup and in those below it; false when `end`, of ``Clock/monotonicMilliseconds()``,
-  /// came first. By event on v2; on v1 there is none, so the wait is for one of the processes at a time.
-  func waitUntilEmpty(until end: Int64) throws(SystemError) -> Bool {
-    while true {
-      // Opened anew each time: the kernel counts events from the last read of a description at offset 0.
-      let events = try cgroupEvents()
-      var pid: Int32 = 0
-      if events.number >= 0 {
-        if try !events.saysPopulated() { return true }
-      } else {
-        guard let first = try cgroupProcesses().first else { return true }
-        pid = first
-      }
-      let left = end - Clock.monotonicMilliseconds()
-      if left <= 0 { return false }
-      if pid == 0 {
-        _ = try Poll.wait(events, for: Poll.priority, timeout: left)
-      } else {
-        try FileDescriptor.waitForEnd(of: pid, milliseconds: left)
-      }
-    }
-  }
-
-  /// None on v1, and where the cgroup was removed.
-  private func cgroupEvents() throws(SystemError) -> FileDescriptor {
-    do {
-      return try open("cgroup.events", .readOnly)
-    } catch {
-      if error.isGone { return .none }
-      throw error
-    }
-  }
-
-  private func saysPopulated() throws(SystemError) -> Bool {
-    do {
-      return CgroupText.value(of: "populated", in: try read(upTo: 4096)) == "1"
-    } catch {
-      // Removed, and so empty.
-      if error.errno == .noDevice { return false }
-      throw error
-    }
-  }
-
-  private static func waitForEnd(of pid: Int32, milliseconds: Int64) throws(SystemError) {
-    do {
-      // The bound is for the case that the process leaves the cgroup alive.
-      _ = try Poll.wait(try Processes.open(pid), for: Poll.readable, timeout: min(milliseconds, 50))
-      // The pidfd of a process that has ended is readable at once, as long as its parent has not reaped it.
-      try Pause.milliseconds(1)
-    } catch {
-      if error.errno != .noProcess && error.errno != .invalid { throw error }
     }
   }
 }

@@ -16,6 +16,12 @@ struct CgroupFiles {
     }
   }
 
+  /// A directory that has to be there.
+  init(existing path: String) throws(RuntimeError) {
+    directory = try CgroupManager.open(path)
+    self.path = path
+  }
+
   /// A directory below; nil where there is none.
   func below(_ name: String) throws(RuntimeError) -> CgroupFiles? {
     try CgroupFiles(phrase(path, "/", name)) { () throws(SystemError) in

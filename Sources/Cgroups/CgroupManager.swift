@@ -5,7 +5,7 @@ import LinuxABI
 /// The cgroup of one container: makes it, sets its limits, hands out what its first process joins it with; and, made
 /// from the record by a later command, finds, kills and removes what is there.
 package final class CgroupManager {
-  package let record: CgroupRecord
+  package internal(set) var record: CgroupRecord
   /// What `create` left open, in the order of the record; empty in a manager made from a record.
   private var open: [CgroupDirectory]
   /// The mount points of hierarchies in which the caller may make nothing, and which the container does without.
@@ -141,7 +141,7 @@ package final class CgroupManager {
   }
 
   /// Whether nobody has set anything there. systemd sets limits of its own, and a device filter.
-  private func isFresh(_ directory: CgroupRecord.Directory) -> Bool { directory.isMade && record.unit == nil }
+  func isFresh(_ directory: CgroupRecord.Directory) -> Bool { directory.isMade && record.unit == nil }
 
   func opened(_ index: Int) throws(RuntimeError) -> CgroupDirectory {
     if index < open.count { return open[index] }

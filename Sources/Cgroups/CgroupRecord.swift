@@ -49,6 +49,8 @@ package struct CgroupRecord: Equatable, Sendable {
 
   /// The unit of systemd that the cgroup is of; nil with the cgroupfs driver.
   package var unit: SystemdUnit?
+  /// What was counted before the container, in a cgroup that was there already.
+  package var countsBefore = LimitCounts()
   /// Made with `--cgroup-manager=disabled`: the container stays in the cgroup of its creator.
   package var isDisabled = false
 

@@ -130,7 +130,7 @@ private enum CgroupRemoval {
       // Empty and busy all the same: a process that is not seen from here, of which there is no event.
       if pause > 0 { try Pause.milliseconds(min(pause, left)) }
       pause = min(pause * 2 + 1, 50)
-      if try !child.descriptor.waitUntilEmpty(until: end) { throw refusal }
+      if try !child.waitUntilEmpty(until: end) { throw refusal }
     }
   }
 

@@ -2,40 +2,21 @@ package import Diagnostics
 package import OCISpec
 
 extension CgroupManager {
-  /// What the kernel has counted of the container, read in one pass; nothing where the cgroup is gone.
+  /// What the kernel has counted of the container, read in one pass. A cgroup that is gone, or goes meanwhile, is an error: a
+  /// counter that is not there is not 0.
   package func statistics() throws(RuntimeError) -> ContainerStatistics {
     var statistics = ContainerStatistics()
     // That of v2 first: where both versions tell the same, in a hybrid layout, v1 has the controller.
     for directory in record.directories.reversed() {
-      guard let files = try CgroupFiles(directory.path) else { continue }
+      let files = try CgroupFiles(existing: directory.path)
       if directory.version == .v2 {
         try statistics.readV2(files)
       } else {
         for controller in directory.controllers { try statistics.readV1(controller, files) }
       }
     }
+    for directory in record.directories { _ = try CgroupFiles(existing: directory.path) }
     return statistics
-  }
-
-  /// How often the container met its limits; nil where no cgroup tells.
-  package func limitEvents() throws(RuntimeError) -> LimitEvents? {
-    var events = LimitEvents()
-    if let directory = record.directory(of: "memory"), let files = try CgroupFiles(directory.path) {
-      if directory.version == .v1 {
-        events.oomKills = try files.value("memory.oom_control", of: "oom_kill")
-        if let failures = try files.number("memory.failcnt") {
-          let isSwapLimitMet = try files.isSwapLimitMet()
-          events.isMemoryLimitMet = failures > 0 || isSwapLimitMet
-        }
-      } else {
-        events.oomKills = try files.value("memory.events", of: "oom_kill")
-        events.isMemoryLimitMet = try files.value("memory.events", of: "oom").map { $0 > 0 }
-      }
-    }
-    if let directory = record.directory(of: "pids"), let files = try CgroupFiles(directory.path) {
-      events.pidsLimitHits = try files.value("pids.events", of: "max")
-    }
-    return events == LimitEvents() ? nil : events
   }
 }
 
@@ -175,10 +156,15 @@ extension ContainerStatistics {
         parts[2].elementsEqual((isV1 ? "usage_in_bytes" : "current").utf8)
       else { continue }
       let size = CgroupText.string(parts[1])
-      let prefix = phrase("hugetlb.", size, ".")
+      var prefix = phrase("hugetlb.", size, ".")
       var page = HugePageStatistics()
       page.usage = try files.number(name) ?? 0
       if isV1 {
+        // What is reserved is limited first, by mmap(2), and so is what is refused. As runc: it alone is told, Linux 5.7.
+        if let reserved = try files.number(prefix + "rsvd.usage_in_bytes") {
+          prefix += "rsvd."
+          page.usage = reserved
+        }
         page.peak = try files.number(prefix + "max_usage_in_bytes") ?? 0
         page.failures = try files.number(prefix + "failcnt") ?? 0
       } else {
@@ -190,14 +176,6 @@ extension ContainerStatistics {
 }
 
 extension CgroupFiles {
-  /// Whether the v1 limit of memory and swap together was met: newer kernels count no failures of it. They kill for allocations
-  /// of up to 8 pages (PAGE_ALLOC_COSTLY_ORDER), so that no more was left.
-  fileprivate func isSwapLimitMet() throws(RuntimeError) -> Bool {
-    let limit = try number("memory.memsw.limit_in_bytes") ?? .max
-    let peak = try number("memory.memsw.max_usage_in_bytes") ?? 0
-    return limit < 1 << 62 && peak + 8 * 4096 > limit
-  }
-
   /// The files of one kind of memory: `memory`, `memory.swap`.
   fileprivate func memory(_ prefix: String, isV1: Bool) throws(RuntimeError) -> MemoryUsage {
     var memory = MemoryUsage()

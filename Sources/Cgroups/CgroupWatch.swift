@@ -10,25 +10,21 @@ package final class CgroupWatch {
     case ended
   }
 
-  private let manager: CgroupManager
-  /// `cgroup.events`; none on v1.
-  private let population: FileDescriptor
+  private let population: CgroupPopulation
   /// `memory.events` of v2, or `memory.oom_control` of v1; none without the controller.
   private let memory: FileDescriptor
   /// What v1 adds to when the memory limit is met.
   private let counter: FileDescriptor
   /// The kills that were told, of v2.
   private var kills: UInt64 = 0
-  /// A process of the container, where its cgroup itself tells no end.
-  private var member = CgroupDirectory(.none)
-  private var memberPid: Int32 = 0
 
-  package init(_ manager: CgroupManager) throws(RuntimeError) {
-    self.manager = manager
-    let unified = manager.record.unified
+  /// Nil of a container without a cgroup; throws where it is gone.
+  package init?(_ manager: CgroupManager) throws(RuntimeError) {
+    guard let primary = manager.record.primary else { return nil }
+    let directory = try CgroupManager.open(primary.path)
     let accounting = manager.record.directory(of: "memory")
     do throws(SystemError) {
-      population = try CgroupWatch.open(unified, "cgroup.events")
+      population = try CgroupPopulation(directory)
       memory = try CgroupWatch.open(
         accounting, accounting?.version == .v1 ? "memory.oom_control" : "memory.events")
       counter = try CgroupWatch.register(accounting, memory)
@@ -84,9 +80,8 @@ package final class CgroupWatch {
       if left <= 0 { return nil }
       do {
         _ = try Poll.wait(
-          [
-            (population.number, Poll.priority), (counter.number < 0 ? memory.number : -1, Poll.priority),
-            (counter.number, Poll.readable), (member.descriptor.number, Poll.readable),
+          population.polled + [
+            (counter.number < 0 ? memory.number : -1, Poll.priority), (counter.number, Poll.readable),
           ], timeout: left)
       } catch {
         throw CgroupWatch.failure(error)
@@ -130,35 +125,12 @@ package final class CgroupWatch {
     }
   }
 
-  private func isEmpty() throws(RuntimeError) -> Bool {
-    if population.number < 0 { return try hasNoMember() }
+  /// Whether no process is left.
+  package func isEmpty() throws(RuntimeError) -> Bool {
     do {
-      return CgroupText.value(of: "populated", in: try population.readFromStart(upTo: 4096)) != "1"
+      return try population.isEmpty()
     } catch {
-      if error.errno == .noDevice { return true }
       throw CgroupWatch.failure(error)
-    }
-  }
-
-  /// On v1: one process after the other is waited for.
-  private func hasNoMember() throws(RuntimeError) -> Bool {
-    while true {
-      let pids = try manager.processes()
-      guard let first = pids.first else { return true }
-      do {
-        if pids.contains(memberPid) {
-          guard try Poll.wait(member.descriptor, for: Poll.readable, timeout: 0) else { return false }
-          // It has ended, and leaves the list in a moment.
-          try Pause.milliseconds(1)
-        }
-        memberPid = 0
-        member = CgroupDirectory(try Processes.open(first))
-        memberPid = first
-      } catch {
-        if error.errno != .noProcess && error.errno != .invalid {
-          throw CgroupWatch.failure(error)
-        }
-      }
     }
   }
 }

@@ -92,6 +92,11 @@ struct CgroupSetup {
       manager = try makeDirectories()
     }
     self.manager = manager
+    do {
+      try manager.keepCounts()
+    } catch {
+      log.debug(phrase("it will not be told which limits the container met: ", error.text))
+    }
     if !manager.leftOut.isEmpty { try checkLeftOut(manager) }
     try manager.apply(writes, phase: .beforeJoin)
     #if APUS_MUTANTS
@@ -344,6 +349,9 @@ extension CgroupRecord {
       writer.put(namespace.inode)
       writer.put(namespace.number)
     }
+    for count in [countsBefore.oomKills, countsBefore.memoryLimitHits, countsBefore.pidsLimitHits] {
+      writer.put(count ?? 0)
+    }
     writer.put(isDisabled)
     writer.put(unit?.bus.rawValue ?? 0)
     writer.put(unit?.name ?? "")
@@ -361,12 +369,22 @@ extension CgroupRecord {
           made: try reader.strings())
       },
       userNamespace: try NamespaceIdentity(from: &reader), pidNamespace: try NamespaceIdentity(from: &reader))
+    countsBefore.oomKills = try reader.count()
+    countsBefore.memoryLimitHits = try reader.count()
+    countsBefore.pidsLimitHits = try reader.count()
     isDisabled = try reader.bool()
     let bus = try reader.byte()
     let name = try reader.string()
     if bus == 0 { return }
     guard let bus = SystemdBus(rawValue: bus) else { throw WireError.malformed }
     unit = SystemdUnit(bus: bus, name: name)
+  }
+}
+
+extension WireReader {
+  fileprivate mutating func count() throws(WireError) -> UInt64? {
+    let count = try uint64()
+    return count == 0 ? nil : count
   }
 }
 

@@ -52,18 +52,19 @@ extension ContainerRuntime {
   func reportLimits(of record: ContainerRecord, _ status: ExitStatus) {
     if status == .exited(0) { return }
     guard let events = limitEvents(of: record) else { return }
-    for line in LimitReport.lines(record.id, status, events) { options.log.warning(line) }
+    for line in LimitReport.lines(record.id, events) { options.log.warning(line) }
   }
 }
 
 /// The sentences of `run` about limits.
 enum LimitReport {
-  static func lines(_ id: String, _ status: ExitStatus, _ events: LimitEvents) -> [String] {
+  /// Whether the first process was among those that were killed is not known, and not said.
+  static func lines(_ id: String, _ events: LimitEvents) -> [String] {
     var lines: [String] = []
     if let kills = events.oomKills, kills > 0 {
       lines.append(
         phrase(
-          "`", id, status == .signaled(9) ? "` ended by SIGKILL: " : "`: ", String(kills),
+          "`", id, "`: ", String(kills),
           kills == 1 ? " process killed " : " processes killed ", reason(events)))
     }
     if let hits = events.pidsLimitHits, hits > 0 {
@@ -73,10 +74,13 @@ enum LimitReport {
   }
 
   /// Why processes were killed for want of memory: where the own limit was never met, that of the host or of a cgroup above
-  /// was used up.
+  /// was used up. v1 does not tell.
   static func reason(_ events: LimitEvents) -> String {
-    events.isMemoryLimitMet == false
-      ? "for want of memory outside of the container" : "for exceeding its memory limit"
+    switch events.isMemoryLimitMet {
+    case true?: "for exceeding its memory limit"
+    case false?: "for want of memory outside of the container"
+    case nil: "for want of memory"
+    }
   }
 }
 

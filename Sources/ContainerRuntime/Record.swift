@@ -46,7 +46,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3752_5041 }  // "APR7"
+  private static var magic: UInt32 { 0x3852_5041 }  // "APR8"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {

@@ -8,6 +8,10 @@ public import OCISpec
 extension ContainerRuntime {
   /// The state of a container (runtime.md, "Query State").
   public func state(_ id: String) throws(RuntimeError) -> ContainerState {
+    try state(id, isWhole: true)
+  }
+
+  private func state(_ id: String, isWhole: Bool) throws(RuntimeError) -> ContainerState {
     try checkID(id)
     let entry = try store.open(id, locking: false)
     guard let record = try entry.read() else {
@@ -15,18 +19,22 @@ extension ContainerRuntime {
     }
     let status = try status(record, entry)
     var state = describe(record, status)
+    if !isWhole { return state }
     if status == .stopped { state.exit = exit(of: record, entry) }
-    state.limitEvents = limitEvents(of: record)
+    // Before there is a process, it is not known what was counted before the container.
+    if record.pid != 0 { state.limitEvents = limitEvents(of: record) }
     return state
   }
 
   /// All containers of this state directory, in the order of their ids. One that is deleted meanwhile is left out; one
   /// that cannot be read is a warning.
-  public func list() throws(RuntimeError) -> [ContainerState] {
+  ///
+  /// - Parameter isWhole: with `exit` and `limitEvents`, for which files of each cgroup are read.
+  public func list(isWhole: Bool = true) throws(RuntimeError) -> [ContainerState] {
     var states: [ContainerState] = []
     for id in try store.ids() {
       do throws(RuntimeError) {
-        states.append(try state(id))
+        states.append(try state(id, isWhole: isWhole))
       } catch {
         if error.code != .containerNotFound {
           options.log.warning("`\(id)` is left out: \(error.text)")

@@ -13,6 +13,7 @@ public struct FileStatus: Sendable {
   public var mode: UInt32
   public var uid: UInt32
   public var gid: UInt32
+  public var links: UInt32
   public var size: UInt64
   public var inode: UInt64
   /// The device that holds the file.
@@ -29,6 +30,7 @@ public struct FileStatus: Sendable {
     mode = status.mode
     uid = status.uid
     gid = status.gid
+    links = status.links
     size = status.size
     inode = status.inode
     deviceMajor = status.device_major

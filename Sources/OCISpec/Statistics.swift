@@ -225,12 +225,12 @@ public enum ContainerExit: Equatable, Sendable {
   case signal(Int32)
 }
 
-/// How often a container met its limits since its cgroup was made.
+/// How often a container met its limits.
 public struct LimitEvents: Equatable, Sendable {
   /// Processes that the kernel has ended for want of memory; nil where it does not tell.
   public var oomKills: UInt64?
   /// Whether the container's own memory limit was met, or one below it; if not, a process was ended for want of memory
-  /// elsewhere. Nil where the kernel does not tell.
+  /// elsewhere. Nil where the kernel does not tell, as on v1.
   public var isMemoryLimitMet: Bool?
   /// How often the container got no new task because of the limit of tasks; nil where the kernel does not tell.
   public var pidsLimitHits: UInt64?

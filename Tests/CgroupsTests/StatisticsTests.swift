@@ -11,8 +11,16 @@ private final class CgroupFolder: TemporaryFolder {
     CgroupManager(record: CgroupRecord(directories: [directory(version, controllers)]))
   }
 
-  func directory(_ version: CgroupVersion, _ controllers: [String] = []) -> CgroupRecord.Directory {
-    CgroupRecord.Directory(version: version, controllers: controllers, path: path, mountName: "", made: [path])
+  /// - Parameter isMade: for the container, and not there before.
+  func directory(
+    _ version: CgroupVersion, _ controllers: [String] = [], isMade: Bool = true
+  ) -> CgroupRecord.Directory {
+    CgroupRecord.Directory(
+      version: version, controllers: controllers, path: path, mountName: "", made: isMade ? [path] : [])
+  }
+
+  func write(_ text: String, to name: String) throws {
+    try text.write(toFile: "\(path)/\(name)", atomically: false, encoding: .utf8)
   }
 }
 
@@ -45,7 +53,7 @@ private let filesV1: [String: String] = [
   "blkio.io_queued_recursive": "254:16 Read 26\n", "blkio.io_service_time_recursive": "254:16 Read 27\n",
   "blkio.io_wait_time_recursive": "254:16 Read 28\n", "blkio.io_merged_recursive": "254:16 Read 29\n",
   "hugetlb.2MB.usage_in_bytes": "2097152\n", "hugetlb.2MB.max_usage_in_bytes": "4194304\n",
-  "hugetlb.2MB.failcnt": "8\n", "hugetlb.2MB.rsvd.usage_in_bytes": "1\n", "hugetlb.1GB.usage_in_bytes": "0\n",
+  "hugetlb.2MB.failcnt": "8\n", "hugetlb.1GB.usage_in_bytes": "0\n",
 ]
 
 private let filesV2: [String: String] = [
@@ -102,6 +110,18 @@ private let filesV2: [String: String] = [
     #expect(event(statistics) == golden.joined())
   }
 
+  /// What is reserved is refused first: the other files do not know of it.
+  @Test func hugePagesOfV1AreThoseThatAreReserved() throws {
+    var files = filesV1
+    files["hugetlb.2MB.rsvd.usage_in_bytes"] = "6291456\n"
+    files["hugetlb.2MB.rsvd.max_usage_in_bytes"] = "8388608\n"
+    files["hugetlb.2MB.rsvd.failcnt"] = "9\n"
+    let folder = try CgroupFolder(files)
+    let text = event(try folder.manager(.v1, controllersV1).statistics())
+    let wanted = #""hugetlb":{"1GB":{"failcnt":0},"2MB":{"usage":6291456,"max":8388608,"failcnt":9}}"#
+    #expect(text.contains(wanted), "\(text)")
+  }
+
   @Test func filesOfV2BecomeTheEventOfRunc() throws {
     let folder = try CgroupFolder(filesV2)
     let statistics = try folder.manager(.v2).statistics()
@@ -146,12 +166,16 @@ private let filesV2: [String: String] = [
     #expect(try folder.manager(.v2).statistics() == wanted)
   }
 
-  @Test func cgroupThatIsGoneTellsNothing() throws {
-    let record = CgroupRecord(directories: [
-      CgroupRecord.Directory(version: .v2, controllers: [], path: "/nowhere/at/all", mountName: "", made: [])
-    ])
-    #expect(try CgroupManager(record: record).statistics() == ContainerStatistics())
-    #expect(try CgroupManager(record: record).limitEvents() == nil)
+  /// Zeros would be a lie, and counters that run backwards.
+  @Test func cgroupThatIsGoneIsAnError() throws {
+    let there = try CgroupFolder(filesV1)
+    let gone = CgroupRecord.Directory(version: .v2, controllers: [], path: "/nowhere/at/all", mountName: "", made: [])
+    for directories in [[gone], [there.directory(.v1, controllersV1), gone]] {
+      let manager = CgroupManager(record: CgroupRecord(directories: directories))
+      let error = #expect(throws: RuntimeError.self) { try manager.statistics() }
+      #expect(error?.code == .cgroup && error?.text.contains("`/nowhere/at/all`") == true)
+    }
+    #expect(try CgroupManager(record: CgroupRecord(directories: [gone])).limitEvents() == nil)
     #expect(try CgroupManager(record: CgroupRecord(directories: [])).limitEvents() == nil)
   }
 
@@ -199,11 +223,10 @@ private let filesV2: [String: String] = [
     #expect(try folder.manager(.v1, ["memory"]).statistics().memory.raw == [NamedValue("cache", 0)])
   }
 
+  /// v1 does not tell whose memory was used up: what it counts as met grows as well where memory could be reclaimed.
   @Test func metLimitsAreCounted() throws {
     let v1 = try CgroupFolder(filesV1)
-    #expect(
-      try v1.manager(.v1, controllersV1).limitEvents()
-        == LimitEvents(oomKills: 2, isMemoryLimitMet: true, pidsLimitHits: 9))
+    #expect(try v1.manager(.v1, controllersV1).limitEvents() == LimitEvents(oomKills: 2, pidsLimitHits: 9))
     let v2 = try CgroupFolder(filesV2)
     #expect(
       try v2.manager(.v2).limitEvents() == LimitEvents(oomKills: 2, isMemoryLimitMet: true, pidsLimitHits: 5))
@@ -211,19 +234,62 @@ private let filesV2: [String: String] = [
 
   /// The kernel killed for want of memory, but the limit was never met.
   @Test func killForWantOfMemoryElsewhereIsToldApart() throws {
-    let v1 = try CgroupFolder([
-      "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "memory.failcnt": "0\n",
-    ])
-    #expect(try v1.manager(.v1, ["memory"]).limitEvents() == LimitEvents(oomKills: 1, isMemoryLimitMet: false))
-    for (peak, isMet) in [(67_108_864, true), (67_100_000, true), (66_060_288, false)] {
-      let swap = try CgroupFolder([
-        "memory.oom_control": "oom_kill 1\n", "memory.failcnt": "0\n", "memory.memsw.limit_in_bytes": "67108864\n",
-        "memory.memsw.max_usage_in_bytes": "\(peak)\n",
-      ])
-      #expect(try swap.manager(.v1, ["memory"]).limitEvents()?.isMemoryLimitMet == isMet, "\(peak)")
-    }
     let v2 = try CgroupFolder(["memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\n"])
     #expect(try v2.manager(.v2).limitEvents() == LimitEvents(oomKills: 1, isMemoryLimitMet: false))
+  }
+
+  @Test func countsFromBeforeAreNotTheContainers() throws {
+    let folder = try CgroupFolder(filesV2)
+    let manager = CgroupManager(record: CgroupRecord(directories: [folder.directory(.v2, isMade: false)]))
+    try manager.keepCounts()
+    let none = LimitEvents(oomKills: 0, isMemoryLimitMet: false, pidsLimitHits: 0)
+    #expect(try manager.limitEvents() == none)
+    try folder.write("max 20\noom 4\noom_kill 5\n", to: "memory.events")
+    try folder.write("max 6\n", to: "pids.events")
+    let later = LimitEvents(oomKills: 3, isMemoryLimitMet: true, pidsLimitHits: 1)
+    #expect(try manager.limitEvents() == later)
+    // What is less than before is of another cgroup.
+    try folder.write("oom 0\noom_kill 1\n", to: "memory.events")
+    #expect(try manager.limitEvents() == LimitEvents(pidsLimitHits: 1))
+    // One that was made for the container has counted nobody else.
+    let own = CgroupManager(record: CgroupRecord(directories: [folder.directory(.v2)]))
+    try own.keepCounts()
+    #expect(try own.limitEvents()?.pidsLimitHits == 6)
+  }
+
+  @Test func countsFromBeforeThatCannotBeReadAreNoneOfTheContainer() throws {
+    let folder = try CgroupFolder(["memory.events": "oom x\n"])
+    let manager = CgroupManager(record: CgroupRecord(directories: [folder.directory(.v2, isMade: false)]))
+    #expect(throws: RuntimeError.self) { try manager.keepCounts() }
+    try folder.write("oom 3\noom_kill 2\n", to: "memory.events")
+    #expect(try manager.limitEvents() == nil)
+  }
+
+  /// v1 counts in each cgroup by itself.
+  @Test func countsOfV1AreThoseBelowToo() throws {
+    let kill = "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"
+    let folder = try CgroupFolder([
+      "memory.oom_control": "oom_kill 2\n", "pids.events": "max 0\n", "a/memory.oom_control": kill,
+      "a/b/memory.oom_control": kill, "c/memory.oom_control": kill, "c/pids.events": "max 7\n", "d/tasks": "",
+    ])
+    let events = LimitEvents(oomKills: 5, pidsLimitHits: 7)
+    #expect(try folder.manager(.v1, ["memory", "pids"]).limitEvents() == events)
+    // What is below may go, and its count with it: then the difference would be too small.
+    let old = CgroupManager(
+      record: CgroupRecord(directories: [folder.directory(.v1, ["memory", "pids"], isMade: false)]))
+    try old.keepCounts()
+    #expect(try old.limitEvents() == nil)
+    try folder.write("oom_kill many\n", to: "c/memory.oom_control")
+    #expect(throws: RuntimeError.self) { try folder.manager(.v1, ["memory"]).limitEvents() }
+  }
+
+  @Test func tooManyCgroupsBelowAreNotCounted() throws {
+    let folder = try CgroupFolder(["memory.oom_control": "oom_kill 2\n", "pids.events": "max 3\n"])
+    for number in 0..<1000 { try #require(mkdir("\(folder.path)/\(number)", 0o755) == 0) }
+    let manager = folder.manager(.v1, ["memory", "pids"])
+    #expect(try manager.limitEvents() == LimitEvents(oomKills: 2, pidsLimitHits: 3))
+    try #require(mkdir("\(folder.path)/more", 0o755) == 0)
+    #expect(try manager.limitEvents() == nil)
   }
 
   /// Linux before 4.13 has no count in `memory.oom_control`.

@@ -11,7 +11,11 @@ private let record = ContainerRecord(
   id: "web", ociVersion: "1.3.0", bundle: "/b", rootfs: "/b/rootfs",
   created: TimeValue(seconds: 5, nanoseconds: 6), owner: "root", annotations: [NamedValue("a", "é")], pid: 4711,
   startTime: 8, processInode: 9, hasPidNamespace: true,
-  cgroup: CgroupRecord(directories: [], unit: SystemdUnit(bus: .user, name: "apus-web.scope")),
+  cgroup: {
+    var cgroup = CgroupRecord(directories: [], unit: SystemdUnit(bus: .user, name: "apus-web.scope"))
+    cgroup.countsBefore = LimitCounts(oomKills: 1, memoryLimitHits: nil, pidsLimitHits: .max)
+    return cgroup
+  }(),
   poststart: [
     HookPlan(
       kind: .poststart, index: 0, path: "/x", arguments: ["x", ""], environment: ["A=1"], timeout: 3)

@@ -125,6 +125,7 @@ extension Integration {
         let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
         for (verb, flags, rest) in [
           ("update", ["--pids-limit", "5"], []), ("exec", [], ["/bin/true"]), ("pause", [], []),
+          ("events", ["--stats"], []), ("events", [], []),
         ] as [(String, [String], [String])] {
           let outcome = try container.spawn(verb, flags, rest: rest).wait()
           expectError(outcome, says: "no such file or directory", detail: path)

@@ -80,10 +80,8 @@ extension Integration {
       #expect(data["hugetlb"]["2MB"]["failcnt"].int == 0)
     }
 
-    @Test(.views(.v2), .apusOnly("newer than the peers of Debian")) func pressureIsTold() throws {
-      let container = try running("/bin/agent", "pause")
-      guard Files.exists(try container.cgroup("") + "/cpu.pressure") else { return }
-      let data = try statistics(container)
+    @Test(.views(.v2), .apusOnly("newer than the peers of Debian"), .pressure) func pressureIsTold() throws {
+      let data = try statistics(try running("/bin/agent", "pause"))
       for name in ["cpu", "memory", "blkio"] {
         for kind in ["some", "full"] { #expect(data[name]["psi"][kind]["total"].int != nil, "\(name) \(kind)") }
       }
@@ -233,6 +231,10 @@ extension Integration {
 }
 
 extension Trait where Self == ConditionTrait {
+  fileprivate static var pressure: Self {
+    .enabled("the kernel keeps no pressure stall information") { Files.exists("/proc/pressure") }
+  }
+
   /// Without the memory controller runc tells its numbers only once.
   fileprivate static var streams: Self {
     .enabled("runc wants the memory controller for it") {

@@ -35,7 +35,7 @@ struct ListCommand: Equatable, Sendable {
   }
 
   func run(_ session: Session) throws(RuntimeError) {
-    let containers = try session.runtime().list()
+    let containers = try session.runtime().list(isWhole: form == .json)
     switch form {
     case .table: try StandardStream.print(ListCommand.table(containers))
     case .json: try StandardStream.print(document: ContainerState.document(of: containers))
