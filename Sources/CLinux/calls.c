@@ -421,6 +421,13 @@ int64_t sys_setsockopt(int socket, int level, int option, const void *value, uin
   return kernel(syscall(SYS_setsockopt, socket, level, option, value, size));
 }
 
+int32_t sys_peer_process(int socket) {
+  struct ucred peer;
+  socklen_t size = sizeof peer;
+  int64_t result = kernel(syscall(SYS_getsockopt, socket, SOL_SOCKET, SO_PEERCRED, &peer, &size));
+  return result < 0 ? (int32_t)result : peer.pid;
+}
+
 union control {
   char bytes[CMSG_SPACE(sizeof(int))];
   struct cmsghdr align;

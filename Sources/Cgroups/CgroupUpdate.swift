@@ -27,16 +27,32 @@ extension CgroupManager {
     if let memory = resources.memory, memory.checkBeforeUpdate == true {
       try change.checkUse(memory, pointer + "/memory")
     }
-    if let devices { try change.prepare(devices) }
+    if let devices {
+      try record.checkSayable(devices.permissions)
+      try change.prepare(devices)
+    }
     do throws(RuntimeError) {
       try change.enableControllers(writes + last)
       try change.make(writes)
       try change.makeDevices()
-      if let unit = record.unit { try change.tell(unit, writes + last, devices?.permissions) }
+      try change.tell(writes, devices?.permissions)
       try change.make(last)
+      try change.tell(last, nil)
     } catch {
       throw change.putBack(error)
     }
+  }
+}
+
+extension CgroupRecord {
+  fileprivate var isUnified: Bool { directories.allSatisfy { $0.version == .v2 } }
+
+  /// On v1 systemd writes the one list there is, and would have the last word about what it cannot say.
+  fileprivate func checkSayable(_ devices: DevicePermissions) throws(RuntimeError) {
+    guard let unit, unit.bus == .system, !isUnified, !UnitProperties.canSay(devices) else { return }
+    throw RuntimeError(
+      .configUnsupported, "on cgroup v1 systemd knows no rules of devices but lists of what is allowed, and everything",
+      field: DevicePermissions.pointer, hint: "deny all first, then allow; or use the `cgroupfs` driver")
   }
 }
 
@@ -69,6 +85,8 @@ private struct CgroupChange {
   fileprivate let record: CgroupRecord
   fileprivate let directories: [CgroupDirectory]
   private var old: [Old] = []
+  /// What systemd was told, as it was before.
+  private var told: [UnitProperty] = []
   private var devices: DeviceChange?
 
   init(_ record: CgroupRecord) throws(RuntimeError) {
@@ -237,6 +255,13 @@ private struct CgroupChange {
   /// with what could not be put back.
   func putBack(_ failure: RuntimeError) -> RuntimeError {
     var failure = failure
+    if let unit = record.unit, !told.isEmpty {
+      do {
+        try SystemdClient(unit.bus).set(told, of: unit.name)
+      } catch {
+        failure.add(hint: "systemd keeps the new limits of `\(unit.name)`: \(error.text)")
+      }
+    }
     for text in devices?.takeBack() ?? [] { failure.add(hint: text) }
     for value in old.reversed() {
       do {
@@ -251,35 +276,58 @@ private struct CgroupChange {
 
 // The same limits as properties of the unit, or systemd would put back the old ones
 extension CgroupChange {
-  fileprivate func tell(
-    _ unit: SystemdUnit, _ writes: [CgroupWrite], _ devices: DevicePermissions?
+  fileprivate mutating func tell(
+    _ writes: [CgroupWrite], _ devices: DevicePermissions?
   ) throws(RuntimeError) {
-    let isUnified = record.directories.allSatisfy { $0.version == .v2 }
+    guard let unit = record.unit else { return }
+    let isUnified = record.isUnified
     var properties = UnitProperties.limits(writes + otherBandwidth(writes), isUnified: isUnified)
-    if let devices, unit.bus == .system { properties += UnitProperties.devices(devices) }
+    if let devices, unit.bus == .system {
+      properties += UnitProperties.devices(devices, isUnified: isUnified)
+      if let last = self.devices?.permissionsBefore { told += UnitProperties.devices(last, isUnified: isUnified) }
+    }
     if properties.isEmpty { return }
-    let before = values()
+    // Whatever becomes of the call, it may be on its way.
+    told += UnitProperties.limits(before(writes), isUnified: isUnified)
+    let values = values()
     // On v1 systemd denies every device for a moment before it allows some again.
     let manager = CgroupManager(record: record)
-    let freezes = devices != nil && !isUnified
-    let wasFrozen = try manager.freezerState() != .thawed
-    if freezes && !wasFrozen { try manager.freezeShortly() }
+    let isThawed = try manager.freezerState() == .thawed
+    let holds = devices != nil && !isUnified && isThawed
+    if holds { try manager.pause() }
     var failure: RuntimeError?
     do throws(RuntimeError) {
       try SystemdClient(unit.bus).set(properties, of: unit.name)
     } catch {
       failure = error
     }
-    if freezes && !wasFrozen { try manager.thawV1() }
+    if holds { try manager.resume() }
     if let failure { throw failure }
     // With one limit of a controller systemd writes all of them, rounded as it keeps them.
-    for value in before {
-      guard let now = read(value.directory, value.file), CgroupText.trimmed(now) != value.text else { continue }
+    for value in values {
+      guard let now = read(value.directory, value.file), CgroupChange.shown(now, value.file) != value.text else { continue }
       try describe(.cgroupLimit, "cannot write `\(value.text)` to `\(value.path)/\(value.file)`") {
         () throws(SystemError) in
         try value.directory.descriptor.writeFile(value.file, value.text.isEmpty ? "\n" : value.text)
       }
     }
+  }
+
+  /// The same writes with what was there before them.
+  private func before(_ writes: [CgroupWrite]) -> [CgroupWrite] {
+    var before: [CgroupWrite] = []
+    for var write in writes {
+      guard let value = old.first(where: { $0.file == write.file }) else { continue }
+      write.text = value.text
+      before.append(write)
+    }
+    return before + otherBandwidth(before)
+  }
+
+  /// A file of weights goes on with a line for each device, of which systemd is told nothing.
+  private static func shown(_ text: [UInt8], _ file: String) -> String {
+    let isWeight = file == "io.weight" || file == "io.bfq.weight"
+    return isWeight ? CgroupText.string(CgroupText.line(text)) : CgroupText.trimmed(text)
   }
 
   /// Quota and period of v1 are two files, and for systemd they are one share: the one that is not written, as it is.
@@ -297,7 +345,8 @@ extension CgroupChange {
   private func values() -> [Old] {
     let files = [
       "memory.min", "memory.low", "memory.high", "memory.max", "memory.swap.max", "memory.limit_in_bytes", "pids.max",
-      "cpu.max", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares", "cpuset.cpus", "cpuset.mems",
+      "cpu.max", "cpu.weight", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.shares", "cpuset.cpus", "cpuset.mems",
+      "io.weight", "io.bfq.weight",
     ]
     var values: [Old] = []
     for (index, directory) in directories.enumerated() {
@@ -305,7 +354,8 @@ extension CgroupChange {
         guard let text = read(directory, file) else { continue }
         values.append(
           Old(
-            directory: directory, path: record.directories[index].path, file: file, text: CgroupText.trimmed(text)))
+            directory: directory, path: record.directories[index].path, file: file,
+            text: CgroupChange.shown(text, file)))
       }
     }
     return values

@@ -126,6 +126,16 @@ extension DevicePermissions {
     try DeviceList(self, pointer).lines(pointer)
   }
 
+  /// Whether no device is denied.
+  var allowsEverything: Bool {
+    do {
+      let list = try DeviceList(self, "")
+      return list.allowsByDefault && list.exceptions.isEmpty
+    } catch {
+      return false
+    }
+  }
+
   /// The devices that may be used, if all others may not; nil where rules say it in another way.
   func allowList() -> [DevicePermission]? {
     do {

@@ -88,6 +88,9 @@ final class DeviceChange {
     self.path = path
   }
 
+  /// The rules that held before, where they are known.
+  var permissionsBefore: DevicePermissions? { before.force == .inForce ? before.permissions : nil }
+
   func make() throws(RuntimeError) {
     do throws(RuntimeError) {
       switch way {

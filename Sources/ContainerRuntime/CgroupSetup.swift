@@ -252,7 +252,7 @@ struct CgroupSetup {
     // Without it a scope that systemd is only about to make comes to nothing.
     attempt { () throws(RuntimeError) in try scope?.end() }
     guard let manager else { return first }
-    attempt { () throws(RuntimeError) in try manager.killAll() }
+    if scope?.isAdopted ?? true { attempt { () throws(RuntimeError) in try manager.killAll() } }
     attempt { () throws(RuntimeError) in try scope?.stop() }
     attempt { () throws(RuntimeError) in try manager.remove() }
     return first

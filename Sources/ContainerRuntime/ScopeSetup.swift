@@ -15,6 +15,8 @@ final class ScopeSetup {
   private let properties: [UnitProperty]
   private var holder: IdleProcess?
   private var isStarted = false
+  /// Whether the process that holds the scope was found in it: else who knows whom systemd has put there.
+  private(set) var isAdopted = false
 
   /// - Throws: `configInvalid` for a name or an annotation that is none; `systemd` for a user where cgroups are not v2 alone.
   init(
@@ -33,7 +35,7 @@ final class ScopeSetup {
     self.isUnified = isUnified
     // The systemd of a user may set no device filter.
     properties =
-      try UnitProperties.annotated(annotations) + (bus == .system ? UnitProperties.devices(permissions) : [])
+      try UnitProperties.annotated(annotations) + (bus == .system ? UnitProperties.devices(permissions, isUnified: isUnified) : [])
       + UnitProperties.limits(writes, isUnified: isUnified)
   }
 
@@ -59,6 +61,7 @@ final class ScopeSetup {
     let path = try layout.path(ofProcess: holder?.pid ?? 0, in: unit)
     let manager = try CgroupManager.create(path, layout: layout, writes: writes, unit: unit)
     if unit.bus == .user { try manager.checkOwner() }
+    isAdopted = true
     return manager
   }
 
@@ -82,6 +85,10 @@ final class ScopeSetup {
 
   /// Where systemd has never said that it is there, it is not asked again: the answer would not come either.
   func stop() throws(RuntimeError) {
-    if isStarted { try client.stop(unit.name) }
+    if isAdopted {
+      try client.stop(unit.name)
+    } else if isStarted {
+      try client.forget(unit.name)
+    }
   }
 }

@@ -81,6 +81,11 @@ public enum Socket {
     return socket
   }
 
+  /// Who listened where this socket is connected to, SO_PEERCRED of unix(7); 0 where this pid namespace does not show him.
+  public static func listener(of socket: borrowing FileDescriptor) throws(SystemError) -> Int32 {
+    Int32(truncatingIfNeeded: try check("getsockopt", Int64(sys_peer_process(socket.number)), "SO_PEERCRED"))
+  }
+
   /// A datagram socket that sends to the one at `path`, one of the host, or to an abstract name that has `@` for its first
   /// byte, as systemd writes them. A send waits for at most `timeout` milliseconds: EAGAIN then.
   public static func connectDatagram(_ path: String, timeout: Int64) throws(SystemError) -> FileDescriptor {

@@ -64,6 +64,20 @@ final class DBusConnection {
     if reply.kind == .error { throw failure(reply.errorText) }
   }
 
+  /// A pid is told as a number, which means another process to a systemd of another pid namespace: that one would be moved.
+  func checkProcesses() throws(RuntimeError) {
+    let listener: Int32
+    do {
+      listener = try Socket.listener(of: socket)
+    } catch {
+      throw failure("cannot tell who listens on " + place, error)
+    }
+    if listener != 0 { return }
+    throw failure(
+      place + " is in another pid namespace, where the processes have other numbers",
+      hint: "start this in the pid namespace of systemd, or leave out `--systemd-cgroup`")
+  }
+
   private static func connect(
     _ client: SystemdClient, _ address: String, _ purpose: String, _ isDirect: inout Bool
   ) throws(RuntimeError) -> FileDescriptor {

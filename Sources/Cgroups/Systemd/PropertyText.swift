@@ -136,6 +136,8 @@ struct PropertyText {
     default: value = try scalar(expected, depth)
     }
     if !expected.isEmpty && value.signature != expected { throw .malformed }
+    // Its length is one byte on the bus.
+    if value.signature.count > 255 { throw .malformed }
     return value
   }
 

@@ -45,6 +45,7 @@ package struct SystemdClient: Sendable {
   /// Properties that this systemd does not know, and that are written to files as well, are left out.
   package func start(_ unit: String, _ properties: [UnitProperty]) throws(RuntimeError) {
     let connection = try connect("start", unit)
+    try connection.checkProcesses()
     listen(connection, unit)
     var properties = properties
     var isReset = false
@@ -112,6 +113,7 @@ package struct SystemdClient: Sendable {
   /// Moves a process into a unit: systemd may, where the caller may not.
   package func attach(_ pid: Int32, to unit: String) throws(RuntimeError) {
     let connection = try connect("move a process into", unit)
+    try connection.checkProcesses()
     let reply = try connection.reply(
       to: connection.queue("AttachProcessesToUnit", [.string(unit), .string(""), .processes(pid)]))
     if reply.kind == .error { throw connection.failure(reply.errorText) }

@@ -51,14 +51,22 @@ package enum UnitProperties {
     return limit < 64
   }
 
-  /// The device rules. systemd knows lists of what is allowed and nothing else; where that does not say it, it sets no filter.
-  package static func devices(_ permissions: DevicePermissions) -> [UnitProperty] {
+  /// Whether systemd can say the rules: it knows lists of what is allowed, and everything.
+  package static func canSay(_ permissions: DevicePermissions) -> Bool {
+    permissions.allowsEverything || permissions.allowList()?.allSatisfy(isSayable) ?? false
+  }
+
+  private static func isSayable(_ rule: DevicePermission) -> Bool { rule.major != nil || rule.minor == nil }
+
+  /// The device rules. What systemd cannot say is left to our own filter on v2, where both have to allow. On v1 there is one
+  /// list, which systemd may write again: then too little is allowed, and never too much.
+  package static func devices(_ permissions: DevicePermissions, isUnified: Bool) -> [UnitProperty] {
     let type: [UInt8] = [0x28, 0x73, 0x73, 0x29]  // (ss)
     let none = UnitProperty("DeviceAllow", .array(type, []))
-    guard let allowed = permissions.allowList(), allowed.allSatisfy({ $0.major != nil || $0.minor == nil }) else {
+    if permissions.allowsEverything || isUnified && !canSay(permissions) {
       return [UnitProperty("DevicePolicy", .string("auto")), none]
     }
-    let entries = allowed.map { rule -> DBusValue in
+    let entries = (permissions.allowList() ?? []).filter(isSayable).map { rule -> DBusValue in
       let kind = rule.kind == .block ? "block" : "char"
       let major = rule.major.map { String($0) } ?? "*"
       var device = kind + "-" + major

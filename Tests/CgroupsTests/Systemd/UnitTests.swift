@@ -145,8 +145,8 @@ import Testing
     }
   }
 
-  private func devices(_ rules: [DeviceRule]) throws -> [UnitProperty] {
-    UnitProperties.devices(try DevicePermissions(rules))
+  private func devices(_ rules: [DeviceRule], isUnified: Bool = true) throws -> [UnitProperty] {
+    UnitProperties.devices(try DevicePermissions(rules), isUnified: isUnified)
   }
 
   private func rule(_ allow: Bool, _ type: String, _ major: Int64?, _ minor: Int64?, _ access: String) -> DeviceRule {
@@ -183,6 +183,19 @@ import Testing
           UnitProperty("DevicePolicy", .string("auto")), UnitProperty("DeviceAllow", .array(Array("(ss)".utf8), [])),
         ])
     }
+  }
+
+  /// On v1 there is one list, and what systemd writes there must never open what the rules deny.
+  @Test func rulesThatSystemdCannotSayAreClosedOnV1() throws {
+    let all = rule(true, "a", nil, nil, "rwm")
+    #expect(try devices([all], isUnified: false)[0].value == .string("auto"))
+    let none: DBusValue = .array(Array("(ss)".utf8), [])
+    let denial = try devices([all, rule(false, "c", 1, 3, "w")], isUnified: false)
+    #expect(denial.map(\.value) == [.string("strict"), none, none])
+    let wild = try devices([rule(true, "c", nil, 3, "rwm")], isUnified: false)
+    #expect(wild.map(\.value) == [.string("strict"), none, none])
+    #expect(UnitProperties.canSay(try DevicePermissions([all])))
+    #expect(!UnitProperties.canSay(try DevicePermissions([all, rule(false, "c", 1, 3, "w")])))
   }
 
   @Test func scopeHasAProcessAndIsDelegated() throws {
