@@ -28,7 +28,8 @@ struct CgroupMaker {
   /// What will have been made, as far as it can be told before: everything that is not there yet.
   func planned() -> CgroupRecord.Directory {
     var directory = directory
-    if isAdopted {
+    // Above it systemd makes what is missing; on v1 not in every hierarchy.
+    if isAdopted && hierarchy.version == .v2 {
       directory.made = [directory.path]
       return directory
     }

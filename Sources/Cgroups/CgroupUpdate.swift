@@ -257,7 +257,7 @@ extension CgroupChange {
     _ unit: SystemdUnit, _ writes: [CgroupWrite], _ devices: DevicePermissions?
   ) throws(RuntimeError) {
     let isUnified = record.directories.allSatisfy { $0.version == .v2 }
-    var properties = UnitProperties.limits(writes, isUnified: isUnified)
+    var properties = UnitProperties.limits(writes + otherBandwidth(writes), isUnified: isUnified)
     if let devices, unit.bus == .system { properties += UnitProperties.devices(devices) }
     if properties.isEmpty { return }
     let before = values()
@@ -282,6 +282,17 @@ extension CgroupChange {
         try value.directory.descriptor.writeFile(value.file, value.text.isEmpty ? "\n" : value.text)
       }
     }
+  }
+
+  /// Quota and period of v1 are two files, and for systemd they are one share: the one that is not written, as it is.
+  private func otherBandwidth(_ writes: [CgroupWrite]) -> [CgroupWrite] {
+    guard var other = writes.first(where: { $0.isBandwidthV1 }), let index = index(of: "cpu", .v1) else { return [] }
+    other.file = other.file == "cpu.cfs_quota_us" ? "cpu.cfs_period_us" : "cpu.cfs_quota_us"
+    guard !writes.contains(where: { $0.file == other.file }), let text = read(directories[index], other.file) else {
+      return []
+    }
+    other.text = CgroupText.trimmed(text)
+    return [other]
   }
 
   /// What systemd may write.

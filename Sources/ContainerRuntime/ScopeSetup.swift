@@ -16,11 +16,17 @@ final class ScopeSetup {
   private var holder: IdleProcess?
   private var isStarted = false
 
-  /// - Throws: `configInvalid` for a name or an annotation that is none.
+  /// - Throws: `configInvalid` for a name or an annotation that is none; `systemd` for a user where cgroups are not v2 alone.
   init(
     _ plan: CgroupPlan, id: String, _ annotations: [NamedValue<String>], bus: SystemdBus, isUnified: Bool,
     _ writes: [CgroupWrite], _ permissions: DevicePermissions
   ) throws(RuntimeError) {
+    // On v1 a user may not be given a controller, and systemd gives him none.
+    if bus == .user && !isUnified {
+      throw RuntimeError(
+        .systemd, "the systemd of a user has cgroups for containers only where cgroups are of version 2 alone",
+        hint: "leave out `--systemd-cgroup`")
+    }
     name = try UnitName(plan.path, id: id, bus: bus)
     unit = SystemdUnit(bus: bus, name: name.unit)
     self.id = id

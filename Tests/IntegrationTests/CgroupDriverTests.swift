@@ -36,29 +36,44 @@ extension Integration {
       let bus = try Listener(path) { _ in Thread.sleep(forTimeInterval: 30) }
       let start = Date()
       let outcome = try container.attempt("create", options: options("unix:path=\(path)"), timeout: 40)
-      expectError(outcome, detail: "no answer from the system bus within 10 seconds")
+      expectError(outcome, detail: "no answer from the system bus at `unix:path=\(path)` within 10 seconds")
       #expect(Date().timeIntervalSince(start) < 15)
       bus.close()
       unlink(path)
       try expectNothingLeft()
     }
 
+    /// Before it lets us in, behind that, within an answer, and when the job has been given.
     @Test(.apusOnly("in our words")) func busThatDiesHalfWayIsAnError() throws {
-      for greeting in ["", "DATA\r\nOK 1234\r\n", "DATA\r\nOK 1234\r\nl\u{2}\u{0}\u{1}"] {
+      let letsIn = Array("DATA\r\nOK 1234\r\n".utf8)
+      let answers = [
+        [], letsIn, letsIn + [0x6C, 2, 0, 1], letsIn + Self.reply(to: 3, "/org/freedesktop/systemd1/job/7"),
+      ]
+      for answer in answers {
         let container = try container()
         let path = try Workspace.active().directory + "/bus"
         let bus = try Listener(path) { connection in
           var buffer = [UInt8](repeating: 0, count: 16384)
           _ = read(connection, &buffer, buffer.count)
-          _ = Array(greeting.utf8).withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
+          _ = answer.withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
         }
         let outcome = try container.attempt("create", options: options("unix:path=\(path)"))
         expectError(
-          outcome, detail: "cannot start the unit `apustest-\(container.id).scope`: the system bus has closed")
+          outcome,
+          detail:
+            "cannot start the unit `apustest-\(container.id).scope`: the system bus at `unix:path=\(path)` has closed")
         bus.close()
         unlink(path)
+        try expectNothingLeft()
       }
-      try expectNothingLeft()
+    }
+
+    /// A method return of D-Bus with one object path in it.
+    private static func reply(to serial: UInt8, _ path: String) -> [UInt8] {
+      let text = Array(path.utf8)
+      let body = [UInt8(text.count), 0, 0, 0] + text + [0]
+      return [0x6C, 2, 0, 1, UInt8(body.count), 0, 0, 0, 9, 0, 0, 0, 15, 0, 0, 0]
+        + [5, 1, 0x75, 0, serial, 0, 0, 0] + [8, 1, 0x67, 0, 1, 0x6F, 0, 0] + body
     }
 
     @Test(.apusOnly("in our words")) func pathThatNamesNoScopeIsRefusedBeforeAnythingIsAsked() throws {
@@ -67,6 +82,16 @@ extension Integration {
         expectError(
           try container.attempt("create", options: options("unix:path=/nowhere")), detail: "(at `/linux/cgroupsPath`)")
       }
+    }
+
+    /// It has no controller to give there.
+    @Test(.apusOnly("in our words"), .views(.v1, .hybrid)) func systemdOfAUserIsRefusedOnV1() throws {
+      let container = try container()
+      container.globalFlags.append("--rootless=true")
+      expectError(
+        try container.attempt("create", options: options("unix:path=/nowhere")),
+        detail: "the systemd of a user has cgroups for containers only where cgroups are of version 2 alone")
+      try expectNothingLeft()
     }
 
     @Test(.apusOnly("in our words")) func malformedAnnotationIsNamed() throws {

@@ -19,8 +19,8 @@ extension Integration {
       try Files.read("\(folder)/\(file)").trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    private func reload() throws {
-      #expect(try Subprocess("/usr/bin/systemctl", ["daemon-reload"]).wait().code == 0)
+    private func reload(_ verb: String = "daemon-reload") throws {
+      #expect(try Subprocess("/usr/bin/systemctl", [verb]).wait().code == 0)
     }
 
     static let limits: JSONValue = [
@@ -92,6 +92,7 @@ extension Integration {
       let (container, _, folder) = try container(resources: Self.limits)
       try container.runDetached()
       try reload()
+      try reload("daemon-reexec")
       for (file, expected) in Self.files where file != "cpu.max" {
         #expect(try value(folder, file) == expected, "\(file)")
       }
@@ -125,7 +126,8 @@ extension Integration {
       return outcome.stdout.split(separator: "\n").map(String.init)
     }
 
-    @Test func deviceRulesSurviveADaemonReload() throws {
+    /// And that systemd is started anew.
+    @Test(arguments: ["daemon-reload", "daemon-reexec"]) func deviceRulesSurviveADaemonReload(_ verb: String) throws {
       let (container, unit, _) = try container()
       container.bundle.config["linux"]["resources"]["devices"] = [
         ["allow": false, "access": "rwm"],
@@ -139,13 +141,13 @@ extension Integration {
       #expect(try use(container) == ["1 3", "10 229"])
       #expect(try Unit.show(unit, "DevicePolicy") == "strict")
       #expect(try Unit.show(unit, "DeviceAllow").contains("/dev/char/10:229 rw"))
-      try reload()
+      try reload(verb)
       #expect(try use(container) == ["1 3", "10 229"])
       if Runtime.current.isPeer { return }
       let document: JSONValue = ["devices": [["allow": false, "access": "rwm"]]]
       try container.spawn("update", ["--resources", "-"], options: .init(input: document.text)).wait().expectSuccess()
       #expect(try use(container) == ["1 3"])
-      try reload()
+      try reload(verb)
       #expect(try use(container) == ["1 3"])
     }
 
@@ -157,11 +159,15 @@ extension Integration {
       for flags in [["--memory", "80m"], ["--cpu-share", "2048"], ["--pids-limit", "5"]] {
         try container.spawn("update", flags).wait().expectSuccess()
       }
-      let changed = ["memory.max": "83886080", "cpu.weight": "174", "pids.max": "5"]
+      // The sum of memory and swap stays what it is.
+      let changed = [
+        "memory.max": "83886080", "memory.swap.max": "50331648", "cpu.weight": "174", "pids.max": "5",
+      ]
       for (file, expected) in Self.files.merging(changed, uniquingKeysWith: { $1 }) {
         #expect(try value(folder, file) == expected, "\(file)")
       }
       #expect(try Unit.show(unit, "MemoryMax") == "83886080")
+      #expect(try Unit.show(unit, "MemorySwapMax") == "50331648")
       #expect(try Unit.show(unit, "CPUWeight") == "174")
       #expect(try Unit.show(unit, "TasksMax") == "5")
       try reload()
@@ -259,14 +265,66 @@ extension Integration {
       let (container, unit, _) = try container()
       container.bundle.config["annotations"] = [
         "org.systemd.property.TimeoutStopUSec": "uint64 7000000",
-        "org.systemd.property.CollectMode": "'inactive-or-failed'",
+        "org.systemd.property.CollectMode": "'inactive'",
         "org.systemd.property.RuntimeMaxSec": "1000", "org.systemd.property.After": "['basic.target']",
       ]
       try container.create()
       #expect(try Unit.show(unit, "TimeoutStopUSec") == "7s")
-      #expect(try Unit.show(unit, "CollectMode") == "inactive-or-failed")
+      #expect(try Unit.show(unit, "CollectMode") == "inactive")
       #expect(try Unit.show(unit, "RuntimeMaxUSec") == "16min 40s")
       #expect(try Unit.show(unit, "After").contains("basic.target"))
+    }
+
+    /// Or the scope of a runtime that was killed would stay until somebody takes note of it.
+    @Test(.apusOnly("the peers leave it to delete")) func scopeThatHasFailedGoesByItself() throws {
+      let (container, unit, _) = try container()
+      container.bundle.config["annotations"] = [
+        "org.systemd.property.RuntimeMaxUSec": "uint64 1000000",
+        "org.systemd.property.TimeoutStopUSec": "uint64 1000000",
+      ]
+      try container.runDetached()
+      #expect(try Unit.show(unit, "CollectMode") == "inactive-or-failed")
+      // Ended by systemd for its time is up, which is a failure.
+      waitUntil { (try? Unit.show(unit, "LoadState")) == "not-found" }
+      #expect(try Unit.show(unit, "LoadState") == "not-found")
+      waitUntil { (try? container.status()) == "stopped" }
+      try container.delete()
+    }
+
+    /// Later commands too: an update that systemd does not hear of would be undone by it, and is taken back; a container that
+    /// is deleted is gone, and its scope with it.
+    @Test(.apusOnly("in our words")) func systemdThatIsOutOfReachLaterIsAnErrorOrAWarning() throws {
+      let (container, unit, folder) = try container(resources: Self.limits)
+      try container.runDetached()
+      var options = Subprocess.Options()
+      options.environment = ["PATH": "/usr/bin:/bin", "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere/bus"]
+      let update = try container.attempt("update", "--memory", "80m", "--pids-limit", "50", options: options)
+      expectError(
+        update, detail: "cannot change the unit `\(unit)`: cannot reach the system bus at `unix:path=/nowhere/bus`")
+      for (file, expected) in Self.files { #expect(try value(folder, file) == expected, "\(file)") }
+      let deletion = try container.attempt("delete", "--force", options: options)
+      deletion.expectSuccess()
+      #expect(deletion.stderr.contains("cannot stop the unit `\(unit)`"))
+      waitUntil { (try? Unit.show(unit, "LoadState")) == "not-found" }
+      #expect(try Unit.show(unit, "LoadState") == "not-found")
+      #expect(!Files.exists(folder))
+    }
+
+    /// As where no bus is installed.
+    @Test(.apusOnly("crun knows the bus alone")) func absentBusIsNotNeededByRoot() throws {
+      let (container, unit, folder) = try container(resources: ["pids": ["limit": 77]])
+      container.executable = try Workspace.active().directory + "/without-bus"
+      try Files.write(
+        "#!/bin/sh\nexec unshare --mount --propagation private sh -c 'mount -t tmpfs bus /run/dbus; exec \"$@\"' "
+          + "sh \(Runtime.current.path) \"$@\"\n", to: container.executable)
+      chmod(container.executable, 0o755)
+      try container.runDetached()
+      #expect(try Unit.show(unit, "ActiveState") == "active")
+      #expect(try value(folder, "pids.max") == "77")
+      try container.attempt("update", "--pids-limit", "66").expectSuccess()
+      #expect(try Unit.show(unit, "TasksMax") == "66")
+      try container.delete("--force")
+      #expect(try Unit.show(unit, "LoadState") == "not-found")
     }
 
     @Test func annotationThatSystemdRefusesIsAnError() throws {

@@ -19,6 +19,10 @@ package struct SystemdTimeouts: Sendable {
 final class DBusConnection {
   private let socket: FileDescriptor
   private let client: SystemdClient
+  /// The bus and where it is.
+  private let place: String
+  /// systemd itself is at the other end, and no bus.
+  private let isDirect: Bool
   /// What fails if something fails here.
   private let purpose: String
   private let start = Clock.monotonicMilliseconds()
@@ -38,23 +42,47 @@ final class DBusConnection {
   init(_ client: SystemdClient, _ purpose: String) throws(RuntimeError) {
     self.client = client
     self.purpose = purpose
-    socket = try DBusConnection.connect(client, purpose)
+    let address = client.address ?? client.bus.address()
+    var isDirect = false
+    socket = try DBusConnection.connect(client, address, purpose, &isDirect)
+    self.isDirect = isDirect
+    place = isDirect ? "`" + SystemdName.privateSocket + "`" : client.bus.name + " at `" + address + "`"
     // EXTERNAL without a name: the bus asks for it, gets none, and goes by what the kernel says of us. That is right in a user
     // namespace too, where our own number would be another one.
     outgoing = [0] + "AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n".utf8
     queue("Hello", [], toBus: true)
   }
 
-  private static func connect(_ client: SystemdClient, _ purpose: String) throws(RuntimeError) -> FileDescriptor {
-    let address = client.address ?? client.bus.address()
+  /// Waits until the other end has let us in. Nothing was called before.
+  func checkIn() throws(RuntimeError) {
+    if isDirect {
+      try flush()
+      return try waitUntilLetIn()
+    }
+    // Hello is the first call.
+    let reply = try reply(to: 1)
+    if reply.kind == .error { throw failure(reply.errorText) }
+  }
+
+  private static func connect(
+    _ client: SystemdClient, _ address: String, _ purpose: String, _ isDirect: inout Bool
+  ) throws(RuntimeError) -> FileDescriptor {
     let places = DBusAddress.places(address) ?? []
     var failure: SystemError?
     for place in places {
       do throws(SystemError) {
-        if place.isAbstract { return try Socket.connectStream(abstract: place.name, timeout: client.timeouts.bus) }
-        return try Socket.connectStream(place.name, timeout: client.timeouts.bus)
+        return try connect(place, client)
       } catch {
         failure = error
+      }
+    }
+    if let direct = client.direct {
+      do throws(SystemError) {
+        let socket = try connect(direct, client)
+        isDirect = true
+        return socket
+      } catch {
+        // The usual way is what is missed.
       }
     }
     let name = "`" + address + "`"
@@ -65,6 +93,11 @@ final class DBusConnection {
           + " that can be used: expected `unix:path=…` or `unix:abstract=…`"
         : "cannot reach " + client.bus.name + " at " + name, failure,
       hint: "without systemd use the `cgroupfs` driver: leave out `--systemd-cgroup`")
+  }
+
+  private static func connect(_ place: DBusAddress, _ client: SystemdClient) throws(SystemError) -> FileDescriptor {
+    if place.isAbstract { return try Socket.connectStream(abstract: place.name, timeout: client.timeouts.bus) }
+    return try Socket.connectStream(place.name, timeout: client.timeouts.bus)
   }
 
   @inline(never)
@@ -78,10 +111,12 @@ final class DBusConnection {
     DBusConnection.failure(purpose, what, cause, hint: hint)
   }
 
-  /// A call of systemd, or of the bus itself. Answers the serial number by which the reply is known.
+  /// A call of systemd, or of the bus itself, which is left out where there is none. Answers the serial number by which the
+  /// reply is known.
   @inline(never)
   @discardableResult
   func queue(_ member: String, _ body: [DBusValue], toBus: Bool = false) -> UInt32 {
+    if toBus && isDirect { return 0 }
     lastSerial += 1
     outgoing += DBusCall(member, body, toBus: toBus).encode(serial: lastSerial)
     return lastSerial
@@ -95,8 +130,8 @@ final class DBusConnection {
       let isAnswer = message.kind == .reply || message.kind == .error
       if isAnswer && message.replySerial == serial { return message }
       // Hello is the first of all.
-      if message.kind == .error && message.replySerial == 1 {
-        throw failure(client.bus.name + " does not let us in: " + message.errorText)
+      if message.kind == .error && message.replySerial == 1 && !isDirect {
+        throw failure(place + " does not let us in: " + message.errorText)
       }
       keep(message)
     }
@@ -114,9 +149,10 @@ final class DBusConnection {
       }
     }
     if path.isEmpty { throw failure("systemd answers without the name of a job") }
+    // Anybody on the bus may send us such a signal, and as many as he likes.
     while true {
-      // Anybody on the bus may send us such a signal.
       if let job = jobs.first(where: { $0.path == path && $0.sender == reply.sender }) { return job.result }
+      jobs = []
       keep(try receive())
     }
   }
@@ -155,7 +191,7 @@ final class DBusConnection {
       incoming.removeFirst(length)
       if let message = DBusMessage(of: bytes) { return message }
     }
-    throw failure(client.bus.name + " sent what is no message of D-Bus")
+    throw failure(place + " sent what is no message of D-Bus")
   }
 
   /// The answers to what was sent in front of the first message (D-Bus specification, "Authentication Protocol").
@@ -168,7 +204,7 @@ final class DBusConnection {
       }
       if line == "DATA" { continue }
       throw failure(
-        client.bus.name + " does not let us in", hint: "it may be another user's, or what listens there is no bus")
+        place + " does not let us in", hint: "it may be another user's, or what listens there is no bus")
     }
   }
 
@@ -199,7 +235,7 @@ final class DBusConnection {
       } catch {
         throw broken(error)
       }
-      if chunk.isEmpty { throw failure(client.bus.name + " has closed the connection") }
+      if chunk.isEmpty { throw failure(place + " has closed the connection") }
       incoming += chunk
     }
   }
@@ -208,8 +244,8 @@ final class DBusConnection {
     if error.errno == .timedOut || error.errno == .tryAgain {
       let seconds = (isLetIn ? client.timeouts.work : client.timeouts.bus) / 1000
       return failure(
-        "no answer from " + (isLetIn ? "systemd" : client.bus.name) + " within " + String(seconds) + " seconds")
+        "no answer from " + (isLetIn ? "systemd on " : "") + place + " within " + String(seconds) + " seconds")
     }
-    return failure("the connection to " + client.bus.name + " is broken", error)
+    return failure("the connection to " + place + " is broken", error)
   }
 }

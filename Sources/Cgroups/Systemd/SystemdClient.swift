@@ -1,4 +1,5 @@
 package import Diagnostics
+import Linux
 
 /// Names on the bus, and those of errors.
 enum SystemdName {
@@ -7,6 +8,8 @@ enum SystemdName {
   static let managerInterface = "org.freedesktop.systemd1.Manager"
   static let unitExists = "org.freedesktop.systemd1.UnitExists"
   static let noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
+  /// Where systemd speaks D-Bus without a bus, to root alone.
+  static let privateSocket = "/run/systemd/private"
 }
 
 /// What is asked of systemd (org.freedesktop.systemd1(5)). Each call is a connection of its own.
@@ -14,20 +17,27 @@ package struct SystemdClient: Sendable {
   let bus: SystemdBus
   /// Nil for the one of the environment.
   let address: String?
+  /// systemd itself, for a machine whose bus is absent: one that was not installed, or is about to be started.
+  let direct: DBusAddress?
   let timeouts: SystemdTimeouts
 
-  package init(_ bus: SystemdBus, address: String? = nil, timeouts: SystemdTimeouts = SystemdTimeouts()) {
+  package init(_ bus: SystemdBus, timeouts: SystemdTimeouts = SystemdTimeouts()) {
+    let isUsual = bus == .system && (Environment.value("DBUS_SYSTEM_BUS_ADDRESS") ?? "").isEmpty
+    self.init(
+      bus, address: nil, direct: isUsual ? DBusAddress(name: SystemdName.privateSocket, isAbstract: false) : nil,
+      timeouts: timeouts)
+  }
+
+  init(_ bus: SystemdBus, address: String?, direct: DBusAddress? = nil, timeouts: SystemdTimeouts) {
     self.bus = bus
     self.address = address
+    self.direct = direct
     self.timeouts = timeouts
   }
 
   /// Whether somebody listens on the bus and lets us in. Asks nothing of systemd.
   package func checkPresence() throws(RuntimeError) {
-    let connection = try DBusConnection(self, "cannot use systemd")
-    // Hello is the first call.
-    let reply = try connection.reply(to: 1)
-    if reply.kind == .error { throw connection.failure(reply.errorText) }
+    try DBusConnection(self, "cannot use systemd").checkIn()
   }
 
   /// Makes a transient unit and returns when systemd has done with it. One of the same name that has failed makes room.

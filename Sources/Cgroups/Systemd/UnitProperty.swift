@@ -21,6 +21,8 @@ package enum UnitProperties {
       UnitProperty("Delegate", .bool(true)),
       UnitProperty("PIDs", .processes(pid)),
       UnitProperty("DefaultDependencies", .bool(false)),
+      // One that has failed goes by itself too: a runtime that is killed does not come back for it.
+      UnitProperty("CollectMode", .string("inactive-or-failed"), isOptional: true),
     ]
     for kind in ["CPU", "Memory", "Tasks", isUnified ? "IO" : "BlockIO"] {
       list.append(UnitProperty(kind + "Accounting", .bool(true), isOptional: true))

@@ -143,6 +143,27 @@ import Testing
     #expect(bus.calls.last?.signature == "ssau")
   }
 
+  /// Without a bus there is nobody to say hello to, nor one that would have to be asked for signals.
+  @Test func systemdItselfIsAskedWhereTheBusIsAbsent() throws {
+    let systemd = try FakeBus { _, _ in
+      [.reply([.text(0x6F, Self.job)]), .jobRemoved(Self.job, "done")]
+    }
+    let direct = DBusAddress(name: systemd.name, isAbstract: true)
+    let client = SystemdClient(.system, address: "unix:path=/nowhere/bus", direct: direct, timeouts: Self.short)
+    try client.start("x.scope", [])
+    try client.checkPresence()
+    #expect(systemd.calls.map(\.member) == ["StartTransientUnit"])
+    // A bus that answers is asked first.
+    let bus = try FakeBus { _, _ in [.reply([.text(0x6F, Self.job)]), .jobRemoved(Self.job, "done")] }
+    try SystemdClient(.system, address: bus.address, direct: direct, timeouts: Self.short).start("x.scope", [])
+    #expect(bus.members.count == 1 && systemd.calls.count == 1)
+    let nobody = SystemdClient(
+      .system, address: "unix:path=/nowhere/bus", direct: DBusAddress(name: "/nowhere/private", isAbstract: false),
+      timeouts: Self.short)
+    #expect(
+      error { try nobody.start("x.scope", []) }?.text.contains("the system bus at `unix:path=/nowhere/bus`") == true)
+  }
+
   // A bus that is absent, late, or dies half way
 
   @Test func absentBusIsNamedWithItsAddress() {
@@ -165,7 +186,9 @@ import Testing
       let bus = try FakeBus(greeting: greeting) { _, _ in [.silence] }
       let start = Date()
       let failure = error { try client(bus, Self.short).start("x.scope", []) }
-      #expect(failure?.text == "cannot start the unit `x.scope`: no answer from the system bus within 0 seconds")
+      #expect(
+        failure?.text
+          == "cannot start the unit `x.scope`: no answer from the system bus at `\(bus.address)` within 0 seconds")
       #expect(Date().timeIntervalSince(start) < 3)
     }
   }
@@ -176,9 +199,21 @@ import Testing
       let bus = try FakeBus { _, _ in box.answers }
       let start = Date()
       let failure = error { try client(bus, Self.short).start("x.scope", []) }
-      #expect(failure?.text == "cannot start the unit `x.scope`: no answer from systemd within 0 seconds")
+      #expect(
+        failure?.text
+          == "cannot start the unit `x.scope`: no answer from systemd on the system bus at `\(bus.address)` within 0 seconds"
+      )
       #expect(Date().timeIntervalSince(start) < 3)
     }
+  }
+
+  /// The bus lets everybody send signals to everybody.
+  @Test func signalsOfOthersDoNotHideTheRightOne() throws {
+    let bus = try FakeBus { _, _ in
+      [.reply([.text(0x6F, Self.job)])] + (0..<1000).map { .jobRemoved("/other\($0)", "failed", sender: ":1.66") }
+        + [.jobRemoved(Self.job, "done")]
+    }
+    try client(bus).start("x.scope", [])
   }
 
   /// Somebody who talks without an end about something else.
@@ -198,7 +233,9 @@ import Testing
       let box = Box(answers)
       let bus = try FakeBus { _, _ in box.answers }
       let failure = error { try client(bus, Self.short).start("x.scope", []) }
-      #expect(failure?.text == "cannot start the unit `x.scope`: the system bus has closed the connection")
+      #expect(
+        failure?.text
+          == "cannot start the unit `x.scope`: the system bus at `\(bus.address)` has closed the connection")
     }
   }
 
@@ -206,7 +243,8 @@ import Testing
     for greeting in ["REJECTED EXTERNAL\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", String(repeating: "x", count: 5000)] {
       let bus = try FakeBus(greeting: greeting) { _, _ in [.silence] }
       let failure = error { try client(bus, Self.short).start("x.scope", []) }
-      #expect(failure?.text.contains("the system bus does not let us in") == true, "\(failure?.text ?? "nothing")")
+      let expected = "the system bus at `\(bus.address)` does not let us in"
+      #expect(failure?.text.contains(expected) == true, "\(failure?.text ?? "nothing")")
     }
   }
 
@@ -216,7 +254,8 @@ import Testing
     ] {
       let bus = try FakeBus { _, _ in [.bytes(bytes), .silence] }
       let failure = error { try client(bus, Self.short).start("x.scope", []) }
-      #expect(failure?.text == "cannot start the unit `x.scope`: the system bus sent what is no message of D-Bus")
+      let expected = "the system bus at `\(bus.address)` sent what is no message of D-Bus"
+      #expect(failure?.text == "cannot start the unit `x.scope`: " + expected)
     }
     let bus = try FakeBus { _, _ in [.reply([.uint32(7)]), .silence] }
     #expect(

@@ -193,6 +193,9 @@ import Testing
     #expect(values["Delegate"] == .bool(true) && values["DefaultDependencies"] == .bool(false))
     #expect(values["Slice"] == .string("a.slice") && values["IOAccounting"] == .bool(true))
     for name in ["MemoryAccounting", "CPUAccounting", "TasksAccounting"] { #expect(values[name] == .bool(true)) }
+    #expect(values["CollectMode"] == .string("inactive-or-failed"))
+    // One too old for it does without.
+    #expect(list.first { $0.name == "CollectMode" }?.isOptional == true)
   }
 }
 
