@@ -343,7 +343,7 @@ extension Integration {
       func lines(_ pid: Int) throws -> [Substring] { try Files.read("/proc/\(pid)/cgroup").split(separator: "\n") }
       defer { _ = try? endDetached(pid) }
       #expect(try lines(pid) == lines(try container.pid()))
-      #expect(try lines(pid).contains { $0.contains(container.bundle.config["linux"]["cgroupsPath"].string ?? "?") })
+      #expect(try lines(pid).contains { $0.contains(try container.cgroupPath) })
     }
 
     @Test(
