@@ -305,7 +305,9 @@ extension CgroupChange {
     if let failure { throw failure }
     // With one limit of a controller systemd writes all of them, rounded as it keeps them.
     for value in values {
-      guard let now = read(value.directory, value.file), CgroupChange.shown(now, value.file) != value.text else { continue }
+      guard let now = read(value.directory, value.file), CgroupChange.shown(now, value.file) != value.text else {
+        continue
+      }
       try describe(.cgroupLimit, "cannot write `\(value.text)` to `\(value.path)/\(value.file)`") {
         () throws(SystemError) in
         try value.directory.descriptor.writeFile(value.file, value.text.isEmpty ? "\n" : value.text)

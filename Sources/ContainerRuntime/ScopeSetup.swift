@@ -35,7 +35,8 @@ final class ScopeSetup {
     self.isUnified = isUnified
     // The systemd of a user may set no device filter.
     properties =
-      try UnitProperties.annotated(annotations) + (bus == .system ? UnitProperties.devices(permissions, isUnified: isUnified) : [])
+      try UnitProperties.annotated(annotations)
+      + (bus == .system ? UnitProperties.devices(permissions, isUnified: isUnified) : [])
       + UnitProperties.limits(writes, isUnified: isUnified)
   }
 

@@ -3,7 +3,7 @@ import Testing
 
 extension Integration {
   /// `update` of the rules for devices: at no moment is more open than before or after.
-  @Suite(.apusOnly("the peers leave the devices as they are")) struct DeviceUpdateTests {
+  @Suite(.apusOnly("the peers leave the devices as they are"), .bothDrivers) struct DeviceUpdateTests {
     private func update(_ container: Container, document: JSONValue) throws -> Outcome {
       try container.spawn("update", ["--resources", "-"], options: .init(input: document.text)).wait()
     }

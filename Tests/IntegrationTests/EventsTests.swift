@@ -3,7 +3,7 @@ import Testing
 
 extension Integration {
   /// `events`: the numbers of a container, and that it ran out of memory.
-  @Suite(.enabled("crun has no such command") { Runtime.current.name != "crun" }) struct EventsTests {
+  @Suite(.bothDrivers, .enabled("crun has no such command") { Runtime.current.name != "crun" }) struct EventsTests {
     private func running(_ args: String..., resources: [String: JSONValue] = [:]) throws -> Container {
       let container = try Container(args: args)
       for (name, value) in resources { container.bundle.config["linux"]["resources"][name] = value }
@@ -188,7 +188,9 @@ extension Integration {
       expectError(try nobody.attempt("events"), says: "does not exist")
     }
 
-    @Test(.apusOnly("its texts")) func withoutACgroupThereAreNoNumbers() throws {
+    @Test(.apusOnly("its texts"), .cgroupfsOnly("a user has another systemd")) func withoutACgroupThereAreNoNumbers()
+      throws
+    {
       let container = try Container(args: ["/bin/agent", "pause"])
       #expect(try container.asUser("run", ["--detach"]).code == 0)
       for flags in [["--stats"], []] {

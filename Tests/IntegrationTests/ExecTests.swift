@@ -343,7 +343,7 @@ extension Integration {
       func lines(_ pid: Int) throws -> [Substring] { try Files.read("/proc/\(pid)/cgroup").split(separator: "\n") }
       defer { cleanUp { try endDetached(pid) } }
       #expect(try lines(pid) == lines(try container.pid()))
-      let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
+      let path = try container.cgroupPath
       #expect(try lines(pid).contains { $0.contains(path) })
     }
 

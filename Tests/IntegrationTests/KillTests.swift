@@ -3,7 +3,7 @@ import IntegrationSupport
 import Testing
 
 extension Integration {
-  @Suite struct KillTests {
+  @Suite(.bothDrivers) struct KillTests {
     @Test(.peerDiffers("crun", "1.8.1", "the waiting process takes no signal but KILL"))
     func termEndsAContainerThatWaitsForStart() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
@@ -233,7 +233,7 @@ extension Integration {
       let (container, _) = try container(kind, ["/bin/agent", "children", "2"])
       let pid = try container.pid()
       let child = try #require(try processes(of: container).last { $0 != pid })
-      let path = try #require(container.bundle.config["linux"]["cgroupsPath"].string)
+      let path = try container.cgroupPath
       for hierarchy in Cgroups.hierarchies() where Files.exists(hierarchy.path + path + "/cgroup.procs") {
         let below = hierarchy.path + path + "/below"
         mkdir(below, 0o755)
@@ -295,7 +295,9 @@ extension Integration {
     }
 
     /// Each of its processes is another one by the time that it is found.
-    @Test(.peerMayDiffer("crun", "1.8.1", "lists them once"), .peerMayDiffer("runc", "1.1.5", "lists them once"))
+    @Test(
+      .peerMayDiffer("crun", "1.8.1", "lists them once"), .peerMayDiffer("runc", "1.1.5", "lists them once"),
+      .cgroupfsOnly("not yet: `ps` fails while systemd takes the scope away"))
     func killAllEndsProcessesThatForkMeanwhile() throws {
       for _ in 0..<3 {
         let (container, _) = try container(.host, ["/bin/agent", "run-away", "8"])

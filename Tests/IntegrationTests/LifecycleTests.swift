@@ -3,7 +3,7 @@ import Testing
 
 extension Integration {
   /// create, start, state, kill, delete, run.
-  @Suite struct LifecycleTests {
+  @Suite(.bothDrivers) struct LifecycleTests {
     @Test func statusGoesFromCreatedToRunningToStopped() throws {
       let container = try Container(args: ["/bin/agent", "wait"])
       try container.create()

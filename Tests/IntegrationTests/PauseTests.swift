@@ -4,7 +4,7 @@ import Testing
 
 extension Integration {
   /// `pause` and `resume`, and what the other commands do with a paused container.
-  @Suite struct PauseTests {
+  @Suite(.bothDrivers) struct PauseTests {
     private func running(_ line: String = "while :; do echo tick; sleep 0.01; done") throws -> Container {
       let container = try Container(args: ["/bin/sh", "-c", line])
       try container.runDetached()

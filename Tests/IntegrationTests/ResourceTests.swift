@@ -3,7 +3,7 @@ import Testing
 
 extension Integration {
   /// The container's own cgroup and its limits.
-  @Suite struct ResourceTests {
+  @Suite(.bothDrivers) struct ResourceTests {
     private func value(_ container: Container, _ controller: String, _ file: String) throws -> String {
       try Files.read(container.cgroup(controller) + "/" + file).trimmingCharacters(
         in: .whitespacesAndNewlines)
@@ -258,7 +258,8 @@ extension Integration {
       #expect(!list.contains("a *:* rwm"))
     }
 
-    @Test func relativeCgroupsPathStandsBelowOneOfTheRuntimesChoice() throws {
+    @Test(.cgroupfsOnly("its form of `cgroupsPath`")) func relativeCgroupsPathStandsBelowOneOfTheRuntimesChoice() throws
+    {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.config["linux"]["cgroupsPath"] = .string("\(TestRun.tag)/inner")
       try container.create()

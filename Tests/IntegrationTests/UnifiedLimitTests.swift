@@ -2,22 +2,8 @@ import Foundation
 import Testing
 
 extension Integration {
-  /// Each property of `linux.resources` on v2, by what the kernel's file says afterwards. Those of v1 are in ``StepTests``.
-  @Suite(.views(.v2), .needs(.controllers)) struct UnifiedLimitTests {
-    struct Row: CustomTestStringConvertible, Sendable {
-      let resources: JSONValue
-      let files: [String: String]
-      /// Why a peer of Debian does otherwise.
-      var reasons: [String: String] = [:]
-      var testDescription: String { resources.text }
-
-      init(_ resources: JSONValue, _ files: [String: String], _ reasons: [String: String] = [:]) {
-        self.resources = resources
-        self.files = files
-        self.reasons = reasons
-      }
-    }
-
+  /// Each property of `linux.resources` on v2, by what the kernel's file says afterwards. Those of v1 are in ``LegacyLimitTests``.
+  @Suite(.views(.v2), .needs(.controllers), .bothDrivers) struct UnifiedLimitTests {
     private func created(_ resources: JSONValue) throws -> Container {
       let container = try Container(args: ["/bin/agent", "pause"])
       for (name, value) in resources.members { container.bundle.config["linux"]["resources"][name] = value }
@@ -31,53 +17,53 @@ extension Integration {
 
     private static let older = ["runc": "does not know it yet", "crun": "does not know it yet"]
 
-    static let rows: [Row] = [
-      Row(["memory": ["limit": 67_108_864]], ["memory.max": "67108864", "memory.swap.max": "max"]),
-      Row(["memory": ["limit": -1]], ["memory.max": "max", "memory.swap.max": "max"]),
-      Row(["memory": ["reservation": 33_554_432]], ["memory.low": "33554432"]),
-      Row(["memory": ["reservation": -1]], ["memory.low": "0"], ["runc": "writes max", "crun": "writes max"]),
+    static let rows: [LimitRow] = [
+      LimitRow(["memory": ["limit": 67_108_864]], ["memory.max": "67108864", "memory.swap.max": "max"]),
+      LimitRow(["memory": ["limit": -1]], ["memory.max": "max", "memory.swap.max": "max"]),
+      LimitRow(["memory": ["reservation": 33_554_432]], ["memory.low": "33554432"]),
+      LimitRow(["memory": ["reservation": -1]], ["memory.low": "0"], ["runc": "writes max", "crun": "writes max"]),
       // Memory and swap together are the document's, swap alone is the file's.
-      Row(
+      LimitRow(
         ["memory": ["limit": 67_108_864, "swap": 134_217_728]],
         ["memory.max": "67108864", "memory.swap.max": "67108864"]),
-      Row(["memory": ["limit": 67_108_864, "swap": 67_108_864]], ["memory.swap.max": "0"]),
-      Row(["memory": ["limit": 67_108_864, "swap": -1]], ["memory.max": "67108864", "memory.swap.max": "max"]),
-      Row(
+      LimitRow(["memory": ["limit": 67_108_864, "swap": 67_108_864]], ["memory.swap.max": "0"]),
+      LimitRow(["memory": ["limit": 67_108_864, "swap": -1]], ["memory.max": "67108864", "memory.swap.max": "max"]),
+      LimitRow(
         ["memory": ["limit": 0, "swap": 0, "reservation": 0, "disableOOMKiller": false]],
         ["memory.max": "max", "memory.swap.max": "max", "memory.low": "0"]),
-      Row(["cpu": ["shares": 512]], ["cpu.weight": "59"], ["runc": "linear", "crun": "linear"]),
-      Row(["cpu": ["shares": 2]], ["cpu.weight": "1"]),
-      Row(["cpu": ["shares": 1024]], ["cpu.weight": "100"], ["runc": "linear", "crun": "linear"]),
-      Row(["cpu": ["shares": 262_144]], ["cpu.weight": "10000"]),
-      Row(["cpu": ["shares": 0]], ["cpu.weight": "100"]),
-      Row(["cpu": ["quota": 50_000, "period": 80_000]], ["cpu.max": "50000 80000"]),
-      Row(["cpu": ["quota": 50_000]], ["cpu.max": "50000 100000"]),
-      Row(["cpu": ["quota": -1, "period": 50_000]], ["cpu.max": "max 50000"]),
-      Row(["cpu": ["period": 40_000]], ["cpu.max": "max 40000"]),
-      Row(["cpu": ["quota": 0, "period": 0]], ["cpu.max": "max 100000"]),
-      Row(
+      LimitRow(["cpu": ["shares": 512]], ["cpu.weight": "59"], ["runc": "linear", "crun": "linear"]),
+      LimitRow(["cpu": ["shares": 2]], ["cpu.weight": "1"]),
+      LimitRow(["cpu": ["shares": 1024]], ["cpu.weight": "100"], ["runc": "linear", "crun": "linear"]),
+      LimitRow(["cpu": ["shares": 262_144]], ["cpu.weight": "10000"]),
+      LimitRow(["cpu": ["shares": 0]], ["cpu.weight": "100"]),
+      LimitRow(["cpu": ["quota": 50_000, "period": 80_000]], ["cpu.max": "50000 80000"]),
+      LimitRow(["cpu": ["quota": 50_000]], ["cpu.max": "50000 100000"]),
+      LimitRow(["cpu": ["quota": -1, "period": 50_000]], ["cpu.max": "max 50000"]),
+      LimitRow(["cpu": ["period": 40_000]], ["cpu.max": "max 40000"]),
+      LimitRow(["cpu": ["quota": 0, "period": 0]], ["cpu.max": "max 100000"]),
+      LimitRow(
         ["cpu": ["quota": 50_000, "period": 100_000, "burst": 20_000]],
         ["cpu.max": "50000 100000", "cpu.max.burst": "20000"], older),
-      Row(["cpu": ["idle": 1]], ["cpu.idle": "1"], ["runc": "does not know it yet"]),
-      Row(["cpu": ["idle": 0]], ["cpu.idle": "0", "cpu.weight": "100"]),
-      Row(
+      LimitRow(["cpu": ["idle": 1]], ["cpu.idle": "1"], ["runc": "does not know it yet"]),
+      LimitRow(["cpu": ["idle": 0]], ["cpu.idle": "0", "cpu.weight": "100"]),
+      LimitRow(
         ["cpu": ["cpus": "1", "mems": "0"]], ["cpuset.cpus": "1", "cpuset.mems": "0", "cpuset.cpus.effective": "1"]),
-      Row(["cpu": ["realtimeRuntime": 0, "realtimePeriod": 0]], ["cpu.max": "max 100000"]),
-      Row(["pids": ["limit": 42]], ["pids.max": "42"]),
-      Row(["pids": ["limit": -1]], ["pids.max": "max"]),
-      Row(["pids": ["limit": 0]], ["pids.max": "0"], ["runc": "takes it for none", "crun": "takes it for none"]),
-      Row(
+      LimitRow(["cpu": ["realtimeRuntime": 0, "realtimePeriod": 0]], ["cpu.max": "max 100000"]),
+      LimitRow(["pids": ["limit": 42]], ["pids.max": "42"]),
+      LimitRow(["pids": ["limit": -1]], ["pids.max": "max"]),
+      LimitRow(["pids": ["limit": 0]], ["pids.max": "0"], ["runc": "takes it for none", "crun": "takes it for none"]),
+      LimitRow(
         ["hugepageLimits": [["pageSize": "2MB", "limit": 4_194_304]]],
         ["hugetlb.2MB.max": "4194304", "hugetlb.2MB.rsvd.max": "4194304"], ["crun": "does not limit reservations"]),
-      Row(["network": ["priorities": []], "rdma": [:]], ["memory.max": "max"]),
-      Row(
+      LimitRow(["network": ["priorities": []], "rdma": [:]], ["memory.max": "max"]),
+      LimitRow(
         ["unified": ["memory.high": "50331648", "memory.oom.group": "1", "pids.max": "77", "cpu.weight.nice": "3"]],
         ["memory.high": "50331648", "memory.oom.group": "1", "pids.max": "77", "cpu.weight.nice": "3"]),
       // The file wins over the property.
-      Row(["memory": ["limit": 67_108_864], "unified": ["memory.max": "50331648"]], ["memory.max": "50331648"]),
+      LimitRow(["memory": ["limit": 67_108_864], "unified": ["memory.max": "50331648"]], ["memory.max": "50331648"]),
     ]
 
-    @Test(arguments: rows) func limitIsInTheFileOfV2(_ row: Row) throws {
+    @Test(arguments: rows) func limitIsInTheFileOfV2(_ row: LimitRow) throws {
       try allowing(row.reasons, in: "limitIsInTheFileOfV2") {
         let container = try created(row.resources)
         for (file, expected) in row.files { #expect(try value(container, file) == expected, "\(file)") }
@@ -156,9 +142,11 @@ extension Integration {
     @Test(.apusOnly("the peers of Debian do not know weights of disks on v2"))
     func weightOfOneDiskIsWrittenWithBFQ() throws {
       let scheduler = "/sys/dev/block/$0/queue/scheduler"
+      var files = ["io.bfq.weight": "default 321\n$0 1000"]
+      // systemd writes both.
+      if CgroupDriver.current == .cgroupfs { files["io.weight"] = "default 100" }
       try expectWeights(
-        ["io.bfq.weight": "default 321\n$0 1000", "io.weight": "default 100"],
-        after: ["/sbin/modprobe bfq", "echo bfq > \(scheduler)"],
+        files, after: ["/sbin/modprobe bfq", "echo bfq > \(scheduler)"],
         undone: ["echo none > \(scheduler)", "/sbin/modprobe -r bfq"])
     }
 
@@ -209,7 +197,7 @@ extension Integration {
     }
 
     /// Controllers that the cgroups above do not hand down yet.
-    @Test func controllersAreHandedDownToTheCgroup() throws {
+    @Test(.cgroupfsOnly("its form of `cgroupsPath`")) func controllersAreHandedDownToTheCgroup() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.bundle.config["linux"]["cgroupsPath"] = .string("/\(TestRun.tag)/a/b/c")
       container.bundle.config["linux"]["resources"]["pids"] = ["limit": 10]
@@ -223,7 +211,8 @@ extension Integration {
     }
 
     /// One that holds processes can give no limits to those below it (cgroups(7), "no internal processes").
-    @Test(.apusOnly("in our words")) func limitBelowACgroupWithProcessesIsAnErrorThatNamesIt() throws {
+    @Test(.apusOnly("in our words"), .cgroupfsOnly("a scope has none below it"))
+    func limitBelowACgroupWithProcessesIsAnErrorThatNamesIt() throws {
       let outer = try Container(args: ["/bin/agent", "pause"])
       try outer.create()
       let inner = try Container(args: ["/bin/agent", "pause"])

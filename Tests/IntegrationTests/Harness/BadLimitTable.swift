@@ -22,7 +22,9 @@ struct BadLimitRow: Sendable, CustomTestStringConvertible {
     if CgroupView.current != .v1 { rows += unified }
     let isWhole = CgroupView.current == .v2 && MachineFeature.controllers.isHere
     if !isWhole { rows += lacking }
-    return rows + (MachineFeature.controllers.isHere ? ofTheKernel : withoutControllers)
+    rows += MachineFeature.controllers.isHere ? ofTheKernel : withoutControllers
+    // The others are refused before anybody is asked.
+    return CgroupDriver.current == .systemd ? rows.filter(\.isOfKernel) : rows
   }()
 
   /// A number that is too large for the values of tests, as it stands in the document.

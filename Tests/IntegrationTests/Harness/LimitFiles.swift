@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 /// The limits of a cgroup of v2, under the names and in the units of v1: one test for both.
 enum LimitFiles {
@@ -13,6 +14,7 @@ enum LimitFiles {
     case "memory.limit_in_bytes": return "\(try bytes("memory.max"))"
     case "memory.soft_limit_in_bytes": return "\(try bytes("memory.low"))"
     case "memory.memsw.limit_in_bytes": return "\(try bytes("memory.max") + bytes("memory.swap.max"))"
+    case "memory.max_usage_in_bytes": return "\(try bytes("memory.peak"))"
     case "cpu.shares": return shares(weight: Int(try first("cpu.weight")) ?? 0)
     case "cpu.cfs_quota_us": return try first("cpu.max").replacingOccurrences(of: "max", with: "-1")
     case "cpu.cfs_period_us": return try words("cpu.max").last ?? ""
@@ -38,6 +40,21 @@ enum LimitFiles {
   private static func weight(shares: Int) -> Int {
     let l = log2(Double(shares))
     return Int((pow(10, (l * l + 125 * l) / 612 - 7.0 / 34) - 1e-9).rounded(.up))
+  }
+}
+
+/// A piece of `linux.resources`, and what the kernel's files say when it is applied.
+struct LimitRow: CustomTestStringConvertible, Sendable {
+  let resources: JSONValue
+  let files: [String: String]
+  /// Why a peer of Debian does otherwise.
+  var reasons: [String: String] = [:]
+  var testDescription: String { resources.text }
+
+  init(_ resources: JSONValue, _ files: [String: String], _ reasons: [String: String] = [:]) {
+    self.resources = resources
+    self.files = files
+    self.reasons = reasons
   }
 }
 

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What a test may need that not every machine has. That of `hack/vm` has all of it.
+/// What a test may need that not every machine has. That of `hack/vm` has all of it, in one layout of cgroups or the other.
 enum MachineFeature: String, Sendable {
   /// As process 1, and its sockets are in reach.
   case systemd
@@ -10,6 +10,10 @@ enum MachineFeature: String, Sendable {
   case appArmor
   /// CAP_SYS_RESOURCE: hard limits can be raised.
   case resourceLimits
+  /// Those of v1 that have nothing like it on v2.
+  case networkControllers
+  /// Huge pages are limited on v1.
+  case legacyHugePages
 
   var isHere: Bool {
     switch self {
@@ -19,6 +23,8 @@ enum MachineFeature: String, Sendable {
         || Cgroups.unifiedControllers().isSuperset(of: ["cpu", "cpuset", "io", "memory", "pids", "hugetlb"])
     case .appArmor: recorded(or: nil) { try Files.readIfThere("/sys/module/apparmor/parameters/enabled") } == "Y\n"
     case .resourceLimits: MachineFeature.hasCapability(24)
+    case .networkControllers: ["net_cls", "net_prio"].allSatisfy { Cgroups.root(of: $0) != nil }
+    case .legacyHugePages: Cgroups.root(of: "hugetlb") != nil
     }
   }
 

@@ -41,6 +41,37 @@ enum CgroupView: String {
       rawValue: ProcessInfo.processInfo.environment["CGROUP_VIEW"] ?? "hybrid") ?? .hybrid
 }
 
+/// Who makes the cgroups: the runtime itself, or systemd for it. With APUS_TEST_DRIVER=systemd every container is a scope of
+/// systemd, and the tests read the same files at another place.
+enum CgroupDriver: String {
+  case cgroupfs, systemd
+
+  static let current =
+    CgroupDriver(rawValue: ProcessInfo.processInfo.environment["APUS_TEST_DRIVER"] ?? "cgroupfs") ?? .cgroupfs
+
+  /// One of the tests' own, which they may freeze without harm.
+  private static let slice = "apustest.slice"
+
+  var flags: [String] { self == .systemd ? ["--systemd-cgroup"] : [] }
+
+  /// `linux.cgroupsPath` of the container with this number.
+  func cgroupsPath(number: String) -> String {
+    self == .systemd ? "\(Self.slice):\(TestRun.tag):\(number)" : "/\(TestRun.tag)/\(number)"
+  }
+
+  /// Where the cgroup of a `linux.cgroupsPath` is, below the root of each hierarchy.
+  func place(of cgroupsPath: String) -> String {
+    let words = cgroupsPath.split(separator: ":")
+    guard self == .systemd, words.count == 3 else { return cgroupsPath }
+    return "/\(words[0])/\(words[1])-\(words[2]).scope"
+  }
+
+  /// The scopes of this run that systemd knows, which keeps a file for each.
+  static func units() -> [String] {
+    current == .systemd ? Files.names(in: "/run/systemd/transient").filter { $0.contains(TestRun.tag) } : []
+  }
+}
+
 /// Names and folders of one run of the tests.
 enum TestRun {
   /// Stands in every id and every cgroup of this run, so that what is left over can be recognised.

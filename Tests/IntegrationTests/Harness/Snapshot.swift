@@ -8,7 +8,7 @@ struct Snapshot {
   init(stateRoot: String) throws {
     parts = [
       ("mount", Set(try Files.read("/proc/self/mountinfo").split(separator: "\n").map(String.init))),
-      ("cgroup", Set(Cgroups.leftovers())),
+      ("cgroup", Set(Cgroups.leftovers())), ("unit", Set(CgroupDriver.units())),
       ("process", Set(Processes.descendants().map { "\($0.id) \($0.command)" })),
       ("state", Set(Snapshot.tree(stateRoot, skipping: Snapshot.caches))),
       ("file in /run", TestRun.isPrivate ? Set(Snapshot.tree("/run", skipping: Snapshot.caches)) : []),

@@ -8,7 +8,10 @@ import Testing
 struct LeavesNothing: SuiteTrait, TestTrait, TestScoping {
   var isRecursive: Bool { true }
 
-  func prepare(for test: Test) async throws { try await MachineNeed.leaveOutOthers(test) }
+  func prepare(for test: Test) async throws {
+    try await MachineNeed.leaveOutOthers(test)
+    try await BothDrivers.leaveOutOthers(test)
+  }
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
@@ -95,6 +98,37 @@ extension Trait where Self == ConditionTrait {
   static func views(_ views: CgroupView...) -> Self {
     .enabled("needs another cgroup layout") { views.contains(CgroupView.current) }
   }
+}
+
+/// Runs once more in the virtual machine with every container as a scope of systemd (``CgroupDriver``), where the kernel's files
+/// must say the same. The files that say `.bothDrivers` are those whose suites go there.
+struct BothDrivers: SuiteTrait, TestTrait {
+  var isRecursive: Bool { true }
+
+  static func leaveOutOthers(_ test: Test) async throws {
+    if CgroupDriver.current == .cgroupfs || test.isSuite { return }
+    if test.traits.contains(where: { $0 is BothDrivers }) { return }
+    try await ConditionTrait.disabled("is not about limits").prepare(for: test)
+  }
+}
+
+extension Trait where Self == BothDrivers {
+  static var bothDrivers: Self { BothDrivers() }
+}
+
+/// Of a suite for both drivers, the tests about something that systemd does not have or has in its own way: they are counted.
+struct CgroupfsOnly: TestTrait {
+  let reason: String
+
+  func prepare(for test: Test) async throws {
+    if CgroupDriver.current == .cgroupfs { return }
+    TestRun.count("cgroupfs", "\(test.name)\t\(reason)")
+    try await ConditionTrait.disabled("not with systemd: \(reason)").prepare(for: test)
+  }
+}
+
+extension Trait where Self == CgroupfsOnly {
+  static func cgroupfsOnly(_ reason: String) -> Self { CgroupfsOnly(reason: reason) }
 }
 
 /// The rows of spec/security.md that a test stands for: one line for each, so that what was tried can be listed.

@@ -10,6 +10,7 @@ final class Workspace: @unchecked Sendable {
   let directory: String
   let stateRoot: String
   private let before: Snapshot
+  private let units = Set(CgroupDriver.units())
   private var containers: [Container] = []
   nonisolated(unsafe) private static var count = 0
 
@@ -41,6 +42,9 @@ final class Workspace: @unchecked Sendable {
       _ = waitForEnd(of: process.id, timeout: 2)
     }
     Processes.reap()
+    // systemd takes the scope of a container that has ended by itself away a moment later. One that stays is a difference.
+    let deadline = Deadline(15)
+    while !units.isSuperset(of: CgroupDriver.units()) && !deadline.hasPassed { usleep(20_000) }
     return try Snapshot(stateRoot: stateRoot).differences(from: before)
   }
 
@@ -116,7 +120,7 @@ final class Container {
     let number = workspace.number()
     self.id = id ?? "\(TestRun.tag)-\(number)"
     bundle = try Bundle(
-      path: "\(workspace.directory)/bundle\(number)", cgroupsPath: "/\(TestRun.tag)/\(number)")
+      path: "\(workspace.directory)/bundle\(number)", cgroupsPath: CgroupDriver.current.cgroupsPath(number: number))
     if let args { bundle.args = args }
     _ = workspace.add(self)
   }
@@ -134,7 +138,7 @@ final class Container {
     }
   }
 
-  var root: [String] { ["--root", workspace.stateRoot] + globalFlags }
+  var root: [String] { ["--root", workspace.stateRoot] + CgroupDriver.current.flags + globalFlags }
 
   /// `VERB [FLAGS] ID [REST]`, whatever comes of it.
   func attempt(
@@ -238,12 +242,17 @@ final class Container {
     return answers
   }
 
+  /// Where the container's cgroup is, below the root of each hierarchy.
+  var cgroupPath: String {
+    get throws {
+      guard let path = bundle.config["linux"]["cgroupsPath"].string else { throw HarnessError("no `cgroupsPath`") }
+      return CgroupDriver.current.place(of: path)
+    }
+  }
+
   /// The folder of the container's cgroup on the hierarchy of a controller.
   func cgroup(_ controller: String) throws -> String {
-    guard let root = Cgroups.root(of: controller), let path = bundle.config["linux"]["cgroupsPath"].string
-    else {
-      throw HarnessError("no hierarchy for `\(controller)`")
-    }
-    return root + path
+    guard let root = Cgroups.root(of: controller) else { throw HarnessError("no hierarchy for `\(controller)`") }
+    return try root + cgroupPath
   }
 }
