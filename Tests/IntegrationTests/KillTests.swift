@@ -296,8 +296,7 @@ extension Integration {
 
     /// Each of its processes is another one by the time that it is found.
     @Test(
-      .peerMayDiffer("crun", "1.8.1", "lists them once"), .peerMayDiffer("runc", "1.1.5", "lists them once"),
-      .cgroupfsOnly("not yet: `ps` fails while systemd takes the scope away"))
+      .peerMayDiffer("crun", "1.8.1", "lists them once"), .peerMayDiffer("runc", "1.1.5", "lists them once"))
     func killAllEndsProcessesThatForkMeanwhile() throws {
       for _ in 0..<3 {
         let (container, _) = try container(.host, ["/bin/agent", "run-away", "8"])

@@ -55,7 +55,6 @@ extension Integration {
 
     @Test(
       .needs(.controllers), .apusOnly("newer than the peers of Debian"),
-      .cgroupfsOnly("not yet: the weight of disks is another one after `--blkio-weight`"),
       arguments: [
         (["--cpu-shares", "700"], "cpu/cpu.shares", "700"), (["--cpu-idle", "1"], "cpu/cpu.idle", "1"),
         (["--cpu-quota=20000", "--cpu-burst=10000"], "cpu/cpu.cfs_burst_us", "10000"),
@@ -429,8 +428,7 @@ extension Integration {
 
     /// 200M as Kubernetes writes it is no number of whole pages.
     @Test(
-      .needs(.controllers), .apusOnly("newer than the peers of Debian"),
-      .cgroupfsOnly("not yet: a limit of memory above that of memory and swap is taken"))
+      .needs(.controllers), .apusOnly("newer than the peers of Debian"))
     func limitInForceCanBeGivenAgainWhateverItsPages() throws {
       let container = try running(["memory": ["limit": 100_000_000, "swap": 200_000_000]])
       try update(container, "--memory", "200000000")
