@@ -46,7 +46,7 @@ extension Integration {
     }
 
     @Test func recordThatCannotBeReadIsInNobodysWay() throws {
-      let container = try Container(args: ["/bin/agent", "children", "2"])
+      let container = try Container(args: ["/bin/sh", "-c", "sleep 100 & wait"])
       container.bundle.removeNamespace("pid")
       #expect(try container.asUser("run", ["--detach"]).code == 0)
       guard let pid = try container.asUser("state").json["pid"].int else { throw HarnessError("no pid") }
