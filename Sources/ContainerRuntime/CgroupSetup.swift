@@ -309,10 +309,11 @@ extension CgroupRecord {
     if unit != nil { try manager.waitForSystemd(milliseconds: 2000) }
     try manager.remove()
     guard let unit else { return nil }
-    // A scope whose process has ended before systemd came to it has failed, and would stay. It is not stopped: if the creation
-    // did not come so far, one of this name is another's.
+    // A scope whose process has ended before systemd came to it has failed, or goes on without one, and would stay. Where its
+    // place is not known it is not stopped: if the creation did not come so far, one of this name is another's.
     do {
-      try SystemdClient(unit.bus).forget(unit.name)
+      let client = SystemdClient(unit.bus)
+      if directories.isEmpty { try client.forget(unit.name) } else { try client.stop(unit.name) }
     } catch {
       return error
     }

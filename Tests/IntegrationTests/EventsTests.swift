@@ -130,6 +130,12 @@ extension Integration {
       #expect(try call.wait(timeout: 5).code == 0)
     }
 
+    private func waitUntilItWatches(_ call: Subprocess) throws {
+      try waitUntil("`events` watches") {
+        try Files.readIfThere("/proc/\(call.process)/wchan")?.contains("poll") ?? false
+      }
+    }
+
     @Test(.needs(.controllers)) func memoryThatRunsOutIsTold() throws {
       let container = try Container(args: ["/bin/sh", "-c", "read line; agent memory 200; echo over; exec sleep 100"])
       container.bundle.config["process"]["env"] = ["PATH=/bin"]
@@ -141,7 +147,7 @@ extension Integration {
       close(ends[0])
       try #require(made.code == 0, "\(made)")
       let call = try container.spawn("events", ["--interval=1h"])
-      usleep(300_000)
+      try waitUntilItWatches(call)
       write(ends[1], "\n", 1)
       try call.stdout.waitFor(#"{"type":"oom","id":"\#(container.id)"}"#)
       try container.stdout.waitFor("over")
@@ -150,13 +156,14 @@ extension Integration {
     }
 
     /// What it died of is told before the end.
-    @Test(.needs(.controllers)) func deathOfWantOfMemoryIsTold() throws {
+    @Test(.needs(.controllers), .cgroupfsOnly("the cgroup of a scope goes with its last process"))
+    func deathOfWantOfMemoryIsTold() throws {
       let container = try Container(args: ["/bin/agent", "memory", "200"])
       container.bundle.config["linux"]["resources"]["memory"] = ["limit": 33_554_432, "swap": 33_554_432]
       try container.create()
       let pid = try container.pid()
       let call = try container.spawn("events", ["--interval=1h"])
-      usleep(300_000)
+      try waitUntilItWatches(call)
       try container.start()
       #expect(waitForEnd(of: pid))
       try container.delete()

@@ -105,7 +105,7 @@ extension Integration {
     }
 
     /// A cgroup that was there before is used, with what its counters say already.
-    @Test func whatACgroupHasCountedBeforeIsNotTheContainers() throws {
+    @Test(.cgroupfsOnly("its form of `cgroupsPath`")) func whatACgroupHasCountedBeforeIsNotTheContainers() throws {
       let first = try container("/bin/sh", "-c", "agent memory 200; agent fork-limit 100; exit 3", pids: 10)
       let path = try #require(first.bundle.config["linux"]["cgroupsPath"].string)
       var folders: [String] = []

@@ -36,5 +36,8 @@ struct Freezer {
     }
   }
 
-  private func thaw() throws { try Files.put(words.thawed, into: file) }
+  private func thaw() throws {
+    // systemd takes the cgroup of a scope away with its last process.
+    if Files.exists(file) { try Files.put(words.thawed, into: file) }
+  }
 }
