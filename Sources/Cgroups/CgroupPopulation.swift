@@ -42,7 +42,8 @@ final class CgroupPopulation {
   }
 
   private func hasNoMember() throws(SystemError) -> Bool {
-    while true {
+    // The bound is for those that start faster than they are waited for.
+    for _ in 0..<1000 {
       let pids = try directory.descriptor.cgroupProcesses()
       guard let first = pids.first else { return true }
       if pids.contains(memberPid) {
@@ -56,8 +57,10 @@ final class CgroupPopulation {
         memberPid = first
       } catch {
         if error.errno != .noProcess && error.errno != .invalid { throw error }
+        try Pause.milliseconds(1)
       }
     }
+    return false
   }
 }
 

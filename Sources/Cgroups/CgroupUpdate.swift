@@ -28,7 +28,9 @@ extension CgroupManager {
       try change.checkUse(memory, pointer + "/memory")
     }
     if let devices {
-      try record.checkSayable(devices.permissions)
+      if let unit = record.unit {
+        try UnitProperties.check(devices.permissions, bus: unit.bus, isUnified: record.isUnified)
+      }
       try change.prepare(devices)
     }
     do throws(RuntimeError) {
@@ -46,14 +48,6 @@ extension CgroupManager {
 
 extension CgroupRecord {
   fileprivate var isUnified: Bool { directories.allSatisfy { $0.version == .v2 } }
-
-  /// On v1 systemd writes the one list there is, and would have the last word about what it cannot say.
-  fileprivate func checkSayable(_ devices: DevicePermissions) throws(RuntimeError) {
-    guard let unit, unit.bus == .system, !isUnified, !UnitProperties.canSay(devices) else { return }
-    throw RuntimeError(
-      .configUnsupported, "on cgroup v1 systemd knows no rules of devices but lists of what is allowed, and everything",
-      field: DevicePermissions.pointer, hint: "deny all first, then allow; or use the `cgroupfs` driver")
-  }
 }
 
 extension ResourceConversion {
@@ -85,6 +79,8 @@ private struct CgroupChange {
   fileprivate let record: CgroupRecord
   fileprivate let directories: [CgroupDirectory]
   private var old: [Old] = []
+  /// What stood in the files that systemd writes.
+  private var atFirst: [Old] = []
   /// What systemd was told, as it was before.
   private var told: [UnitProperty] = []
   private var devices: DeviceChange?
@@ -94,6 +90,7 @@ private struct CgroupChange {
     directories = try record.directories.map { directory throws(RuntimeError) in
       try CgroupManager.open(directory.path)
     }
+    if record.unit != nil { atFirst = values() }
   }
 
   func limits() throws(RuntimeError) -> CurrentLimits {
@@ -258,8 +255,9 @@ private struct CgroupChange {
     if let unit = record.unit, !told.isEmpty {
       do {
         try SystemdClient(unit.bus).set(told, of: unit.name)
+        try putRight(atFirst)
       } catch {
-        failure.add(hint: "systemd keeps the new limits of `\(unit.name)`: \(error.text)")
+        failure.add(hint: "systemd may keep new limits of `\(unit.name)`: \(error.text)")
       }
     }
     for text in devices?.takeBack() ?? [] { failure.add(hint: text) }
@@ -290,10 +288,10 @@ extension CgroupChange {
     // Whatever becomes of the call, it may be on its way.
     told += UnitProperties.limits(before(writes), isUnified: isUnified)
     let values = values()
-    // On v1 systemd denies every device for a moment before it allows some again.
+    // On v1 systemd denies every device for a moment before it allows some again, whatever it was told.
     let manager = CgroupManager(record: record)
     let isThawed = try manager.freezerState() == .thawed
-    let holds = devices != nil && !isUnified && isThawed
+    let holds = unit.bus == .system && !isUnified && isThawed
     if holds { try manager.pause() }
     var failure: RuntimeError?
     do throws(RuntimeError) {
@@ -303,7 +301,11 @@ extension CgroupChange {
     }
     if holds { try manager.resume() }
     if let failure { throw failure }
-    // With one limit of a controller systemd writes all of them, rounded as it keeps them.
+    try putRight(values)
+  }
+
+  /// With one limit systemd writes all of them, rounded as it keeps them.
+  private func putRight(_ values: [Old]) throws(RuntimeError) {
     for value in values {
       guard let now = read(value.directory, value.file), CgroupChange.shown(now, value.file) != value.text else {
         continue

@@ -143,8 +143,8 @@ struct Stage2 {
     for signal in [1, 2, 3, 10, 12, 14, 15] { mask |= 1 << UInt64(signal - 1) }
     let signals = try Signals.descriptor(mask)
     do {
-      // Last of all: what is needed on the way to the kernel comes back at once.
-      try ProgramImage.giveBack()
+      // Last of all: what is needed on the way to the kernel comes back at once. Not if `start` is there already.
+      if try !Poll.wait(startSocket, for: Poll.readable, timeout: 0) { try ProgramImage.giveBack() }
     } catch {
       // It waits all the same, only larger.
     }

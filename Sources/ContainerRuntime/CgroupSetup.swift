@@ -66,11 +66,12 @@ struct CgroupSetup {
     }
     if isDisabled {
       try refuseLimits()
-      if !namespaces.created.contains(.newPID) && !(namespaces.created.contains(.newUser) && doesWithout) {
-        throw RuntimeError(
-          .cgroup,
-          "cgroups are disabled, and without a pid namespace of its own nothing tells the processes of the container",
-          field: "/linux/namespaces", hint: "give it a new pid namespace, or leave out `--cgroup-manager=disabled`")
+      if !namespaces.created.contains(.newPID) && !namespaces.joins(.newPID)
+        && !(namespaces.created.contains(.newUser) && doesWithout)
+      {
+        log.warning(
+          "without a cgroup and a pid namespace of its own nothing tells the processes of `\(id)`: `kill` and `delete` end the first one"
+        )
       }
       return
     }
@@ -309,11 +310,11 @@ extension CgroupRecord {
     if unit != nil { try manager.waitForSystemd(milliseconds: 2000) }
     try manager.remove()
     guard let unit else { return nil }
-    // A scope whose process has ended before systemd came to it has failed, or goes on without one, and would stay. Where its
-    // place is not known it is not stopped: if the creation did not come so far, one of this name is another's.
+    // A scope whose process has ended before systemd came to it has failed, or goes on without one, and would stay. If the
+    // creation did not come so far, one of this name is another's, and has a process.
     do {
       let client = SystemdClient(unit.bus)
-      if directories.isEmpty { try client.forget(unit.name) } else { try client.stop(unit.name) }
+      if try client.isEmpty(unit.name) { try client.stop(unit.name) } else { try client.forget(unit.name) }
     } catch {
       return error
     }

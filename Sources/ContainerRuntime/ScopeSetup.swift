@@ -31,6 +31,7 @@ final class ScopeSetup {
     }
     name = try UnitName(plan.path, id: id, bus: bus)
     unit = SystemdUnit(bus: bus, name: name.unit)
+    try UnitProperties.check(permissions, bus: bus, isUnified: isUnified)
     self.id = id
     self.isUnified = isUnified
     // The systemd of a user may set no device filter.
@@ -60,9 +61,9 @@ final class ScopeSetup {
   /// The cgroup of the scope as the container's own.
   func adopt(_ layout: CgroupLayout, _ writes: [CgroupWrite]) throws(RuntimeError) -> CgroupManager {
     let path = try layout.path(ofProcess: holder?.pid ?? 0, in: unit)
+    isAdopted = true
     let manager = try CgroupManager.create(path, layout: layout, writes: writes, unit: unit)
     if unit.bus == .user { try manager.checkOwner() }
-    isAdopted = true
     return manager
   }
 

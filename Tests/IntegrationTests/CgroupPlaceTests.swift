@@ -103,11 +103,14 @@ extension Integration {
     }
 
     @Test(.apusOnly("crun ends the first process alone"))
-    func withoutCgroupAndPidNamespaceNothingWouldFindTheProcesses() throws {
+    func withoutCgroupAndPidNamespaceAWarningSaysWhoIsEnded() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       container.globalFlags = ["--cgroup-manager=disabled"]
       container.bundle.removeNamespace("pid")
-      expectError(try container.attempt("create"), detail: "cgroups are disabled")
+      let outcome = try container.attempt("create")
+      outcome.expectSuccess()
+      #expect(outcome.stderr.contains("`kill` and `delete` end the first one"), "\(outcome)")
+      try container.delete()
       try expectNothingLeft()
     }
   }

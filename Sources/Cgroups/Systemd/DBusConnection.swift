@@ -198,14 +198,33 @@ final class DBusConnection {
 
   private func receive() throws(RuntimeError) -> DBusMessage {
     if !isLetIn { try waitUntilLetIn() }
-    try fill(DBusMessage.prefixLength)
-    if let length = DBusMessage.length(of: incoming) {
+    while true {
+      try fill(DBusMessage.prefixLength)
+      guard let length = DBusMessage.length(of: incoming) else { break }
+      // A bus lets anybody send us signals, as long and as strange as he likes; answers come from those who were asked.
+      let isAnswer = incoming[1] == DBusMessage.Kind.reply.rawValue || incoming[1] == DBusMessage.Kind.error.rawValue
+      if length > DBusMessage.lengthLimit {
+        if isAnswer { break }
+        try passOver(length)
+        continue
+      }
       try fill(length)
       let bytes = [UInt8](incoming[..<length])
       incoming.removeFirst(length)
       if let message = DBusMessage(of: bytes) { return message }
+      if isAnswer { break }
     }
     throw failure(place + " sent what is no message of D-Bus")
+  }
+
+  private func passOver(_ length: Int) throws(RuntimeError) {
+    var left = length
+    while left > 0 {
+      try fill(1)
+      let count = min(left, incoming.count)
+      incoming.removeFirst(count)
+      left -= count
+    }
   }
 
   /// The answers to what was sent in front of the first message (D-Bus specification, "Authentication Protocol").

@@ -154,24 +154,26 @@ struct DBusMessage {
   var signature: [UInt8] = []
   var body: [UInt8]
 
-  /// Longer ones are refused: nothing that is waited for is half as long.
+  /// Longer ones are not looked at: nothing that is waited for is half as long.
   static let lengthLimit = 1 << 20
   static let prefixLength = 16
 
-  /// The length of the whole message, from the first 16 bytes of it.
+  /// The length of the whole message, from the first 16 bytes of it, in the order of bytes that it says.
   static func length(_ prefix: [UInt8]) throws(DBusFormatError) -> Int {
-    // Whoever is on this machine is little-endian as it is.
-    guard prefix.count >= prefixLength, prefix[0] == 0x6C, prefix[3] == 1 else { throw .malformed }
+    guard prefix.count >= prefixLength, prefix[0] == 0x6C || prefix[0] == 0x42, prefix[3] == 1 else { throw .malformed }
     var reader = DBusReader(prefix, at: 4)
-    let body = Int(try reader.uint32())
+    var body = try reader.uint32()
     _ = try reader.uint32()
-    let header = (prefixLength + Int(try reader.uint32()) + 7) / 8 * 8
-    guard header + body <= lengthLimit else { throw .malformed }
-    return header + body
+    var fields = try reader.uint32()
+    if prefix[0] == 0x42 { (body, fields) = (body.byteSwapped, fields.byteSwapped) }
+    // The limits of the specification.
+    guard body <= 1 << 27, fields <= 1 << 26 else { throw .malformed }
+    return (prefixLength + Int(fields) + 7) / 8 * 8 + Int(body)
   }
 
   init(_ bytes: [UInt8]) throws(DBusFormatError) {
-    guard try DBusMessage.length(bytes) == bytes.count else { throw .malformed }
+    // Whoever answers from this machine is little-endian as it is.
+    guard try DBusMessage.length(bytes) == bytes.count, bytes[0] == 0x6C else { throw .malformed }
     kind = Kind(rawValue: bytes[1])
     var reader = DBusReader(bytes, at: 12)
     let end = DBusMessage.prefixLength + Int(try reader.uint32())

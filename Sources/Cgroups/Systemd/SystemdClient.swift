@@ -105,9 +105,22 @@ package struct SystemdClient: Sendable {
       let reply = try connection.reply(
         to: connection.queue(
           "SetUnitProperties", [.string(unit), .bool(true), SystemdClient.list(properties)]))
-      if reply.kind == .reply { return }
+      if reply.kind == .reply {
+        // It answers before it writes to the cgroup; what is asked next it answers behind that.
+        _ = try connection.reply(to: connection.queue("GetUnit", [.string(unit)]))
+        return
+      }
       try SystemdClient.drop(from: &properties, reply, connection)
     }
+  }
+
+  /// Whether a unit has no process, or does not exist; false where systemd does not say.
+  package func isEmpty(_ unit: String) throws(RuntimeError) -> Bool {
+    let connection = try connect("look at", unit)
+    let reply = try connection.reply(to: connection.queue("GetUnitProcesses", [.string(unit)]))
+    if reply.kind == .error { return reply.errorName == SystemdName.noSuchUnit }
+    // The length of a list.
+    return reply.body.count >= 4 && reply.body[..<4].allSatisfy { $0 == 0 }
   }
 
   /// Moves a process into a unit: systemd may, where the caller may not.

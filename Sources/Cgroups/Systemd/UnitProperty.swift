@@ -1,3 +1,5 @@
+package import Diagnostics
+
 /// One property of a unit (systemd.resource-control(5), org.freedesktop.systemd1(5)).
 package struct UnitProperty: Equatable, Sendable {
   package var name: String
@@ -54,6 +56,17 @@ package enum UnitProperties {
   /// Whether systemd can say the rules: it knows lists of what is allowed, and everything.
   package static func canSay(_ permissions: DevicePermissions) -> Bool {
     permissions.allowsEverything || permissions.allowList()?.allSatisfy(isSayable) ?? false
+  }
+
+  /// On v1 systemd writes the one list there is, with every limit that it is told, and would have the last word about what it
+  /// cannot say.
+  package static func check(
+    _ permissions: DevicePermissions, bus: SystemdBus, isUnified: Bool
+  ) throws(RuntimeError) {
+    if bus == .user || isUnified || canSay(permissions) { return }
+    throw RuntimeError(
+      .configUnsupported, "on cgroup v1 systemd knows no rules of devices but lists of what is allowed, and everything",
+      field: DevicePermissions.pointer, hint: "deny all first, then allow; or use the `cgroupfs` driver")
   }
 
   private static func isSayable(_ rule: DevicePermission) -> Bool { rule.major != nil || rule.minor == nil }

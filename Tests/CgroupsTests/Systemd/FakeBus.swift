@@ -38,7 +38,7 @@ final class FakeBus: @unchecked Sendable {
   private let lock = NSLock()
   private var seen: [Call] = []
   var calls: [Call] { lock.withLock { seen } }
-  var members: [String] { calls.map(\.member).filter { $0 != "Hello" && $0 != "AddMatch" } }
+  var members: [String] { calls.map(\.member).filter { !["Hello", "AddMatch", "GetUnit"].contains($0) } }
 
   /// `greeting` comes in place of the answer to the authentication; nil for one that never comes.
   init(
@@ -114,7 +114,7 @@ final class FakeBus: @unchecked Sendable {
       let list: [Answer]
       switch call.member {
       case "Hello": list = [.reply([.string(":1.7")])]
-      case "AddMatch": list = [.reply([])]
+      case "AddMatch", "GetUnit": list = [.reply([])]
       default: list = answers(call, count)
       }
       for answer in list {

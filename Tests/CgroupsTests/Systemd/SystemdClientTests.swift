@@ -50,6 +50,42 @@ import Testing
     try client(bus).start("x.scope", [])
   }
 
+  /// Anybody may send them, in the other order of bytes, as long as he likes, and with what has no meaning.
+  @Test func signalThatCannotBeReadIsPassedOver() throws {
+    let signal = FakeBus.message(4, sender: ":1.66", member: "JobRemoved", body: [.uint32(5)])
+    var strange = signal
+    strange[20] = 0xFF
+    let swapped =
+      [0x42, 4, 0, 1] + [UInt8]([0, 0, 0, 3]) + [0, 0, 0, 1] + [0, 0, 0, 8] + [UInt8](repeating: 7, count: 11)
+    let long: [UInt8] =
+      [0x6C, 4, 0, 1, 0, 0, 0x20, 0] + [1, 0, 0, 0, 0, 0, 0, 0] + [UInt8](repeating: 9, count: 0x20_0000)
+    for bytes in [strange, swapped, long] {
+      let bus = try FakeBus { _, _ in
+        [.bytes(bytes), .reply([.text(0x6F, Self.job)]), .bytes(bytes), .jobRemoved(Self.job, "done")]
+      }
+      try client(bus).start("x.scope", [])
+    }
+  }
+
+  /// systemd answers before it writes to the cgroup: what is asked behind it is answered when that is done.
+  @Test func changeIsOverWhenTheNextQuestionIsAnswered() throws {
+    let bus = try FakeBus { _, _ in [.reply([])] }
+    try client(bus).set([UnitProperty("TasksMax", .uint64(5))], of: "x.scope")
+    #expect(bus.calls.map(\.member).suffix(2) == ["SetUnitProperties", "GetUnit"])
+  }
+
+  @Test func unitIsEmptyWhereNoProcessIsNamed() throws {
+    let type = Array("(sus)".utf8)
+    let process: DBusValue = .structure([.string("/x"), .uint32(7), .string("sleep")])
+    for (answer, isEmpty): (FakeBus.Answer, Bool) in [
+      (.reply([.array(type, [])]), true), (.reply([.array(type, [process])]), false), (.reply([]), false),
+      (.error(SystemdName.noSuchUnit, "no"), true), (.error("org.freedesktop.DBus.Error.UnknownMethod", "no"), false),
+    ] {
+      let bus = try FakeBus { _, _ in [answer] }
+      #expect(try client(bus).isEmpty("x.scope") == isEmpty)
+    }
+  }
+
   @Test(arguments: ["failed", "timeout", "dependency", "canceled"])
   func jobThatDoesNotSucceedIsNamedWithItsUnit(_ result: String) throws {
     let bus = try FakeBus { call, _ in
@@ -130,8 +166,8 @@ import Testing
   @Test func changeHoldsUntilTheMachineIsStartedAgain() throws {
     let bus = try FakeBus { _, _ in [.reply([])] }
     try client(bus).set([UnitProperty("MemoryMax", .uint64(7), isOptional: true)], of: "x.scope")
-    let call = try #require(bus.calls.last)
-    #expect(call.member == "SetUnitProperties" && call.signature == "sba(sv)")
+    let call = try #require(bus.calls.last { $0.member == "SetUnitProperties" })
+    #expect(call.signature == "sba(sv)")
     var reader = DBusReader(call.body)
     #expect(try reader.string() == "x.scope")
     #expect(try reader.uint32() == 1)

@@ -195,7 +195,10 @@ import Testing
     let wild = try devices([rule(true, "c", nil, 3, "rwm")], isUnified: false)
     #expect(wild.map(\.value) == [.string("strict"), none, none])
     #expect(UnitProperties.canSay(try DevicePermissions([all])))
-    #expect(!UnitProperties.canSay(try DevicePermissions([all, rule(false, "c", 1, 3, "w")])))
+    let unsayable = try DevicePermissions([all, rule(false, "c", 1, 3, "w")])
+    #expect(!UnitProperties.canSay(unsayable))
+    #expect(throws: RuntimeError.self) { try UnitProperties.check(unsayable, bus: .system, isUnified: false) }
+    try UnitProperties.check(unsayable, bus: .system, isUnified: true)
   }
 
   @Test func scopeHasAProcessAndIsDelegated() throws {
