@@ -7,19 +7,20 @@ extension Integration {
     /// A container whose first process has ended, and a stranger with its number.
     private func recycled(
       isStarted: Bool, hasPidNamespace: Bool
-    ) throws -> (container: Container, stranger: Subprocess, pid: Int) {
+    ) throws -> (container: Container, stranger: Subprocess, pid: Int, start: Int) {
       let container = try Container(args: ["/bin/agent", "pause"])
       if !hasPidNamespace { container.bundle.removeNamespace("pid") }
       try container.create()
       if isStarted { try container.start() }
       let pid = try container.pid()
+      let start = try #require(Processes.startTime(pid))
       try container.end()
       Processes.reap()
       // The peers compare the start time alone, which counts in hundredths of a second.
       if Runtime.current.isPeer { usleep(30_000) }
       let stranger = try Subprocess(container.bundle.rootfs + "/bin/agent", ["born", "\(pid)"])
       try stranger.stdout.waitFor("ready")
-      return (container, stranger, pid)
+      return (container, stranger, pid, start)
     }
 
     /// It says so itself: had it got another signal before, that one would stand here.
@@ -34,7 +35,7 @@ extension Integration {
 
     @Test(.attack("pid-reuse"), arguments: Command.allCases, [true, false])
     func processThatGotTheNumberIsNeverMeant(command: Command, hasPidNamespace: Bool) throws {
-      let (container, stranger, pid) = try recycled(isStarted: command != .start, hasPidNamespace: hasPidNamespace)
+      let (container, stranger, pid, _) = try recycled(isStarted: command != .start, hasPidNamespace: hasPidNamespace)
       switch command {
       case .state:
         #expect(try container.status() == "stopped")
@@ -65,14 +66,14 @@ extension Integration {
     /// A start time says which process it is to a hundredth of a second only; the pidfd says it always (Linux 6.9).
     @Test(.attack("pid-reuse"), .apusOnly("the form of the state"))
     func processOfTheSameMomentIsNotMeantEither() throws {
-      let (container, stranger, pid) = try recycled(isStarted: true, hasPidNamespace: false)
+      let (container, stranger, pid, start) = try recycled(isStarted: true, hasPidNamespace: false)
       let path = try Workspace.active().stateRoot + "/\(container.id)/record"
       var record = try Data(contentsOf: URL(fileURLWithPath: path))
-      // The number is followed by the start time.
-      let number = withUnsafeBytes(of: UInt32(pid).littleEndian) { Data($0) }
-      let place = try #require(record.range(of: number))
-      let time = withUnsafeBytes(of: UInt64(try #require(Processes.startTime(pid))).littleEndian) { Data($0) }
-      record.replaceSubrange(place.upperBound..<place.upperBound + 8, with: time)
+      func bytes(_ number: some FixedWidthInteger) -> Data { withUnsafeBytes(of: number.littleEndian) { Data($0) } }
+      // The number and the start time behind it: the number alone may be the length of a text as well.
+      let place = try #require(record.range(of: bytes(UInt32(pid)) + bytes(UInt64(start))))
+      let time = UInt64(try #require(Processes.startTime(pid)))
+      record.replaceSubrange(place, with: bytes(UInt32(pid)) + bytes(time))
       try record.write(to: URL(fileURLWithPath: path))
       #expect(try container.status() == "stopped")
       expectError(try container.attempt("kill", rest: ["KILL"]), says: "container not running")
