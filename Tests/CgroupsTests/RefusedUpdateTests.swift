@@ -83,6 +83,71 @@ import Testing
     #expect(try folder.read("one/memory.max") == "4097")
   }
 
+  /// Of the tests of this target only this one goes by the environment.
+  private func withSystemd(
+    _ folder: Folder, _ directory: CgroupRecord.Directory, _ resources: Resources,
+    _ answers: @escaping @Sendable (FakeBus.Call, Int) -> [FakeBus.Answer]
+  ) throws -> (bus: FakeBus, error: RuntimeError?) {
+    let bus = try FakeBus(answers)
+    setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address, 1)
+    defer { unsetenv("DBUS_SYSTEM_BUS_ADDRESS") }
+    var record = CgroupRecord(directories: [directory])
+    record.unit = SystemdUnit(bus: .system, name: "x.scope")
+    do throws(RuntimeError) {
+      try CgroupManager(record: record).update(resources, pointer: "")
+      return (bus, nil)
+    } catch {
+      return (bus, error)
+    }
+  }
+
+  @Test func systemdIsToldAndHeldMeanwhileAndItsLimitsGoBack() throws {
+    let folder = try Folder([
+      "one/cgroup.controllers": "pids cpu", "one/pids.max": "7", "one/cpu.weight": "50",
+      "two/freezer.state": "THAWED", "two/pids.max": "7",
+    ])
+    // systemd writes all limits, rounded, also when the old ones are told again.
+    let weight = folder.path + "/one/cpu.weight"
+    let (bus, error) = try withSystemd(
+      folder, .init(version: .v2, controllers: [], path: folder.path + "/one", mountName: "one", made: []),
+      Resources(pids: .init(limit: 5))
+    ) { call, count in
+      if call.member == "SetUnitProperties" && count == 1 {
+        return [.error("org.freedesktop.DBus.Error.AccessDenied", "no")]
+      }
+      do {
+        try "99".write(toFile: weight, atomically: false, encoding: .utf8)
+      } catch {
+        Issue.record("\(error)")
+      }
+      return [.reply([])]
+    }
+    #expect(error?.code == .systemd)
+    #expect(bus.members == ["SetUnitProperties", "SetUnitProperties"])
+    // The value of TasksMax is the last of the message.
+    #expect(bus.calls.filter { $0.member == "SetUnitProperties" }.map { $0.body.suffix(8).first } == [5, 7])
+    #expect(try folder.read("one/pids.max") == "7")
+    #expect(try folder.read("one/cpu.weight") == "50")
+
+    // On v1 it denies all devices for a moment.
+    let freezer = folder.path + "/two/freezer.state"
+    let (_, other) = try withSystemd(
+      folder,
+      .init(version: .v1, controllers: ["pids", "freezer"], path: folder.path + "/two", mountName: "two", made: []),
+      Resources(pids: .init(limit: 5))
+    ) { _, _ in
+      do {
+        #expect(try String(contentsOfFile: freezer, encoding: .utf8) == "FROZEN")
+      } catch {
+        Issue.record("\(error)")
+      }
+      return [.reply([])]
+    }
+    #expect(other == nil)
+    #expect(try folder.read("two/freezer.state") == "THAWED")
+    #expect(try folder.read("two/pids.max") == "5")
+  }
+
   private func rules(_ list: (Bool, Int64)...) throws -> DevicePermissions {
     try DevicePermissions(
       list.map { $1 < 0 ? DeviceRule(allow: $0) : DeviceRule(allow: $0, type: "c", major: 1, minor: $1) })

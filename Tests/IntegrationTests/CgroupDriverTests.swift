@@ -43,6 +43,26 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// A number is another process there.
+    @Test(.apusOnly("the peers have it moved")) func busOfAnotherPidNamespaceIsAnError() throws {
+      let container = try container()
+      let path = try Workspace.active().directory + "/bus"
+      let bus = try Listener(path) { connection in
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        while read(connection, &buffer, buffer.count) > 0 {}
+      }
+      let script = "\(container.bundle.path)/below"
+      try Files.write(
+        "#!/bin/sh\nexec unshare --pid --fork --mount-proc \(container.executable) \"$@\"\n", to: script)
+      try #require(chmod(script, 0o755) == 0)
+      container.executable = script
+      expectError(
+        try container.attempt("create", options: options("unix:path=\(path)")), detail: "is in another pid namespace")
+      bus.close()
+      unlink(path)
+      try expectNothingLeft()
+    }
+
     /// Before it lets us in, behind that, within an answer, and when the job has been given.
     @Test(.apusOnly("in our words")) func busThatDiesHalfWayIsAnError() throws {
       let letsIn = Array("DATA\r\nOK 1234\r\n".utf8)

@@ -82,21 +82,34 @@ enum JSONValue: Equatable, Sendable {
 extension JSONValue: Codable {
   init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
-    // Of what kind a value is can only be told by trying.
+    // Of what kind a value is can only be told by trying: nil where it is of another one. What is wrong within a list or an
+    // object is an error.
+    func decode<Value: Decodable>(_: Value.Type) throws -> Value? {
+      do {
+        return try container.decode(Value.self)
+      } catch DecodingError.typeMismatch(_, let place) where place.codingPath.count == decoder.codingPath.count {
+        return nil
+      } catch DecodingError.dataCorrupted(let place)
+        where Value.self is any Numeric.Type && place.codingPath.count == decoder.codingPath.count
+      {
+        // A number that does not fit into this type.
+        return nil
+      }
+    }
     if container.decodeNil() {
       self = .null
-    } else if let value = try? container.decode(Bool.self) {
+    } else if let value = try decode(Bool.self) {
       self = .bool(value)
-    } else if let value = try? container.decode(Int.self) {
+    } else if let value = try decode(Int.self) {
       self = .number(value)
-    } else if let value = try? container.decode(UInt64.self) {
+    } else if let value = try decode(UInt64.self) {
       self = .number(Int(clamping: value))
-    } else if let value = try? container.decode(Double.self) {
+    } else if let value = try decode(Double.self) {
       // No test looks behind the point.
       self = .number(Int(value))
-    } else if let value = try? container.decode(String.self) {
+    } else if let value = try decode(String.self) {
       self = .string(value)
-    } else if let value = try? container.decode([JSONValue].self) {
+    } else if let value = try decode([JSONValue].self) {
       self = .array(value)
     } else {
       self = .object(try container.decode([String: JSONValue].self))

@@ -131,13 +131,15 @@ enum Processes {
   private static func statLine(_ id: Int) -> String? { recorded(or: nil) { try Files.readIfThere("/proc/\(id)/stat") } }
 
   static func entry(_ id: Int) -> Entry? {
-    guard let text = statLine(id), let open = text.firstIndex(of: "("),
-      let end = text.lastIndex(of: ")")
-    else { return nil }
-    let words = text[text.index(after: end)...].split(separator: " ")
-    guard words.count > 1 else { return nil }
-    return Entry(
-      id: id, parent: Int(words[1]) ?? 0, state: String(words[0]), command: String(text[open...end]))
+    guard let text = statLine(id) else { return nil }
+    return recorded(or: nil) {
+      guard let open = text.firstIndex(of: "("), let end = text.lastIndex(of: ")") else {
+        throw HarnessError("no line of /proc/\(id)/stat: \(text)")
+      }
+      let words = text[text.index(after: end)...].split(separator: " ")
+      guard words.count > 1, let parent = Int(words[1]) else { throw HarnessError("no parent of \(id): \(text)") }
+      return Entry(id: id, parent: parent, state: String(words[0]), command: String(text[open...end]))
+    }
   }
 
   /// Field 22 of /proc/PID/stat, in clock ticks since boot.
