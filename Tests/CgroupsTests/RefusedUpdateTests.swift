@@ -153,6 +153,18 @@ import Testing
       list.map { $1 < 0 ? DeviceRule(allow: $0) : DeviceRule(allow: $0, type: "c", major: 1, minor: $1) })
   }
 
+  @Test func rulesThatSystemdCannotSayAreRefusedWithAScopeOnV1() throws {
+    let folder = try Folder(["one/devices.list": "a *:* rwm\n", "one/devices.deny": "", "one/devices.allow": ""])
+    var record = folder.manager(.v1, ["devices"]).record
+    record.unit = SystemdUnit(bus: .system, name: "x.scope")
+    let update = DeviceUpdate(try rules((true, -1), (false, 3)), DeviceState(), mayBeLeftOut: false)
+    let error = #expect(throws: RuntimeError.self) {
+      try CgroupManager(record: record).update(Resources(), devices: update, pointer: "")
+    }
+    #expect(error?.code == .configUnsupported)
+    #expect(try folder.read("one/devices.deny") == "")
+  }
+
   /// The kernel refuses every line for `devices.allow`, which is a folder here.
   @Test(arguments: ["THAWED", "FROZEN"]) func changeOfTheDefaultThatCannotBeUndoneEndsWithNothing(state: String) throws
   {

@@ -114,6 +114,19 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// systemd writes the one list of v1, and would have the last word.
+    @Test(.apusOnly("runc has it closed for good"), .views(.v1, .hybrid))
+    func deviceRulesThatSystemdCannotSayAreRefusedOnV1() throws {
+      let container = try container()
+      container.bundle.config["linux"]["resources"]["devices"] = [
+        ["allow": true, "access": "rwm"], ["allow": false, "type": "c", "major": 10, "minor": 229, "access": "rwm"],
+      ]
+      expectError(
+        try container.attempt("create", options: options("unix:path=/nowhere")),
+        detail: "(at `/linux/resources/devices`)")
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("in our words")) func malformedAnnotationIsNamed() throws {
       let container = try container()
       container.bundle.config["annotations"] = ["org.systemd.property.MemoryMax": "uint64"]
