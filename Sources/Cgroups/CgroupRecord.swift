@@ -51,8 +51,6 @@ package struct CgroupRecord: Equatable, Sendable {
   package var unit: SystemdUnit?
   /// What was counted before the container, in a cgroup that was there already.
   package var countsBefore = LimitCounts()
-  /// Made with `--cgroup-manager=disabled`: the container stays in the cgroup of its creator.
-  package var isDisabled = false
 
   package init(
     directories: [Directory], userNamespace: NamespaceIdentity = .init(), pidNamespace: NamespaceIdentity = .init(),

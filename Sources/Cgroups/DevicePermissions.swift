@@ -126,23 +126,11 @@ extension DevicePermissions {
     try DeviceList(self, pointer).lines(pointer)
   }
 
-  /// Whether no device is denied.
-  var allowsEverything: Bool {
+  /// The rules played through; nil for a hole in a wildcard, which no list says.
+  func list() -> DeviceList? {
     do {
-      let list = try DeviceList(self, "")
-      return list.allowsByDefault && list.exceptions.isEmpty
+      return try DeviceList(self, "")
     } catch {
-      return false
-    }
-  }
-
-  /// The devices that may be used, if all others may not; nil where rules say it in another way.
-  func allowList() -> [DevicePermission]? {
-    do {
-      let list = try DeviceList(self, "")
-      return list.allowsByDefault ? nil : list.exceptions
-    } catch {
-      // A hole in a wildcard.
       return nil
     }
   }

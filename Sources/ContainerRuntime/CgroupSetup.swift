@@ -198,11 +198,7 @@ struct CgroupSetup {
   /// What was made, or what will be.
   var record: CgroupRecord {
     if let manager { return manager.record }
-    if isDisabled {
-      var record = CgroupRecord(directories: [])
-      record.isDisabled = true
-      return record
-    }
+    if isDisabled { return CgroupRecord(directories: []) }
     // Where the systemd of a user has its cgroups, it tells only by making one.
     if let unit = scope?.unit, unit.bus == .user { return CgroupRecord(directories: [], unit: unit) }
     return CgroupManager.planned(path, layout: layout, unit: scope?.unit)
@@ -354,7 +350,6 @@ extension CgroupRecord {
     for count in [countsBefore.oomKills, countsBefore.memoryLimitHits, countsBefore.pidsLimitHits] {
       writer.put(count ?? 0)
     }
-    writer.put(isDisabled)
     writer.put(unit?.bus.rawValue ?? 0)
     writer.put(unit?.name ?? "")
   }
@@ -374,7 +369,6 @@ extension CgroupRecord {
     countsBefore.oomKills = try reader.count()
     countsBefore.memoryLimitHits = try reader.count()
     countsBefore.pidsLimitHits = try reader.count()
-    isDisabled = try reader.bool()
     let bus = try reader.byte()
     let name = try reader.string()
     if bus == 0 { return }

@@ -54,8 +54,11 @@ package enum UnitProperties {
   }
 
   /// Whether systemd can say the rules: it knows lists of what is allowed, and everything.
-  package static func canSay(_ permissions: DevicePermissions) -> Bool {
-    permissions.allowsEverything || permissions.allowList()?.allSatisfy(isSayable) ?? false
+  package static func canSay(_ permissions: DevicePermissions) -> Bool { canSay(permissions.list()) }
+
+  private static func canSay(_ list: DeviceList?) -> Bool {
+    guard let list else { return false }
+    return list.allowsByDefault ? list.exceptions.isEmpty : list.exceptions.allSatisfy(isSayable)
   }
 
   /// On v1 systemd writes the one list there is, with every limit that it is told, and would have the last word about what it
@@ -76,10 +79,11 @@ package enum UnitProperties {
   package static func devices(_ permissions: DevicePermissions, isUnified: Bool) -> [UnitProperty] {
     let type: [UInt8] = [0x28, 0x73, 0x73, 0x29]  // (ss)
     let none = UnitProperty("DeviceAllow", .array(type, []))
-    if permissions.allowsEverything || isUnified && !canSay(permissions) {
-      return [UnitProperty("DevicePolicy", .string("auto")), none]
-    }
-    let entries = (permissions.allowList() ?? []).filter(isSayable).map { rule -> DBusValue in
+    let list = permissions.list()
+    let isSaid = canSay(list)
+    let allowsByDefault = list?.allowsByDefault ?? true
+    if isSaid ? allowsByDefault : isUnified { return [UnitProperty("DevicePolicy", .string("auto")), none] }
+    let entries = (allowsByDefault ? [] : list?.exceptions ?? []).filter(isSayable).map { rule -> DBusValue in
       let kind = rule.kind == .block ? "block" : "char"
       let major = rule.major.map { String($0) } ?? "*"
       var device = kind + "-" + major
