@@ -29,6 +29,14 @@ extension Integration {
       return try Files.read(container.cgroup(isV2 ? "" : controller) + "/" + (isV2 ? v2 : v1))
     }
 
+    /// The harness itself: kernels have limits and counts beyond those of `Int`.
+    @Test func numbersOfAllSizesAreRead() throws {
+      let value = try JSONValue(
+        parsing: #"{"limit": 18446744073709551615, "half": 0.5, "list": [18446744073709551615, 7]}"#)
+      #expect(value["limit"].int == .max && value["half"].int == 0 && value["list"].ints == [.max, 7])
+      #expect(throws: DecodingError.self) { try JSONValue(parsing: #"{"list": [1, 2}"#) }
+    }
+
     @Test(.needs(.controllers)) func numbersAreThoseOfTheCgroup() throws {
       let container = try running(
         "/bin/agent", "children", "2",

@@ -114,7 +114,9 @@ extension Integration {
     }
 
     /// Throttled, a dying process would wait for the next period: here for nearly a second.
-    @Test(.needs(.controllers), .apusOnly("the peers wait for the next period"))
+    @Test(
+      .needs(.controllers), .apusOnly("the peers wait for the next period"),
+      .cgroupfsOnly("the cgroup of a scope goes with its last process"))
     func killedContainerIsNotHeldByItsQuota() throws {
       let isV2 = CgroupView.current == .v2
       func quota(_ container: Container) throws -> String {

@@ -89,10 +89,9 @@ extension JSONValue: Codable {
         return try container.decode(Value.self)
       } catch DecodingError.typeMismatch(_, let place) where place.codingPath.count == decoder.codingPath.count {
         return nil
-      } catch DecodingError.dataCorrupted(let place)
-        where Value.self is any Numeric.Type && place.codingPath.count == decoder.codingPath.count
-      {
-        // A number that does not fit into this type.
+      } catch {
+        // A number that does not fit into this type: Foundation has an error of its own for that, which has no name here.
+        guard Value.self is any Numeric.Type else { throw error }
         return nil
       }
     }
