@@ -94,6 +94,29 @@ extension Integration {
       #expect(["EACCES", "EPERM"].contains(answers.first?["error"].string), "\(answers)")
     }
 
+    /// crun hands containers to other programs by annotation, and writes a file into their root for one of them.
+    @Test(.attack("CVE-2025-24965", "CVE-2026-84042"))
+    func handlerOfAnotherRuntimeIsNotStarted() throws {
+      let canary = try Canary()
+      func run(_ handler: String?) throws -> Outcome {
+        let container = try Container(args: ["/bin/agent", "exit", "0"])
+        if let handler { container.bundle.config["annotations"]["run.oci.handler"] = .string(handler) }
+        for (index, link) in [".krun_config.json", "krun-sev.json"].enumerated() {
+          let target = index == 0 ? canary.path + "/file" : canary.climbing + "/new"
+          symlink(target, container.bundle.rootfs + "/" + link)
+        }
+        let outcome = try container.run()
+        expectUntouched(canary, "\(handler ?? "none"): \(outcome)")
+        return outcome
+      }
+      try expectBenign(run(nil))
+      for handler in ["krun", "wasm", "/bin/sh"] {
+        let outcome = try run(handler)
+        if !Runtime.current.isPeer { #expect(outcome.code == 0 && outcome.stderr.isEmpty, "\(outcome)") }
+      }
+      try expectNothingLeft()
+    }
+
     @Test func hostileIdStaysInTheStateRoot() throws {
       let container = try Container(id: "../../escaped-\(TestRun.tag)", args: ["/bin/agent", "exit", "0"])
       for verb in ["state", "start", "delete"] { #expect(try container.attempt(verb).code != 0, "\(verb)") }
