@@ -98,6 +98,14 @@ private let everything = InitPayload(
     }
   }
 
+  /// The message to runc's init had lengths of 16 bits (CVE-2021-43784).
+  @Test func textsAndListsBeyond16BitsComeBack() throws {
+    var payload = everything
+    payload.agent?.arguments = [String(repeating: "x", count: 70_000)]
+    payload.agent?.additionalGids = Array(0..<70_000)
+    #expect(try InitPayload(decoding: payload.encode()) == payload)
+  }
+
   @Test func bytesBehindThePayloadAreRefused() {
     #expect(throws: WireError.self) { try InitPayload(decoding: everything.encode() + [0]) }
   }
