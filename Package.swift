@@ -116,7 +116,7 @@ let package = Package(
       name: "CommandLineTests",
       dependencies: ["apus", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON", "LinuxABI", "OCISpec"],
       swiftSettings: commonSettings),
-    tests("Seccomp", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
+    tests("Seccomp", ["CSeccomp", "Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures"]),
     tests("Linux", ["Diagnostics", "LinuxABI"]),
     tests("InitChannel", ["ContainerPlan", "Diagnostics", "LinuxABI"]),
     tests("ContainerPlan", ["Diagnostics", "LinuxABI", "OCISpec"], exclude: ["Fixtures", "Golden"]),

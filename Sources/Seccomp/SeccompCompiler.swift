@@ -1,6 +1,4 @@
-internal import CSeccomp
 package import Diagnostics
-internal import Linux
 package import LinuxABI
 package import OCISpec
 
@@ -17,38 +15,18 @@ package struct SeccompProgram: Sendable, Equatable {
   }
 }
 
-/// Makes programs out of filters with libseccomp.
+/// Makes programs out of filters.
+///
+/// A program answers as that of libseccomp does (spec/deviations.md has the exceptions), and is a fifth as long: it finds
+/// the architecture, and then in a binary tree the range of numbers that share an answer. The kernel checks and translates
+/// every instruction of it each time a container starts.
+///
+/// A number above all that the profile names is answered with ENOSYS instead of the default action, as runc has it: the
+/// profile was written before there was such a call, and a C library that gets EPERM takes the call for refused where
+/// ENOSYS has it fall back to an older one. Not where the default action lets calls pass (``hasNewerCalls(_:)``).
 package enum SeccompCompiler {
   /// BPF_MAXINSNS: the kernel takes no longer program.
   package static var maximumInstructionCount: Int { 4096 }
-
-  /// Above so many rules the program searches the number of the call in a binary tree. Below it a tree gains nothing,
-  /// and libseccomp 2.5 makes wrong ones of no rules at all.
-  package static var treeThreshold: Int { 32 }
-
-  /// The version of the library, seccomp_version(3).
-  package static var libraryVersion: (major: UInt32, minor: UInt32, micro: UInt32) {
-    guard let version = seccomp_version() else { return (0, 0, 0) }
-    return (version.pointee.major, version.pointee.minor, version.pointee.micro)
-  }
-
-  /// `2.5.4`
-  package static var libraryVersionText: String {
-    let version = libraryVersion
-    return "\(version.major).\(version.minor).\(version.micro)"
-  }
-
-  /// The names of the architectures that the library knows and that can share a filter with this machine's: `archs` of
-  /// the features document.
-  package static var architectureNames: [String] {
-    guard let context = seccomp_init(SeccompReturn.allow) else { return [] }
-    defer { seccomp_release(context) }
-    var names: [String] = []
-    for architecture in SeccompArchitecture.allCases where add(architecture, to: context) == 0 {
-      names.append(architecture.name)
-    }
-    return names
-  }
 
   /// The program for `linux.seccomp`; nil if it asks for none.
   ///
@@ -59,11 +37,12 @@ package enum SeccompCompiler {
     for profile: SeccompProfile?, stateRoot: String, log: LogSink
   ) throws(RuntimeError) -> SeccompProgram? {
     guard let profile, let filter = try SeccompFilter.make(profile) else { return nil }
+    try SeccompFilterFlags.check(profile.flags)
     if log.level >= .debug {
       for sentence in filter.ineffectiveRules() { log.debug(sentence) }
     }
     if stateRoot.isEmpty { return try compile(filter) }
-    let key = filter.key(library: libraryVersionText, architecture: seccomp_arch_native())
+    let key = filter.key(library: libraryVersionText, architecture: SystemCallTable.native)
     do {
       let cache = try SeccompCache(root: stateRoot)
       if let instructions = try cache.read(key) {
@@ -84,120 +63,86 @@ package enum SeccompCompiler {
     return program
   }
 
-  /// Compiles `filter`. System calls that the library does not know are left out, as runc and crun do: they are those
+  /// Compiles `filter`. System calls that libseccomp's tables do not have are left out, as runc and crun do: they are those
   /// of newer kernels and of other architectures.
-  package static func compile(
-    _ filter: SeccompFilter, treeThreshold: Int = treeThreshold
-  ) throws(RuntimeError) -> SeccompProgram {
-    guard let context = seccomp_init(filter.defaultAction) else {
+  package static func compile(_ filter: SeccompFilter) throws(RuntimeError) -> SeccompProgram {
+    var sections = try self.sections(filter)
+    try fill(&sections, filter)
+    var assembler = SeccompAssembler()
+    SeccompTree.put(sections, into: &assembler, newer: hasNewerCalls(filter.defaultAction) ? newer : nil)
+    if assembler.count > maximumInstructionCount {
       throw RuntimeError(
-        .seccomp, "libseccomp refuses the default action", field: "/linux/seccomp/defaultAction")
+        .configInvalid,
+        "the seccomp program of `\(filter.rules.count)` rules has `\(assembler.count)` instructions, the kernel takes \(maximumInstructionCount)",
+        field: "/linux/seccomp/syscalls")
     }
-    defer { seccomp_release(context) }
-    for index in filter.architectures.indices {
-      try add(filter.architectures[index], at: index, to: context)
-    }
-    var ruleCount = 0
-    for rule in filter.rules where try add(rule, to: context) {
-      ruleCount += 1
-    }
-    if ruleCount > treeThreshold {
-      try check(
-        "seccomp_attr_set", seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2),
-        "libseccomp cannot make a binary tree", "/linux/seccomp/syscalls")
-    }
-    return SeccompProgram(instructions: try export(context), flags: filter.flags.intersection(.supported))
+    return SeccompProgram(instructions: assembler.bytes, flags: filter.flags.intersection(.supported))
   }
 
-  private static func add(
-    _ architecture: SeccompArchitecture, at index: Int, to context: scmp_filter_ctx
+  /// SECCOMP_RET_ERRNO with ENOSYS
+  private static var newer: UInt32 { SeccompReturn.errno | 38 }
+
+  /// Whether a call newer than the profile gets ENOSYS: not if the default action lets it pass, and a tracer answers what
+  /// it does not know itself.
+  static func hasNewerCalls(_ defaultAction: UInt32) -> Bool {
+    switch defaultAction & ~SeccompReturn.dataMask {
+    case SeccompReturn.allow, SeccompReturn.log, SeccompReturn.trace: false
+    default: true
+    }
+  }
+
+  /// One section for each architecture that is listed and that this kernel can report, the native one first.
+  private static func sections(_ filter: SeccompFilter) throws(RuntimeError) -> [SeccompSection] {
+    let native = SystemCallTable.native
+    if !SystemCallTable.isReported(native, by: native) {
+      throw RuntimeError(
+        .configUnsupported, "seccomp filters are made on x86_64, aarch64 and riscv64 only", field: "/linux/seccomp")
+    }
+    var sections = [SeccompSection(native, defaultAction: filter.defaultAction)]
+    for index in filter.architectures.indices {
+      let token = SystemCallTable.token(filter.architectures[index])
+      try check(filter.architectures[index], at: index, token, native)
+      if SystemCallTable.isReported(token, by: native) && !sections.contains(where: { $0.token == token }) {
+        sections.append(SeccompSection(token, defaultAction: filter.defaultAction))
+      }
+    }
+    return sections
+  }
+
+  private static func check(
+    _ architecture: SeccompArchitecture, at index: Int, _ token: UInt32, _ native: UInt32
   ) throws(RuntimeError) {
-    let pointer = "/linux/seccomp/architectures/\(index)"
-    let result = add(architecture, to: context)
-    if result == unknownArchitecture {
+    if token == 0 {
       throw RuntimeError(
         .configUnsupported,
         "libseccomp \(libraryVersionText) does not know the architecture `\(architecture.name)`",
-        field: pointer)
+        field: "/linux/seccomp/architectures/\(index)")
     }
-    if result == -33 {  // EDOM
+    if !SystemCallTable.shareByteOrder(token, native) {
       throw RuntimeError(
         .configInvalid,
         "architecture `\(architecture.name)` has another byte order than this machine and cannot share its filter",
-        field: pointer)
+        field: "/linux/seccomp/architectures/\(index)")
     }
-    try check(
-      "seccomp_arch_add", result, "cannot add the architecture `\(architecture.name)` to the seccomp filter",
-      pointer)
   }
 
-  private static var unknownArchitecture: Int32 { 1 }
-
-  /// 0, ``unknownArchitecture``, or the negative errno of seccomp_arch_add(3).
-  private static func add(_ architecture: SeccompArchitecture, to context: scmp_filter_ctx) -> Int32 {
-    let token = seccomp_arch_resolve_name(architecture.libraryName)
-    if token == 0 { return unknownArchitecture }
-    let result = seccomp_arch_add(context, token)
-    // EEXIST: the native one is there from the start.
-    return result == -17 ? 0 : result
-  }
-
-  /// Whether the rule was added: false for an unknown system call.
-  private static func add(
-    _ rule: SeccompFilterRule, to context: scmp_filter_ctx
-  ) throws(RuntimeError) -> Bool {
-    let number = seccomp_syscall_resolve_name(rule.systemCall)
-    // -1 is __NR_SCMP_ERROR. Other negative numbers stand for calls that only other architectures have.
-    if number == -1 { return false }
-    var comparisons: [scmp_arg_cmp] = []
-    for condition in rule.conditions {
-      comparisons.append(
-        scmp_arg_cmp(
-          arg: UInt32(condition.index), op: scmp_compare(UInt32(condition.comparison.rawValue)),
-          datum_a: condition.value, datum_b: condition.valueTwo))
-    }
-    let result = comparisons.withUnsafeBufferPointer {
-      seccomp_rule_add_array(context, rule.action, number, UInt32($0.count), $0.baseAddress)
-    }
-    if result == -17 {  // EEXIST
+  private static func fill(_ sections: inout [SeccompSection], _ filter: SeccompFilter) throws(RuntimeError) {
+    for index in sections.indices {
+      let token = sections[index].token
+      for order in filter.rules.indices {
+        let numbers = SystemCallTable.numbers(filter.rules[order].systemCall, token)
+        sections[index].mention(numbers)
+        sections[index].add(filter.rules[order], numbers, order: order)
+      }
+      for name in filter.otherSystemCalls { sections[index].mention(SystemCallTable.numbers(name, token)) }
+      var conflict: Int?
+      sections[index].order { conflict = min($0, conflict ?? $0) }
+      guard let conflict else { continue }
+      let rule = filter.rules[conflict]
       throw RuntimeError(
         .configInvalid,
         "the rule for the system call `\(rule.systemCall)` conflicts with an earlier one: same conditions, another action",
         field: rule.pointer)
-    }
-    try check(
-      "seccomp_rule_add_array", result,
-      "cannot add a rule for the system call `\(rule.systemCall)` to the seccomp filter", rule.pointer)
-    return true
-  }
-
-  /// The program as bytes. The library writes to a descriptor only.
-  private static func export(_ context: scmp_filter_ctx) throws(RuntimeError) -> [UInt8] {
-    let instructions: [UInt8]
-    do throws(SystemError) {
-      let file = try FileDescriptor.memory("seccomp")
-      let result = seccomp_export_bpf(context, file.number)
-      if result < 0 { throw SystemError("seccomp_export_bpf", Errno(-result)) }
-      instructions = try file.readFromStart()
-    } catch {
-      throw error.because(.seccomp, "cannot make the seccomp program", field: "/linux/seccomp")
-    }
-    let count = instructions.count / 8
-    if count == 0 || count > maximumInstructionCount || instructions.count % 8 != 0 {
-      throw RuntimeError(
-        .configInvalid,
-        "the seccomp program has `\(count)` instructions, the kernel takes 1 to \(maximumInstructionCount)",
-        field: "/linux/seccomp/syscalls")
-    }
-    return instructions
-  }
-
-  private static func check(
-    _ call: String, _ result: Int32, _ message: @autoclosure () -> String,
-    _ pointer: @autoclosure () -> String
-  ) throws(RuntimeError) {
-    if result < 0 {
-      throw SystemError(call, Errno(-result)).because(.seccomp, message(), field: pointer())
     }
   }
 }

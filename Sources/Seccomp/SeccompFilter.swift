@@ -38,6 +38,8 @@ package struct SeccompFilter: Sendable, Hashable {
   package var flags: SeccompFilterFlags
   /// One for each system call and set of conditions, in the order of the profile.
   package var rules: [SeccompFilterRule]
+  /// The names for which the profile has only what happens anyway: no rules, but calls that it knows.
+  package var otherSystemCalls: [String]
 
   /// The filter of `profile`; nil if it asks for none: without default action and rules, as runc has it.
   ///
@@ -50,7 +52,9 @@ package struct SeccompFilter: Sendable, Hashable {
   ) throws(RuntimeError) -> SeccompFilter? {
     let rules = profile.syscalls ?? []
     if profile.defaultAction.isEmpty && rules.isEmpty { return nil }
-    var filter = SeccompFilter(defaultAction: SeccompReturn.allow, architectures: [], flags: [], rules: [])
+    var filter = SeccompFilter(
+      defaultAction: SeccompReturn.allow, architectures: [], flags: [], rules: [],
+      otherSystemCalls: [])
     do {
       filter.defaultAction = try action(
         profile.defaultAction, errnoRet: profile.defaultErrnoRet, at: "defaultAction", errnoAt: "defaultErrnoRet")
@@ -93,8 +97,11 @@ package struct SeccompFilter: Sendable, Hashable {
       if rule.names[name].isEmpty {
         throw SeccompFilter.invalid("the name of a system call is empty", "\(pointer)/names/\(name)")
       }
-      // What happens anyway needs no rule, and libseccomp refuses one.
-      if action == defaultAction { continue }
+      // What happens anyway needs no rule.
+      if action == defaultAction {
+        otherSystemCalls.append(rule.names[name])
+        continue
+      }
       for group in conditions {
         rules.append(
           SeccompFilterRule(

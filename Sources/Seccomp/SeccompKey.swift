@@ -20,12 +20,13 @@ extension SeccompFilter {
     var text: [UInt8] = []
     text.reserveCapacity(24 * (rules.count + 4))
     // To be raised with every change of what is made of the same filter.
-    SeccompFilter.put("apus-seccomp-1", &text)
+    SeccompFilter.put("apus-seccomp-2", &text)
     SeccompFilter.put(library, &text)
     SeccompFilter.put(architecture, &text)
     SeccompFilter.put(defaultAction, &text)
     text.append(UInt8(architectures.count))
     for architecture in architectures { text.append(architecture.rawValue) }
+    SeccompFilter.put(UInt32(rules.count), &text)
     for rule in rules {
       SeccompFilter.put(rule.systemCall, &text)
       SeccompFilter.put(rule.action, &text)
@@ -37,6 +38,8 @@ extension SeccompFilter {
         SeccompFilter.put(condition.valueTwo, &text)
       }
     }
+    SeccompFilter.put(UInt32(otherSystemCalls.count), &text)
+    for name in otherSystemCalls { SeccompFilter.put(name, &text) }
     return SeccompKey(digest: SHA256.digest(text))
   }
 

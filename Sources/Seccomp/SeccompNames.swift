@@ -1,3 +1,5 @@
+internal import Diagnostics
+internal import Linux
 package import LinuxABI
 
 /// What happens to a system call, `SCMP_ACT_*` (config-linux.md, "Seccomp").
@@ -173,16 +175,34 @@ extension SeccompFilterFlags {
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", .waitKillable),
   ]
 
-  /// The flags that a filter is loaded with, all older than the oldest kernel that is supported. Waiting for a listener
-  /// means nothing to a program without SCMP_ACT_NOTIFY, and the kernel refuses it there.
+  /// The flags that a filter is loaded with. Waiting for a listener means nothing to a program without SCMP_ACT_NOTIFY,
+  /// and the kernel refuses it there.
   package static var supported: SeccompFilterFlags { [.synchronizeThreads, .log, .allowSpeculation] }
 
   /// The names of `linux.seccomp.flags`: `knownFlags` of the features document.
   package static var knownNames: [String] { names.map { $0.name } }
 
-  /// Those of them that have an effect: `supportedFlags`.
+  /// Those of them that have an effect with this kernel: `supportedFlags`.
   package static var supportedNames: [String] {
-    knownNames.filter { parse($0).map { supported.contains($0) } ?? false }
+    names.filter { supported.contains($0.flag) && $0.flag.isInKernel }.map { $0.name }
+  }
+
+  /// Whether the kernel knows these flags, which it is asked each time.
+  package var isInKernel: Bool {
+    // Without a listener there is none to wait for.
+    let flags = contains(.waitKillable) ? union(.newListener) : self
+    return KernelProbe.hasSeccompFlags(flags.rawValue)
+  }
+
+  /// Refuses a flag that is named and that the kernel does not know, as runc does.
+  static func check(_ names: [String]?) throws(RuntimeError) {
+    guard let names else { return }
+    for index in names.indices {
+      guard let flag = parse(names[index]), supported.contains(flag), !flag.isInKernel else { continue }
+      throw RuntimeError(
+        .seccomp, "the kernel does not have the seccomp flag `\(names[index])`",
+        field: "/linux/seccomp/flags/\(index)")
+    }
   }
 
   package static func parse(_ name: String) -> SeccompFilterFlags? {

@@ -298,7 +298,7 @@ static int nestedMount(const char *path) {
 
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
-       "overwrite hold syscall device devices shm mount exchange change size notify nested fixtures probe identity "
+       "overwrite hold syscall calls device devices shm mount exchange change size notify nested fixtures probe identity "
        "tree fuse ipc port run-away bomb born spy");
   return 2;
 }
@@ -325,6 +325,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "overwrite")) return overwriteExecutable(first);
   if (!strcmp(verb, "hold")) return holdExecutable(first);
   if (!strcmp(verb, "syscall")) return trySyscall(first);
+  if (!strcmp(verb, "calls")) return tryCalls(count - 2, words + 2);
   if (!strcmp(verb, "device")) return tryDevice(first, second, count > 4 ? words[4] : "");
   if (!strcmp(verb, "devices")) return tryDevices(count - 2, words + 2);
   if (!strcmp(verb, "shm")) return sharedMemory();

@@ -59,6 +59,9 @@ int bornAs(int pid);
 // spy.c
 int spy(void);
 
+// calls.c
+int tryCalls(int count, char **words);
+
 // notify.c
 int notify(int count, char **texts);
 

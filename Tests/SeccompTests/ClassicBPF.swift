@@ -10,16 +10,18 @@ struct SystemCall {
   /// __X32_SYSCALL_BIT
   static let x32Bit: Int32 = 0x4000_0000
 
-  var bytes: [UInt8] {
-    var bytes: [UInt8] = []
-    func put(_ value: UInt64, _ size: Int) {
-      for shift in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(8 * shift))) }
+  /// The word at an offset of the structure; nil outside of it.
+  func word(_ offset: UInt32) -> UInt32? {
+    switch offset {
+    case 0: return UInt32(bitPattern: number)
+    case 4: return architecture
+    case 8, 12: return 0
+    case 16..<64 where offset % 4 == 0:
+      let index = Int(offset - 16) / 8
+      let value = index < arguments.count ? arguments[index] : 0
+      return UInt32(truncatingIfNeeded: offset % 8 == 0 ? value : value >> 32)
+    default: return nil
     }
-    put(UInt64(UInt32(bitPattern: number)), 4)
-    put(UInt64(architecture), 4)
-    put(0, 8)
-    for index in 0..<6 { put(index < arguments.count ? arguments[index] : 0, 8) }
-    return bytes
   }
 }
 
@@ -52,10 +54,9 @@ struct ClassicBPF {
 
   /// The verdict, SECCOMP_RET_* with its data.
   func run(_ call: SystemCall) throws -> UInt32 {
-    let data = call.bytes
     var accumulator: UInt32 = 0
     var index: UInt32 = 0
-    var memory = [UInt32](repeating: 0, count: 16)
+    var memory: [UInt32] = []
     var at = 0
     while at < instructions.count {
       let instruction = instructions[at]
@@ -63,11 +64,13 @@ struct ClassicBPF {
       let value = instruction.value
       switch instruction.code {
       case 0x20:  // BPF_LD | BPF_W | BPF_ABS
-        guard Int(value) + 4 <= data.count, value % 4 == 0 else { throw Failure.outside(Int(value)) }
-        accumulator = (0..<4).reduce(0) { $0 | UInt32(data[Int(value) + $1]) << UInt32(8 * $1) }
+        guard let word = call.word(value) else { throw Failure.outside(Int(value)) }
+        accumulator = word
       case 0x00: accumulator = value  // BPF_LD | BPF_IMM
       case 0x60: accumulator = memory[Int(value)]  // BPF_LD | BPF_MEM
-      case 0x02: memory[Int(value)] = accumulator  // BPF_ST
+      case 0x02:  // BPF_ST
+        if memory.isEmpty { memory = [UInt32](repeating: 0, count: 16) }
+        memory[Int(value)] = accumulator
       case 0x07: index = accumulator  // BPF_TAX
       case 0x87: accumulator = index  // BPF_TXA
       case 0x54: accumulator &= value  // BPF_AND

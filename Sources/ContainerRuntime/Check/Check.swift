@@ -144,7 +144,7 @@ final class BundleCheck {
     var errors: [RuntimeError] = []
     do {
       let filter = try SeccompFilter.make(profile) { (error) throws(RuntimeError) in errors.append(error) }
-      // libseccomp sees the filter as a whole, and only one that is right.
+      // The filter is compiled as a whole, and only one that is right.
       if errors.isEmpty, let filter { _ = try SeccompCompiler.compile(filter) }
     } catch {
       errors.append(error)

@@ -4,7 +4,7 @@ import LinuxABI
 import OCISpec
 import Seccomp
 
-/// `features`: what this build can do, whatever the machine (features.md).
+/// `features`: what this build can do, whatever the machine (features.md); only the flags of seccomp are the kernel's.
 struct FeaturesCommand: Equatable, Sendable {
   static var specification: CommandSpecification {
     CommandSpecification(
