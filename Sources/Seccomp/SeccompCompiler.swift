@@ -67,7 +67,7 @@ package enum SeccompCompiler {
     do {
       let cache = try SeccompCache(root: stateRoot)
       if let instructions = try cache.read(key) {
-        return SeccompProgram(instructions: instructions, flags: filter.flags.intersection(.supported))
+        return SeccompProgram(instructions: instructions, flags: filter.loadFlags)
       }
     } catch {
       // It is made anew below, and a damaged file is replaced. Only what somebody may have tampered with is worth a
@@ -106,7 +106,7 @@ package enum SeccompCompiler {
         "seccomp_attr_set", seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2),
         "libseccomp cannot make a binary tree", "/linux/seccomp/syscalls")
     }
-    return SeccompProgram(instructions: try export(context), flags: filter.flags.intersection(.supported))
+    return SeccompProgram(instructions: try export(context), flags: filter.loadFlags)
   }
 
   private static func add(

@@ -34,9 +34,6 @@ package enum SeccompAction: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// False for what is known and refused.
-  package var isSupported: Bool { self != .notify }
-
   /// The largest `errnoRet`; nil if the action takes none. The kernel cuts an errno at 4095, and libseccomp refuses
   /// that one already.
   package var largestErrnoRet: UInt? {
@@ -173,17 +170,11 @@ extension SeccompFilterFlags {
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", .waitKillable),
   ]
 
-  /// The flags that a filter is loaded with, all older than the oldest kernel that is supported. Waiting for a listener
-  /// means nothing to a program without SCMP_ACT_NOTIFY, and the kernel refuses it there.
-  package static var supported: SeccompFilterFlags { [.synchronizeThreads, .log, .allowSpeculation] }
-
   /// The names of `linux.seccomp.flags`: `knownFlags` of the features document.
   package static var knownNames: [String] { names.map { $0.name } }
 
-  /// Those of them that have an effect: `supportedFlags`.
-  package static var supportedNames: [String] {
-    knownNames.filter { parse($0).map { supported.contains($0) } ?? false }
-  }
+  /// Those of them that this kernel has: `supportedFlags`.
+  package static var supportedNames: [String] { names.filter { $0.flag.isSupported }.map { $0.name } }
 
   package static func parse(_ name: String) -> SeccompFilterFlags? {
     for row in names where row.name == name { return row.flag }

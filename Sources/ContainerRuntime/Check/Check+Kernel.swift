@@ -115,9 +115,7 @@ extension BundleCheck {
         RuntimeError(.seccomp, "the kernel does not have the seccomp action `\(name)`", field: field))
     }
     for (index, name) in (profile.flags ?? []).enumerated() {
-      guard let flag = SeccompFilterFlags.parse(name), SeccompFilterFlags.supported.contains(flag),
-        !KernelProbe.hasSeccompFlags(flag.rawValue)
-      else { continue }
+      guard let flag = SeccompFilterFlags.parse(name), !flag.isSupported else { continue }
       add(
         .seccompKernel,
         RuntimeError(
