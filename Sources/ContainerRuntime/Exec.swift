@@ -215,7 +215,9 @@ private struct ExecStart {
       // The last thing: what the streams lead to stays with its new owner.
       try giveStreams()
       try launch.commit()
-      if let failure = try launch.outcome(handover(launch.initProcess.pid)) { throw failure.during("unable to start container process") }
+      if let failure = try launch.outcome(handover(launch.initProcess.pid)) {
+        throw failure.during("unable to start container process")
+      }
       try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")
       return launch.takeProcess()
     } catch {

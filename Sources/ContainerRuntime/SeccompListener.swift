@@ -18,19 +18,23 @@ struct SeccompListener: Sendable, Equatable {
   /// CAP_SYS_PTRACE of capabilities(7).
   private static var tracing: UInt64 { 1 << 19 }
 
-  /// Nil where the filter asks nobody. He must be there: at `start` it would be too late to say so. But he is not connected to
-  /// before there is a listener, because each connection has to bring him one.
+  /// Nil where the filter asks nobody.
   static func find(
     _ profile: SeccompProfile?, _ filter: SeccompProgram?, bundle: String
   ) throws(RuntimeError) -> SeccompListener? {
-    guard let profile, let filter, filter.flags.contains(.newListener), let path = profile.listenerPath else {
-      return nil
-    }
+    guard let profile, let filter, filter.flags.contains(.newListener) else { return nil }
     if filter.flags.contains(.waitKillable), !SeccompFilterFlags.waitKillable.isSupported {
       throw RuntimeError(
         .configUnsupported, "the kernel does not have `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`",
         field: "/linux/seccomp/flags", hint: "Linux 5.19 has it")
     }
+    return try find(profile, bundle: bundle)
+  }
+
+  /// Of a profile with SCMP_ACT_NOTIFY. He must be there: at `start` it would be late to say so. But he is not connected to
+  /// before there is a listener, because each connection has to bring him one.
+  static func find(_ profile: SeccompProfile, bundle: String) throws(RuntimeError) -> SeccompListener? {
+    guard let path = profile.listenerPath, !path.isEmpty else { return nil }
     try checkHandover(profile)
     let listener = SeccompListener(
       path: path.utf8.first == 0x2F ? path : "\(bundle)/\(path)", metadata: profile.listenerMetadata ?? "")

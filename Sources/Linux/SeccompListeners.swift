@@ -4,7 +4,8 @@ public import Diagnostics
 /// Listeners of seccomp filters, seccomp_unotify(2).
 public enum SeccompListeners {
   /// A descriptor of our own for what `number` names in another process, pidfd_getfd(2). EPERM without the right to trace it.
-  public static func take(_ number: Int32, from process: borrowing FileDescriptor) throws(SystemError) -> FileDescriptor {
+  public static func take(_ number: Int32, from process: borrowing FileDescriptor) throws(SystemError) -> FileDescriptor
+  {
     FileDescriptor(
       owning: Int32(try check("pidfd_getfd", sys_pidfd_getfd(process.number, number), "descriptor \(number)")))
   }

@@ -86,7 +86,7 @@ public enum Socket {
   public static func checkStream(_ path: String) throws(SystemError) {
     let file = try FileDescriptor.open(path, .path)
     guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
-    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 2 /* SOCK_DGRAM */, 0))))
+    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 2, 0))))
     do {
       try connect(socket, "/proc/self/fd/\(file.number)", path)
     } catch {

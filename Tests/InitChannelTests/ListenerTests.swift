@@ -6,7 +6,8 @@ import Testing
 
 /// The rungs about the listener of a seccomp filter, from the side of the init stage. What the runtime says waits in the socket.
 @Suite struct ListenerTests {
-  private func handOver(_ orders: [RuntimeOrder]) throws -> (numbers: [Int32], descriptors: Int, failure: RuntimeError?) {
+  private func handOver(_ orders: [RuntimeOrder]) throws -> (numbers: [Int32], descriptors: Int, failure: RuntimeError?)
+  {
     let pair = try Socket.pair()
     let own = try FileDescriptor.memory("listener")
     let runtime = RuntimeChannel(try pair.first.duplicate())

@@ -121,6 +121,12 @@ extension BundleCheck {
         RuntimeError(
           .seccomp, "the kernel does not have the seccomp flag `\(name)`", field: "/linux/seccomp/flags/\(index)"))
     }
+    guard actions.contains(where: { $0.name == SeccompAction.notify.name }) else { return }
+    do {
+      _ = try SeccompListener.find(profile, bundle: bundle.path)
+    } catch {
+      add(.seccompKernel, error)
+    }
   }
 
   // MARK: Security modules

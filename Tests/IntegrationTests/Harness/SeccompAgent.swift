@@ -36,14 +36,11 @@ final class SeccompAgent: @unchecked Sendable {
   /// Numbers of system calls, of this architecture.
   enum Call {
     static let read = 0
-    static let close = 3
-    static let sendmsg = 46
     static let execve = 59
     static let chdir = 80
     static let mkdir = 83
-    static let getppid = 110
     static let capset = 126
-    static let exitGroup = 231
+    static let sethostname = 170
   }
 
   let path: String
@@ -77,14 +74,25 @@ final class SeccompAgent: @unchecked Sendable {
   var connections: [Connection] { lock.withLock { connectionsSeen } }
   var questions: [Question] { lock.withLock { questionsSeen } }
 
-  /// Waits until so many calls were asked about.
+  /// Waits for the first connection, up to its end.
+  func waitForConnection(timeout: Double = 10) throws -> Connection {
+    let end = Date(timeIntervalSinceNow: timeout)
+    return try lock.withLock {
+      while true {
+        if let connection = connectionsSeen.first { return connection }
+        guard lock.wait(until: end) else { throw HarnessError("nobody has connected") }
+      }
+    }
+  }
+
+  /// Waits until somebody is asked about this call.
   func waitForQuestion(_ number: Int, timeout: Double = 10) throws -> Question {
     let end = Date(timeIntervalSinceNow: timeout)
     return try lock.withLock {
-      while !questionsSeen.contains(where: { $0.number == number }) {
+      while true {
+        if let question = questionsSeen.first(where: { $0.number == number }) { return question }
         guard lock.wait(until: end) else { throw HarnessError("nobody asked about call \(number)") }
       }
-      return questionsSeen.first { $0.number == number }!
     }
   }
 
