@@ -233,6 +233,8 @@ int64_t sys_setns(int fd, uint64_t kind) { return kernel(syscall(SYS_setns, fd, 
 
 int64_t sys_pidfd_open(int pid, uint32_t flags) { return kernel(syscall(SYS_pidfd_open, pid, flags)); }
 
+int64_t sys_pidfd_getfd(int pidfd, int number) { return kernel(syscall(SYS_pidfd_getfd, pidfd, number, 0)); }
+
 int64_t sys_pidfd_send_signal(int pidfd, int signal, uint32_t flags) {
   return kernel(syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, flags));
 }

@@ -159,7 +159,7 @@ struct Agent: ~Copyable {
     return text
   }
 
-  /// Installs the filter and becomes the command. After the filter only write, capset, execve and exit are called.
+  /// Installs the filter and becomes the command. After the filter only write, read, capset, execve and exit are called.
   mutating func execute(_ connection: borrowing InitReporter) -> RuntimeError {
     do {
       // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
@@ -167,13 +167,7 @@ struct Agent: ~Copyable {
       try limits.set()
       // From here to execve a signal may end this process as it would end the command.
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
-      if !filter.isEmpty {
-        let (filter, flags) = (filter, filterFlags)
-        try describe(.seccomp, "cannot install the seccomp filter", field: "/linux/seccomp") {
-          () throws(SystemError) in
-          try Programs.loadFilter(filter, flags: flags)
-        }
-      }
+      if !filter.isEmpty { try loadFilter(connection) }
       if !lateCapabilities.isEmpty {
         let words = lateCapabilities
         try describe(.capabilities, "cannot set the capabilities behind the seccomp filter") {
@@ -186,5 +180,20 @@ struct Agent: ~Copyable {
     }
     let failure = Programs.execute(path, arguments, environment)
     return Executable.explain(failure, path)
+  }
+
+  /// With SCMP_ACT_NOTIFY what comes next may have to be answered by whoever listens, and he has to be there first.
+  private func loadFilter(_ connection: borrowing InitReporter) throws(RuntimeError) {
+    var packet = ListenerPacket()
+    let hasListener = SeccompFilterFlags(rawValue: filterFlags).contains(.newListener)
+    let listener: Int32
+    do {
+      listener = try Programs.loadFilter(filter, flags: filterFlags)
+    } catch {
+      throw error.because(
+        .seccomp, "cannot install the seccomp filter", field: "/linux/seccomp",
+        hint: hasListener && error.errno == .busy ? "a filter around this program has a listener already" : "")
+    }
+    if hasListener { try connection.handOver(listener: listener, &packet) }
   }
 }

@@ -66,15 +66,17 @@ extension ContainerRuntime {
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
+    let listener = try SeccompListener.find(plan.seccomp, filter, bundle: bundle.path)
     let sockets = try CallerSockets(
       hasTerminal: plan.hasTerminal, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket, terminal)
     let entry = try store.reserve(id)
-    let record = ContainerRecord(
+    var record = ContainerRecord(
       id: id, ociVersion: plan.ociVersion, bundle: bundle.path, rootfs: plan.rootPath, created: Clock.now(),
       owner: Owner.name(of: Processes.effectiveUser()), annotations: plan.annotations, pid: 0, startTime: 0,
       processInode: 0, hasPidNamespace: plan.namespaces.created.contains(.newPID), cgroup: cgroup.record,
       poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
       execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
+    record.listener = listener
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
       record: record, template: template, options: options)

@@ -105,7 +105,8 @@ extension ContainerRuntime {
       hasTerminal: plan.console != nil, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket,
       terminal)
     let start = ExecStart(
-      runtime: self, record: record, template: template, plan: plan, options: options, terminal: terminal)
+      runtime: self, record: record, status: record.listener == nil ? .running : try status(record, entry),
+      template: template, plan: plan, options: options, terminal: terminal)
     do {
       return try start.run(sockets)
     } catch {
@@ -175,6 +176,8 @@ extension ContainerRuntime {
 private struct ExecStart {
   let runtime: ContainerRuntime
   let record: ContainerRecord
+  /// Of the container, for whoever listens for its filter.
+  let status: ContainerStatus
   let template: ExecTemplate
   let plan: ExecPlan
   let options: ExecOptions
@@ -212,7 +215,9 @@ private struct ExecStart {
       // The last thing: what the streams lead to stays with its new owner.
       try giveStreams()
       try launch.commit()
-      if let failure = try launch.outcome() { throw failure.during("unable to start container process") }
+      if let failure = try launch.outcome(handover(launch.initProcess.pid)) {
+        throw failure.during("unable to start container process")
+      }
       try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")
       return launch.takeProcess()
     } catch {
@@ -224,6 +229,10 @@ private struct ExecStart {
       }
       throw error
     }
+  }
+
+  private func handover(_ pid: Int32) -> ListenerHandover? {
+    record.listener.map { ListenerHandover($0, pid: pid, record.state(status, pid: record.pid)) }
   }
 
   /// The end of its first process ends whatever comes into the container: the stage is killed without a word, the kernel

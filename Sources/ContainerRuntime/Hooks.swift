@@ -55,9 +55,13 @@ extension ContainerRuntime {
 extension ContainerRecord {
   /// The state document that hooks read.
   func hookState(_ status: ContainerStatus, pid: Int32?) -> [UInt8] {
+    state(status, pid: pid).document()
+  }
+
+  /// The state of the specification (runtime.md, "State").
+  func state(_ status: ContainerStatus, pid: Int32?) -> State {
     State(
       ociVersion: ociVersion, id: id, status: status.name, pid: pid, bundle: bundle,
-      annotations: annotations.isEmpty ? nil : annotations
-    ).document()
+      annotations: annotations.isEmpty ? nil : annotations)
   }
 }

@@ -86,6 +86,9 @@ struct InitLaunch: ~Copyable {
         wanted = (help, mount, refused)
       case .prepared:
         reached = .prepared
+      case .listenerMade:
+        // Out of turn, and refused above.
+        continue
       case .failed(let error):
         // With the pid known, or with the end of stage 1 if it was that one that failed, there is nothing to wait for.
         failure = error
@@ -232,10 +235,8 @@ struct InitLaunch: ~Copyable {
   }
 
   /// What the command of `exec` could not be executed for; nil when it runs, or ended before it could say.
-  func outcome() throws(RuntimeError) -> RuntimeError? {
-    guard let received = try channel.receive() else { return nil }
-    if case .failed(let failure) = received.report { return failure }
-    throw RuntimeError(.initProtocol, "the init stage said something else than an error")
+  func outcome(_ handover: ListenerHandover?) throws(RuntimeError) -> RuntimeError? {
+    try channel.outcome(of: initProcess.descriptor, handover)
   }
 
   /// Lets process 1 wait for `start`, and the process of `exec` go on.

@@ -38,6 +38,8 @@ struct ContainerRecord {
   var joinedResctrl: [String] = []
   /// What `update` may only change, and needs to know to go back.
   var devices = DeviceState()
+  /// Who answers for system calls of its processes, those of `exec` too; nil for nobody.
+  var listener: SeccompListener?
 }
 
 extension ContainerRecord {
@@ -46,7 +48,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3852_5041 }  // "APR8"
+  private static var magic: UInt32 { 0x3952_5041 }  // "APR9"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -70,6 +72,8 @@ extension ContainerRecord {
     devices.encode(to: &writer)
     writer.put(resctrl)
     writer.put(joinedResctrl)
+    writer.put(listener?.path ?? "")
+    writer.put(listener?.metadata ?? "")
     return writer.bytes
   }
 
@@ -99,6 +103,9 @@ extension ContainerRecord {
     devices = try DeviceState(from: &reader)
     resctrl = try reader.strings()
     joinedResctrl = try reader.strings()
+    let path = try reader.string()
+    let metadata = try reader.string()
+    listener = path.isEmpty ? nil : SeccompListener(path: path, metadata: metadata)
     guard reader.isAtEnd else { throw .malformed }
   }
 }

@@ -50,25 +50,47 @@ extension ContainerRuntime {
       throw error.because(.stateUnreadable, "cannot reach the container `\(id)`")
     }
     let stage = try stageFile(record.pid)
-    let answer: [UInt8]
-    do {
-      try connection.send([RuntimeOrder.start.rawValue])
-      answer = try connection.receive().bytes
-    } catch {
-      throw error.because(.initDied, "the container `\(id)` ended before its command was executed")
-    }
+    let failure = try giveOrder(connection, record)
     do {
       try entry.directory.unlink(StateStore.Name.startSocket)
     } catch {
       if error.errno != .noEntry { options.log.warning("cannot remove the start socket: \(error.text)") }
     }
-    if let failure = try decodeStartAnswer(answer) {
+    if let failure {
       // A failed hook ends the container for good (runtime.md, "Lifecycle"); any other failure leaves it to `delete`.
       if failure.code == .hook { destroy(record, entry) } else { waitForEnd(record) }
       throw failure.during("unable to start container process")
     }
     try checkExecuted(record.pid, startTime: record.startTime, from: stage, "the container `\(record.id)`")
     return (record, proxy)
+  }
+
+  /// What the command could not be executed for; nil when it runs, or ended before it could say.
+  private func giveOrder(
+    _ connection: consuming FileDescriptor, _ record: ContainerRecord
+  ) throws(RuntimeError) -> RuntimeError? {
+    let channel = RuntimeChannel(connection)
+    let handover = record.listener.map {
+      ListenerHandover($0, pid: record.pid, record.state(.created, pid: record.pid))
+    }
+    let process = handover == nil ? FileDescriptor.none : try openProcess(record)
+    do {
+      try channel.send(.start)
+    } catch {
+      throw error.because(.initDied, "the container `\(record.id)` ended before its command was executed")
+    }
+    do {
+      return try channel.outcome(of: process, handover)
+    } catch {
+      if handover == nil { throw error }
+      // Nobody answers for it any more, and it may wait for an answer to whatever it does to end.
+      do {
+        try process.sendSignal(9)
+      } catch {
+        if error.errno != .noProcess { options.log.warning("cannot end `\(record.id)`: \(error.text)") }
+      }
+      return error
+    }
   }
 
   private func makeProxy(

@@ -36,6 +36,7 @@ public struct Errno: Equatable, Hashable, Sendable {
   public static let notEmpty = Errno(39)  // ENOTEMPTY
   public static let symbolicLinkLoop = Errno(40)  // ELOOP
   public static let notSocket = Errno(88)  // ENOTSOCK
+  public static let wrongSocketType = Errno(91)  // EPROTOTYPE
   public static let notSupported = Errno(95)  // EOPNOTSUPP
   public static let connectionReset = Errno(104)  // ECONNRESET
   public static let timedOut = Errno(110)  // ETIMEDOUT
@@ -91,6 +92,7 @@ public struct Errno: Equatable, Hashable, Sendable {
     case 87: "too many users"
     case 88: "socket operation on non-socket"
     case 90: "message too long"
+    case 91: "protocol wrong type for socket"
     case 93: "protocol not supported"
     case 95: "operation not supported"
     case 97: "address family not supported by protocol"

@@ -38,7 +38,9 @@
 //     │
 //   start
 //     │ connect                        start                        │
-//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ startContainer hooks, seccomp filter
+//     │                  the listener, see below                    │      only with SCMP_ACT_NOTIFY
+//     │◄───────────────────────────────────────────────────────────►│ execve
 //     │                 end of file: the agent command runs         │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ poststart hooks
@@ -55,9 +57,23 @@
 //     │ joins resctrl, takes the terminal over, writes the pid file,
 //     │ gives the streams away                                      │
 //     │                          committed                          │
-//     ├────────────────────────────────────────────────────────────►│ seccomp filter, execve
+//     ├────────────────────────────────────────────────────────────►│ seccomp filter
+//     │                  the listener, see below                    │      only with SCMP_ACT_NOTIFY
+//     │◄───────────────────────────────────────────────────────────►│ execve
 //     │                 end of file: the command runs               │
 //     │◄────────────────────────────────────────────────────────────┤
+//
+//   the listener of a filter with SCMP_ACT_NOTIFY, on the connection of `start` and the channel of `exec`
+//     │                    listenerMade(number)                     │ by write(2): a profile that notifies it is refused
+//     │◄────────────────────────────────────────────────────────────┤
+//     │ pidfd_getfd(2)                                              │
+//     │                       listenerWanted                        │
+//     ├────────────────────────────────────────────────────────────►│      only where the kernel does not let the runtime
+//     │               listenerMade(number) + listener               │
+//     │◄────────────────────────────────────────────────────────────┤      by sendmsg(2)
+//     │ connects, sends the container process state, closes         │
+//     │                       listenerServed                        │
+//     ├────────────────────────────────────────────────────────────►│ by read(2): whoever listens can answer for it by now
 //
 // Before `cloned` the runtime waits for the end of stage 1 too: the channel of stage 2 is open then. `cloned` counts once, and
 // `exec` accepts nothing but what stands in its ladder: from the clone on the other side is in a container that runs.
@@ -83,6 +99,8 @@ public enum InitReport: Sendable {
   case helpWanted(MountHelp, mount: UInt32, refused: Errno)
   /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
   case networkReady
+  /// The filter is loaded, and its listener has this number in the process.
+  case listenerMade(number: Int32)
   case failed(RuntimeError)
 }
 
@@ -108,6 +126,10 @@ public enum RuntimeOrder: UInt8, Sendable {
   case helpRefused = 5
   /// The answer to `mountsMade`: the runtime has run its hooks.
   case hooksRun = 6
+  /// Whoever listens for the filter has its listener.
+  case listenerServed = 7
+  /// The answer to `listenerMade` where the runtime cannot take the descriptor by its number: it is to come along.
+  case listenerWanted = 8
   case devicesMoved = 20
 }
 
@@ -135,6 +157,11 @@ public struct RuntimeChannel: ~Copyable {
 
   public func send(_ order: RuntimeOrder) throws(SystemError) {
     try socket.send([order.rawValue])
+  }
+
+  /// Waits until there is something to receive, or the other side has closed; false when `timeout` milliseconds passed first.
+  public func wait(timeout: Int64) throws(SystemError) -> Bool {
+    try Poll.wait(socket, for: Poll.readable, timeout: timeout)
   }
 
   /// The number of the socket, for the mount helper, which answers in the place of the runtime.
@@ -224,6 +251,32 @@ public struct InitReporter: ~Copyable {
     try socket.write(encodeReport(report))
   }
 
+  /// Gives the listener of the filter to the runtime, and waits until whoever listens has it. Nothing that the filter may
+  /// hold up is called before that but write(2), and memory is asked for by nobody: `packet` was made before the filter.
+  public func handOver(listener: Int32, _ packet: inout ListenerPacket) throws(RuntimeError) {
+    var order: RuntimeOrder?
+    do {
+      packet.set(listener)
+      try socket.write(packet.bytes)
+      order = try receiveBehindFilter()
+      if order == .listenerWanted {
+        try socket.send(packet.bytes, passing: listener)
+        order = try receiveBehindFilter()
+      }
+    } catch {
+      throw error.because(
+        .listener, "cannot hand the listener of the seccomp filter over", field: "/linux/seccomp",
+        hint: "a profile with `SCMP_ACT_NOTIFY` must let `read` and `write` pass")
+    }
+    if order != .listenerServed {
+      throw RuntimeError(.initProtocol, "the runtime ended before it had passed the listener on")
+    }
+  }
+
+  private func receiveBehindFilter() throws(SystemError) -> RuntimeOrder? {
+    try socket.readByte().flatMap { RuntimeOrder(rawValue: $0) }
+  }
+
   /// Asks the mount helper, and waits for what it gives.
   /// `refused` is what the kernel said to this process, where it has tried.
   public func ask(
@@ -279,6 +332,17 @@ public struct InitReporter: ~Copyable {
   }
 }
 
+/// A `listenerMade` without its number.
+public struct ListenerPacket {
+  fileprivate private(set) var bytes = encodeReport(.listenerMade(number: 0))
+
+  public init() {}
+
+  fileprivate mutating func set(_ number: Int32) {
+    for index in 0..<4 { bytes[1 + index] = UInt8(truncatingIfNeeded: number >> (8 * Int32(index))) }
+  }
+}
+
 func encodeReport(_ report: InitReport) -> [UInt8] {
   var writer = WireWriter()
   switch report {
@@ -311,6 +375,9 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
     writer.put(text.cut(to: 8192))
   case .mountsMade:
     writer.put(UInt8(7))
+  case .listenerMade(let number):
+    writer.put(UInt8(8))
+    writer.put(number)
   }
   return writer.bytes
 }
@@ -346,16 +413,10 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
       let mount = try reader.uint32()
       return .helpWanted(help, mount: mount, refused: Errno(try reader.int32()))
     case 7: return .mountsMade
+    case 8: return .listenerMade(number: try reader.int32())
     default: throw .malformed
     }
   } catch {
     throw RuntimeError(.initProtocol, "the init stage sent a message that cannot be read")
   }
-}
-
-/// The answer to `start`: what the waiting init sent before it closed the connection. Nil is success.
-public func decodeStartAnswer(_ bytes: [UInt8]) throws(RuntimeError) -> RuntimeError? {
-  if bytes.isEmpty { return nil }
-  if case .failed(let error) = try decodeReport(bytes) { return error }
-  throw RuntimeError(.initProtocol, "the init stage answered `start` with something else than an error")
 }

@@ -11,13 +11,16 @@ public enum Programs {
     return SystemError("execve", Errno(Int32(truncatingIfNeeded: -result)), path)
   }
 
-  /// Installs a classic BPF filter, seccomp(2) SECCOMP_SET_MODE_FILTER. `instructions` holds 8 bytes for each.
-  public static func loadFilter(_ instructions: [UInt8], flags: UInt32) throws(SystemError) {
+  /// Installs a classic BPF filter, seccomp(2) SECCOMP_SET_MODE_FILTER. `instructions` holds 8 bytes for each. With
+  /// SECCOMP_FILTER_FLAG_NEW_LISTENER the number of the listener is answered, which is close-on-exec; it is only a number,
+  /// because behind the filter nobody may be able to close it.
+  @discardableResult
+  public static func loadFilter(_ instructions: [UInt8], flags: UInt32) throws(SystemError) -> Int32 {
     let result = instructions.withUnsafeBytes { bytes in
       var program = FilterProgram(length: UInt16(bytes.count / 8), instructions: bytes.baseAddress)
       return sys_seccomp(1, flags, &program)
     }
-    try check("seccomp", result)
+    return Int32(truncatingIfNeeded: try check("seccomp", result))
   }
 
   /// Marks every descriptor from `first` on close-on-exec, or closes them.

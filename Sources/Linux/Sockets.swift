@@ -81,6 +81,21 @@ public enum Socket {
     return socket
   }
 
+  /// Whether somebody holds the stream socket at `path`, found out without a connection, which he would have to accept: the
+  /// kernel refuses a socket of another type as EPROTOTYPE, and ECONNREFUSED is one that nobody holds.
+  public static func checkStream(_ path: String) throws(SystemError) {
+    let file = try FileDescriptor.open(path, .path)
+    guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
+    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 2, 0))))
+    do {
+      try connect(socket, "/proc/self/fd/\(file.number)", path)
+    } catch {
+      if error.errno == .wrongSocketType { return }
+      throw error
+    }
+    throw SystemError("connect", .wrongSocketType, path)
+  }
+
   /// Who listened where this socket is connected to, SO_PEERCRED of unix(7); 0 where this pid namespace does not show him.
   public static func listener(of socket: borrowing FileDescriptor) throws(SystemError) -> Int32 {
     Int32(truncatingIfNeeded: try check("getsockopt", Int64(sys_peer_process(socket.number)), "SO_PEERCRED"))
@@ -197,14 +212,16 @@ extension FileDescriptor {
     }
   }
 
-  /// Sends all of it on a stream socket, however many calls it takes. EPIPE, and no signal, where nobody is left to read it.
-  public func sendStream(_ bytes: [UInt8]) throws(SystemError) {
+  /// Sends all of it on a stream socket, however many calls it takes, and with the first of them the descriptor `passing` if
+  /// it is not -1. EPIPE, and no signal, where nobody is left to read it.
+  public func sendStream(_ bytes: [UInt8], passing descriptor: Int32 = -1) throws(SystemError) {
     let number = number
     var done = 0
     while done < bytes.count {
+      let passed = done == 0 ? descriptor : -1
       done += Int(
         try checkRetrying("sendmsg") {
-          bytes[done...].withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, -1) }
+          bytes[done...].withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, passed) }
         })
     }
   }

@@ -46,7 +46,7 @@ package enum SeccompCompiler {
     do {
       let cache = try SeccompCache(root: stateRoot)
       if let instructions = try cache.read(key) {
-        return SeccompProgram(instructions: instructions, flags: filter.flags.intersection(.supported))
+        return SeccompProgram(instructions: instructions, flags: filter.loadFlags)
       }
     } catch {
       // It is made anew below, and a damaged file is replaced. Only what somebody may have tampered with is worth a
@@ -76,7 +76,7 @@ package enum SeccompCompiler {
         "the seccomp program of `\(filter.rules.count)` rules has `\(assembler.count)` instructions, the kernel takes \(maximumInstructionCount)",
         field: "/linux/seccomp/syscalls")
     }
-    return SeccompProgram(instructions: assembler.bytes, flags: filter.flags.intersection(.supported))
+    return SeccompProgram(instructions: assembler.bytes, flags: filter.loadFlags)
   }
 
   /// SECCOMP_RET_ERRNO with ENOSYS

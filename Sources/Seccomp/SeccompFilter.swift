@@ -74,6 +74,7 @@ package struct SeccompFilter: Sendable, Hashable {
     if (profile.listenerPath ?? "").isEmpty && !(profile.listenerMetadata ?? "").isEmpty {
       try report(invalid("`listenerMetadata` must not be set without `listenerPath`", "listenerMetadata"))
     }
+    try checkNotifications(profile, report)
     filter.rules.reserveCapacity(rules.count)
     for index in rules.indices {
       do {
@@ -115,11 +116,6 @@ package struct SeccompFilter: Sendable, Hashable {
   ) throws(RuntimeError) -> UInt32 {
     guard let action = SeccompAction(name: name) else {
       throw invalid("unknown seccomp action `\(name)`, expected one such as `SCMP_ACT_ERRNO`", pointer)
-    }
-    guard action.isSupported else {
-      throw RuntimeError(
-        .configUnsupported, "seccomp action `\(name)` is not supported yet",
-        field: "/linux/seccomp/\(pointer)")
     }
     // Without a number it is EPERM.
     guard let errnoRet else { return action.returnValue(errnoRet: 1) }
@@ -191,7 +187,7 @@ package struct SeccompFilter: Sendable, Hashable {
     return isAnyEnough ? conditions.map { [$0] } : [conditions]
   }
 
-  private static func invalid(_ message: String, _ pointer: String) -> RuntimeError {
+  static func invalid(_ message: String, _ pointer: String) -> RuntimeError {
     RuntimeError(.configInvalid, message, field: "/linux/seccomp/\(pointer)")
   }
 }

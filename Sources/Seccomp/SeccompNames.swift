@@ -36,9 +36,6 @@ package enum SeccompAction: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// False for what is known and refused.
-  package var isSupported: Bool { self != .notify }
-
   /// The largest `errnoRet`; nil if the action takes none. The kernel cuts an errno at 4095, and libseccomp refuses
   /// that one already.
   package var largestErrnoRet: UInt? {
@@ -175,30 +172,18 @@ extension SeccompFilterFlags {
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", .waitKillable),
   ]
 
-  /// The flags that a filter is loaded with. Waiting for a listener means nothing to a program without SCMP_ACT_NOTIFY,
-  /// and the kernel refuses it there.
-  package static var supported: SeccompFilterFlags { [.synchronizeThreads, .log, .allowSpeculation] }
-
   /// The names of `linux.seccomp.flags`: `knownFlags` of the features document.
   package static var knownNames: [String] { names.map { $0.name } }
 
-  /// Those of them that have an effect with this kernel: `supportedFlags`.
-  package static var supportedNames: [String] {
-    names.filter { supported.contains($0.flag) && $0.flag.isInKernel }.map { $0.name }
-  }
+  /// Those of them that this kernel has: `supportedFlags`.
+  package static var supportedNames: [String] { names.filter { $0.flag.isSupported }.map { $0.name } }
 
-  /// Whether the kernel knows these flags, which it is asked each time.
-  package var isInKernel: Bool {
-    // Without a listener there is none to wait for.
-    let flags = contains(.waitKillable) ? union(.newListener) : self
-    return KernelProbe.hasSeccompFlags(flags.rawValue)
-  }
-
-  /// Refuses a flag that is named and that the kernel does not know, as runc does.
+  /// Refuses a flag that is named and that the kernel does not know, as runc does. One that only a listener needs is looked
+  /// at where there is one.
   static func check(_ names: [String]?) throws(RuntimeError) {
     guard let names else { return }
     for index in names.indices {
-      guard let flag = parse(names[index]), supported.contains(flag), !flag.isInKernel else { continue }
+      guard let flag = parse(names[index]), flag != .waitKillable, !flag.isSupported else { continue }
       throw RuntimeError(
         .seccomp, "the kernel does not have the seccomp flag `\(names[index])`",
         field: "/linux/seccomp/flags/\(index)")

@@ -31,7 +31,7 @@ private let record = ContainerRecord(
     DevicePermissions(checked: [
       DevicePermission(allow: false, kind: nil, major: nil, minor: nil, access: .all),
       DevicePermission(allow: true, kind: .character, major: .max, minor: 3, access: [.read]),
-    ])))
+    ])), listener: SeccompListener(path: "/run/agent", metadata: "é"))
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {
@@ -40,6 +40,10 @@ private let record = ContainerRecord(
     #expect(read.poststop == record.poststop)
     #expect(read.resctrl == record.resctrl && read.joinedResctrl == record.joinedResctrl)
     #expect(read.devices == record.devices)
+    #expect(read.listener == record.listener)
+    var without = record
+    without.listener = nil
+    #expect(try ContainerRecord(decoding: without.encode()).listener == nil)
     #expect(read.cgroup == record.cgroup)
     #expect(read.id == "web" && read.pid == 4711 && read.annotations == record.annotations)
   }

@@ -171,6 +171,11 @@ private let everything = InitPayload(
     } else {
       Issue.record("another report")
     }
+    if case .listenerMade(let number) = try decodeReport(encodeReport(.listenerMade(number: -70000))) {
+      #expect(number == -70000)
+    } else {
+      Issue.record("another report")
+    }
     if case .prepared = try decodeReport(encodeReport(.prepared)) {} else { Issue.record("another report") }
     if case .mountsMade = try decodeReport(encodeReport(.mountsMade)) {} else { Issue.record("another report") }
     if case .userNamespaceReady = try decodeReport(encodeReport(.userNamespaceReady)) {

@@ -158,10 +158,12 @@ extension Integration {
           "args": [["index": .number(index % 6), "value": 7, "valueTwo": 1, "op": .string(name)]],
         ])
       }
+      let agent = try SeccompAgent()
+      defer { agent.end() }
       let container = try Container()
       container.bundle.config["linux"]["seccomp"] = [
         "defaultAction": "SCMP_ACT_ALLOW", "architectures": seccomp["archs"], "flags": seccomp["supportedFlags"],
-        "syscalls": .array(rules),
+        "syscalls": .array(rules), "listenerPath": .string(agent.path),
       ]
       #expect(try container.report("security")["seccomp"].int == 2)
     }

@@ -166,6 +166,7 @@ int64_t sys_clone3(const struct apus_clone_args *arguments);
 int64_t sys_unshare(uint64_t flags);
 int64_t sys_setns(int fd, uint64_t kind);
 int64_t sys_pidfd_open(int pid, uint32_t flags);
+int64_t sys_pidfd_getfd(int pidfd, int number);
 int64_t sys_pidfd_send_signal(int pidfd, int signal, uint32_t flags);
 int64_t sys_waitid(int idtype, int id, struct apus_wait_result *result, int options);
 int64_t sys_kill(int pid, int signal);

@@ -115,12 +115,17 @@ extension BundleCheck {
         RuntimeError(.seccomp, "the kernel does not have the seccomp action `\(name)`", field: field))
     }
     for (index, name) in (profile.flags ?? []).enumerated() {
-      guard let flag = SeccompFilterFlags.parse(name), SeccompFilterFlags.supported.contains(flag), !flag.isInKernel
-      else { continue }
+      guard let flag = SeccompFilterFlags.parse(name), !flag.isSupported else { continue }
       add(
         .seccompKernel,
         RuntimeError(
           .seccomp, "the kernel does not have the seccomp flag `\(name)`", field: "/linux/seccomp/flags/\(index)"))
+    }
+    guard actions.contains(where: { $0.name == SeccompAction.notify.name }) else { return }
+    do {
+      _ = try SeccompListener.find(profile, bundle: bundle.path)
+    } catch {
+      add(.seccompKernel, error)
     }
   }
 

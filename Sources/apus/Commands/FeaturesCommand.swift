@@ -35,7 +35,7 @@ struct FeaturesCommand: Equatable, Sendable {
       namespaces: NamespaceKind.allCases.map { $0.ociName }, capabilities: Capability.allCases.map { $0.name },
       cgroup: CgroupFeatures(v1: true, v2: true, systemd: true, systemdUser: true, rdma: true),
       seccomp: SeccompFeatures(
-        enabled: true, actions: SeccompAction.allCases.filter { $0.isSupported }.map { $0.name },
+        enabled: true, actions: SeccompAction.allCases.map { $0.name },
         operators: SeccompOperator.allCases.map { $0.name }, archs: SeccompCompiler.architectureNames,
         knownFlags: SeccompFilterFlags.knownNames, supportedFlags: SeccompFilterFlags.supportedNames),
       apparmor: EnabledFeature(enabled: !Unsupported.contains("/process/apparmorProfile")),

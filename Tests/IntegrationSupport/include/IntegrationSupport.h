@@ -67,4 +67,14 @@ int support_exit_code(int status);
 /// A descriptor of the user namespace that the namespace behind `handle` belongs to; -1 and errno on failure.
 int support_namespace_owner(int handle);
 
+/// The next system call that a seccomp listener is asked about: which, of which process, and the identity of the question; -1
+/// and errno on failure.
+int support_notification(int listener, unsigned long long *identity, int *process, int *number);
+
+/// The answer: what the call returns, or the errno that it fails with. With `goes_on` the kernel carries it out.
+int support_answer(int listener, unsigned long long identity, long long value, int error, int goes_on);
+
+/// Whether the process still waits for the answer: 0, or -1 and errno.
+int support_still_waits(int listener, unsigned long long identity);
+
 #endif

@@ -99,10 +99,12 @@ struct FeatureList: Sendable, CustomTestStringConvertible {
 
   /// A rule for a system call that no program here makes.
   static func seccomp(action: String = "SCMP_ACT_TRAP", args: JSONValue = []) -> JSONValue {
-    [
+    var profile: JSONValue = [
       "defaultAction": action == "SCMP_ACT_ALLOW" ? "SCMP_ACT_ERRNO" : "SCMP_ACT_ALLOW",
       "syscalls": [["names": ["swapon"], "action": .string(action), "args": args]],
     ]
+    if action == "SCMP_ACT_NOTIFY" { profile["listenerPath"] = "/run/listener" }
+    return profile
   }
 }
 
