@@ -46,6 +46,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case processAttribute = 80
   case intelRdt = 81
   case systemd = 85
+  case landlock = 86
   // The agent command
   case executableNotFound = 90
   case executableDenied = 91
@@ -103,6 +104,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .processAttribute: "E_PROCESS_ATTRIBUTE"
     case .intelRdt: "E_INTEL_RDT"
     case .systemd: "E_SYSTEMD"
+    case .landlock: "E_LANDLOCK"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"
     case .executableDenied: "E_EXECUTABLE_DENIED"
     case .execFailed: "E_EXEC_FAILED"

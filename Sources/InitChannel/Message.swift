@@ -30,6 +30,8 @@
 //     │                           hooksRun                          │
 //     ├────────────────────────────────────────────────────────────►│ createContainer hooks
 //     │                                                             │ masks, pivot, privileges given up
+//     │                       landlockPlaces                        │
+//     │◄────────────────────────────────────────────────────────────┤      only with rules for paths
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -66,6 +68,7 @@
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
 // message with at most one descriptor.
 
+public import ContainerPlan
 public import Diagnostics
 public import Linux
 
@@ -83,6 +86,8 @@ public enum InitReport: Sendable {
   case helpWanted(MountHelp, mount: UInt32, refused: Errno)
   /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
   case networkReady
+  /// What the next of the ruleset's paths lead to, for the record.
+  case landlockPlaces([LandlockPlace])
   case failed(RuntimeError)
 }
 
@@ -306,6 +311,9 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
     writer.put(refused.number)
   case .networkReady:
     writer.put(UInt8(20))
+  case .landlockPlaces(let places):
+    writer.put(UInt8(21))
+    writer.put(places)
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
@@ -339,6 +347,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 2: return .cloned(pid: try reader.int32())
     case 3: return .prepared
     case 20: return .networkReady
+    case 21: return .landlockPlaces(try reader.landlockPlaces())
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
     case 6:
