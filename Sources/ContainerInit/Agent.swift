@@ -83,11 +83,10 @@ struct Agent: ~Copyable {
   private static func giveUpPrivileges(
     _ plan: AgentPlan, _ payload: InitPayload, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) -> [UInt32] {
-    let namespaces = payload.namespaces
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
-      try setGroups(plan.additionalGids, namespaces)
+      try setGroups(plan.additionalGids, payload.namespaces)
       try Credentials.setGroup(plan.gid)
       // A change of ids makes the process dumpable again where the kernel's suid_dumpable says so (prctl(2)).
       try Processes.becomeNotDumpable()
@@ -120,9 +119,7 @@ struct Agent: ~Copyable {
         try Credentials.setNoNewPrivileges()
       }
     }
-    if payload.landlock != nil && !plan.noNewPrivileges && held & systemAdministration == 0 {
-      throw LandlockExecutor.lacksRight
-    }
+    try LandlockExecutor.check(payload.landlock, hasRight: plan.noNewPrivileges || held & systemAdministration != 0)
     let isConfined = !payload.filter.isEmpty || payload.landlock != nil
     let isLate = isConfined && !plan.noNewPrivileges && sets.effective & systemAdministration == 0
     let early = isLate ? systemAdministration & held : 0

@@ -89,8 +89,9 @@ enum LandlockExecutor {
 
   /// landlock_restrict_self(2) wants one or the other: a ruleset must not hinder a program that has more rights than its
   /// caller.
-  static var lacksRight: RuntimeError {
-    RuntimeError(
+  static func check(_ plan: LandlockPlan?, hasRight: Bool) throws(RuntimeError) {
+    if plan == nil || hasRight { return }
+    throw RuntimeError(
       .landlock, "a Landlock ruleset takes no_new_privs, or CAP_SYS_ADMIN in the user namespace",
       field: LandlockPlan.field(""), hint: "set `/process/noNewPrivileges`")
   }

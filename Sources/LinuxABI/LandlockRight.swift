@@ -14,16 +14,18 @@ public enum LandlockSet: UInt8, Sendable, Hashable, CaseIterable {
 
   /// The names of the bits from 0 on: those of the kernel without the part that they share, in lower case.
   public var names: [String] {
-    switch self {
-    case .files:
-      [
-        "execute", "write_file", "read_file", "read_dir", "remove_dir", "remove_file", "make_char", "make_dir",
-        "make_reg", "make_sock", "make_fifo", "make_block", "make_sym", "refer", "truncate", "ioctl_dev",
-      ]
-    case .network: ["bind_tcp", "connect_tcp"]
-    case .scopes: ["abstract_unix_socket", "signal"]
-    case .flags: ["log_same_exec_off", "log_new_exec_on", "log_subdomains_off"]
-    }
+    // Texts and not lists: the release compiler numbers the constant lists of a function anew in every module that it is
+    // copied to, and the linker then takes one for the other.
+    let text =
+      switch self {
+      case .files:
+        "execute write_file read_file read_dir remove_dir remove_file make_char make_dir make_reg make_sock make_fifo "
+          + "make_block make_sym refer truncate ioctl_dev"
+      case .network: "bind_tcp connect_tcp"
+      case .scopes: "abstract_unix_socket signal"
+      case .flags: "log_same_exec_off log_new_exec_on log_subdomains_off"
+      }
+    return text.utf8.split(separator: 0x20).map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// The bits that a kernel with this version of the ABI knows.

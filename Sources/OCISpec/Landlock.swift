@@ -66,6 +66,7 @@ public struct LandlockRulesConfig: Equatable, Sendable {
 
 /// Rights on files, and on directories with all that is in them.
 public struct LandlockPathConfig: Equatable, Sendable {
+  /// Rights, or groups of them.
   public var allowedAccess: [String] = []
   /// Absolute, in the container.
   public var paths: [String] = []
@@ -77,7 +78,9 @@ public struct LandlockPathConfig: Equatable, Sendable {
 
 /// Rights on ports of TCP.
 public struct LandlockPortConfig: Equatable, Sendable {
+  /// Rights, or groups of them.
   public var allowedAccess: [String] = []
+  /// From 0 to 65535.
   public var ports: [UInt16] = []
 
   public init() {}
