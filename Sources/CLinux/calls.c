@@ -320,6 +320,29 @@ int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments) {
   return kernel(syscall(SYS_seccomp, operation, flags, arguments));
 }
 
+// One number each on every architecture. The headers of older systems do not have them.
+int64_t sys_landlock_create_ruleset(const struct apus_landlock_ruleset *attributes, size_t size, uint32_t flags) {
+  return kernel(syscall(444, attributes, size, flags));
+}
+
+int64_t sys_landlock_allow_path(int ruleset, uint64_t access, int directory) {
+  struct {
+    uint64_t allowed_access;
+    int32_t parent_fd;
+  } rule = {access, directory};
+  return kernel(syscall(445, ruleset, 1 /* LANDLOCK_RULE_PATH_BENEATH */, &rule, 0));
+}
+
+int64_t sys_landlock_allow_port(int ruleset, uint64_t access, uint16_t port) {
+  struct {
+    uint64_t allowed_access;
+    uint64_t port;
+  } rule = {access, port};
+  return kernel(syscall(445, ruleset, 2 /* LANDLOCK_RULE_NET_PORT */, &rule, 0));
+}
+
+int64_t sys_landlock_restrict_self(int ruleset, uint32_t flags) { return kernel(syscall(446, ruleset, flags)); }
+
 int64_t sys_bpf(int command, void *attributes, uint32_t size) {
   return kernel(syscall(SYS_bpf, command, attributes, size));
 }

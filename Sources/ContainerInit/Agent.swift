@@ -13,8 +13,11 @@ struct Agent: ~Copyable {
   let filter: [UInt8]
   let filterFlags: UInt32
   /// The capabilities still to be given up behind the filter, as capset(2) wants them; empty for none. Only where
-  /// no_new_privs is not set and the filter therefore wants CAP_SYS_ADMIN; the profile must let capset pass then.
+  /// no_new_privs is not set and ruleset and filter therefore want CAP_SYS_ADMIN; a profile must let capset pass then.
   let lateCapabilities: [UInt32]
+  /// The Landlock ruleset, ready to be taken on; of the number -1 without one.
+  private let ruleset: LandlockRuleset
+  private let landlock: LandlockPlan?
   private let hooks: StartHooks
   private let limits: LateLimits
 
@@ -34,7 +37,9 @@ struct Agent: ~Copyable {
     if plan.looksUpHome { environment.append("HOME=\(HomeDirectory.find(uid: plan.uid))") }
     // Before the user changes: a directory that only root may enter is a valid working directory, as in runc.
     let enteredEarly = enter(plan.workingDirectory)
-    let late = try giveUpPrivileges(plan, payload.namespaces, hasFilter: !payload.filter.isEmpty, reporter)
+    // Its paths too are looked up with every right.
+    let ruleset = try LandlockExecutor.prepare(payload.landlock, reporter)
+    let late = try giveUpPrivileges(plan, payload, reporter)
     if let failure = enteredEarly {
       // Root of a user namespace may lack the right that the user has (a directory on NFS).
       if enter(plan.workingDirectory) != nil {
@@ -48,7 +53,8 @@ struct Agent: ~Copyable {
     return Agent(
       path: path, arguments: CStringList(plan.arguments), environment: CStringList(environment),
       filter: payload.filter, filterFlags: payload.filterFlags, lateCapabilities: late,
-      hooks: StartHooks(payload.hooks, environment: environment), limits: limits)
+      ruleset: ruleset, landlock: payload.landlock, hooks: StartHooks(payload.hooks, environment: environment),
+      limits: limits)
   }
 
   private static func enter(_ path: String) -> SystemError? {
@@ -75,12 +81,12 @@ struct Agent: ~Copyable {
 
   /// Groups, user, bounding set, capabilities, no_new_privs. What is left to do behind the filter is answered.
   private static func giveUpPrivileges(
-    _ plan: AgentPlan, _ namespaces: NamespacePlan, hasFilter: Bool, _ reporter: borrowing InitReporter
+    _ plan: AgentPlan, _ payload: InitPayload, _ reporter: borrowing InitReporter
   ) throws(RuntimeError) -> [UInt32] {
     var sets = plan.capabilities
     try describe(.credentials, "cannot set the groups", field: "/process/user") { () throws(SystemError) in
       // Always, also for an empty list: the caller's groups must not stay.
-      try setGroups(plan.additionalGids, namespaces)
+      try setGroups(plan.additionalGids, payload.namespaces)
       try Credentials.setGroup(plan.gid)
       // A change of ids makes the process dumpable again where the kernel's suid_dumpable says so (prctl(2)).
       try Processes.becomeNotDumpable()
@@ -113,7 +119,9 @@ struct Agent: ~Copyable {
         try Credentials.setNoNewPrivileges()
       }
     }
-    let isLate = hasFilter && !plan.noNewPrivileges && sets.effective & systemAdministration == 0
+    try LandlockExecutor.check(payload.landlock, hasRight: plan.noNewPrivileges || held & systemAdministration != 0)
+    let isConfined = !payload.filter.isEmpty || payload.landlock != nil
+    let isLate = isConfined && !plan.noNewPrivileges && sets.effective & systemAdministration == 0
     let early = isLate ? systemAdministration & held : 0
     try describe(.capabilities, "cannot set the capabilities", field: "/process/capabilities") {
       () throws(SystemError) in
@@ -167,6 +175,8 @@ struct Agent: ~Copyable {
       try limits.set()
       // From here to execve a signal may end this process as it would end the command.
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
+      // Behind the hooks, which are not the command. Before the filter, whose profile need not allow it.
+      if let landlock { try LandlockExecutor.apply(landlock, ruleset) }
       if !filter.isEmpty { try loadFilter(connection) }
       if !lateCapabilities.isEmpty {
         let words = lateCapabilities
@@ -179,7 +189,9 @@ struct Agent: ~Copyable {
       return error
     }
     let failure = Programs.execute(path, arguments, environment)
-    return Executable.explain(failure, path)
+    var error = Executable.explain(failure, path)
+    if failure.errno == .accessDenied, let landlock, let hint = LandlockExecutor.hint(landlock) { error.hint = hint }
+    return error
   }
 
   /// With SCMP_ACT_NOTIFY what comes next may have to be answered by whoever listens, and he has to be there first.

@@ -10,6 +10,8 @@ public struct ContainerPlan: Sendable {
   public var seccomp: Seccomp?
   public var netDevices: [NetDevicePlan]
   public var intelRdt: IntelRdtPlan?
+  /// The Landlock ruleset of every process of the container; nil for none.
+  public var landlock: LandlockPlan?
   /// The absolute path of the root file system.
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.

@@ -36,6 +36,15 @@
     private static var parts: [String: (inout ContainerPlan) -> Void] {
       [
         "ContainerPlan.seccomp": { $0.seccomp = nil },
+        "ContainerPlan.landlock": { $0.landlock = nil },
+        "LandlockPlan.files": { $0.landlock?.files = 0 },
+        "LandlockPlan.network": { $0.landlock?.network = 0 },
+        "LandlockPlan.scopes": { $0.landlock?.scopes = 0 },
+        "LandlockPlan.paths": { $0.landlock?.paths = [] },
+        "LandlockPlan.ports": { $0.landlock?.ports = [] },
+        "LandlockPath.ifExists": { $0.changePaths { $0.ifExists = false } },
+        "LandlockPath.rule": { $0.changePaths { $0.rule = 0 } },
+        "LandlockPath.index": { $0.changePaths { $0.index = 0 } },
         "ContainerPlan.netDevices": { $0.netDevices = [] },
         "ContainerPlan.intelRdt": { $0.intelRdt = nil },
         "ContainerPlan.agent": { $0.agent = nil },
@@ -86,6 +95,12 @@
         change(&mount)
         steps[index] = .mount(mount)
       }
+    }
+
+    private mutating func changePaths(_ change: (inout LandlockPath) -> Void) {
+      guard var plan = landlock else { return }
+      for index in plan.paths.indices { change(&plan.paths[index]) }
+      landlock = plan
     }
 
     private mutating func changeHooks(_ change: (inout HookPlan) -> Void) {

@@ -68,6 +68,7 @@ extension ContainerPlan {
     add(.stage2, "enter", agent.workingDirectory)
     add(.stage2, "wait for start")
     for hook in hooks.startContainer { hook.describe(add) }
+    landlock?.describe(add)
     if seccomp != nil { add(.stage2, "install seccomp filter") }
     add(.stage2, "execute", agent.arguments.joined(separator: " "))
     for hook in hooks.poststart + hooks.poststop { hook.describe(add) }
@@ -106,6 +107,21 @@ extension ProcessAttributes {
       add(.stage2, "set memory policy", mode + flags + policy.nodes.map { " \($0)" }.joined())
     }
     if let personality { add(.stage2, "set execution domain", "\(personality)") }
+  }
+}
+
+extension LandlockPlan {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    let names = LandlockSet.allCases.flatMap { $0.names(of: self[$0]) }
+    add(.stage2, "restrict by Landlock", names.joined(separator: " "))
+    for path in paths {
+      let text = LandlockSet.files.names(of: path.access).joined(separator: " ")
+      add(.stage2, path.ifExists ? "allow by Landlock if there" : "allow by Landlock", "\(path.path): \(text)")
+    }
+    for port in ports {
+      let text = LandlockSet.network.names(of: port.access).joined(separator: " ")
+      add(.stage2, "allow by Landlock", "port \(port.port): \(text)")
+    }
   }
 }
 

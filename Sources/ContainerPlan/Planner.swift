@@ -36,10 +36,15 @@ public struct HostFacts: Sendable, Equatable {
   public var effectiveUser: UInt32
   /// SELinux is on. Asked for only where a label is configured.
   public var hasSELinux: Bool
+  /// Asked for only where there is a ruleset.
+  public var landlock: LandlockSupport
 
-  public init(effectiveUser: UInt32, hasSELinux: Bool = false) {
+  public init(
+    effectiveUser: UInt32, hasSELinux: Bool = false, landlock: LandlockSupport = .missing(.notImplemented)
+  ) {
     self.effectiveUser = effectiveUser
     self.hasSELinux = hasSELinux
+    self.landlock = landlock
   }
 }
 
@@ -57,6 +62,8 @@ public struct Planner {
   var sysctls: [SysctlEntry] = []
   var mounts: [MountEntry] = []
   var memoryNodes: [UInt32] = []
+  var landlockConfig: LandlockConfig?
+  var landlock: LandlockPlan?
 
   var config: Config { input.config }
 
@@ -102,6 +109,7 @@ public struct Planner {
     try follow(Rule.ofProcess)
     try follow(Rule.ofAttributes)
     try follow(Rule.ofIntelRdt)
+    try follow(Rule.ofLandlock)
     var steps = orderSteps(mounts, devices, hookSteps(hooks))
     if !sysctlSteps.isEmpty {
       // Opened before anything is mounted, used last, when all interfaces are there.
@@ -116,7 +124,8 @@ public struct Planner {
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       intelRdt: planIntelRdt(),
-      rootPath: rootPath, steps: steps, hooks: hooks, agent: agent, execCPUAffinity: config.process?.execCPUAffinity,
+      landlock: landlock, rootPath: rootPath, steps: steps, hooks: hooks, agent: agent,
+      execCPUAffinity: config.process?.execCPUAffinity,
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: findings.warnings)
   }
 

@@ -110,7 +110,15 @@ extension ContainerRuntime {
   }
 
   func facts(for config: Config) throws(RuntimeError) -> HostFacts {
-    HostFacts(effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(config))
+    var facts = HostFacts(effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(config))
+    if config.annotations?.value(named: LandlockConfig.annotation) != nil {
+      do {
+        facts.landlock = .version(try LandlockRuleset.version())
+      } catch {
+        facts.landlock = .missing(error.errno)
+      }
+    }
+    return facts
   }
 
   /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
@@ -215,6 +223,8 @@ private struct Creation: ~Copyable {
     }
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
     if !hooksBegan { try cgroup.applyLast(uidMap: launch.uidMap) }
+    // Before the record has a pid: until then `exec` finds no process.
+    if !launch.landlockPlaces.isEmpty { try entry.write(execTemplate(launch.landlockPlaces)) }
     try resctrl?.add(launch.initProcess.pid)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
@@ -237,7 +247,11 @@ private struct Creation: ~Copyable {
     return launch.takeProcess()
   }
 
-  private func execTemplate() -> ExecTemplate {
+  private func execTemplate(_ places: [LandlockPlace] = []) -> ExecTemplate {
+    var landlock = plan.landlock
+    for (index, place) in places.enumerated() where index < landlock?.paths.count ?? 0 {
+      landlock?.paths[index].place = place
+    }
     var namespaces = plan.namespaces
     for joined in namespaces.joined { namespaces.created.formUnion(joined.kind) }
     namespaces.joined = []
@@ -246,13 +260,15 @@ private struct Creation: ~Copyable {
     if options.notifySocket != nil { agent?.environment.unset("NOTIFY_SOCKET") }
     return ExecTemplate(
       namespaces: namespaces, agent: agent, filter: filter?.instructions ?? [],
-      filterFlags: filter?.flags.rawValue ?? 0, keyring: options.noNewKeyring ? "" : "_ses.\(record.id)")
+      filterFlags: filter?.flags.rawValue ?? 0, landlock: landlock,
+      keyring: options.noNewKeyring ? "" : "_ses.\(record.id)")
   }
 
   private func payload() -> InitPayload {
     InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: filter?.instructions ?? [],
-      filterFlags: filter?.flags.rawValue ?? 0, cgroupMounts: cgroup.mounts, taskFiles: cgroup.taskFileCount,
+      filterFlags: filter?.flags.rawValue ?? 0, landlock: plan.landlock, cgroupMounts: cgroup.mounts,
+      taskFiles: cgroup.taskFileCount,
       hasCgroupDirectory: cgroup.hasDirectory, hasConsoleSocket: plan.hasTerminal,
       passedDescriptors: options.passedDescriptors, hooks: runtime.initHooks(plan.hooks, record))
   }

@@ -325,7 +325,8 @@ private struct ExecStart {
       namespaces: NamespacePlan(
         created: template.namespaces.created, uidMap: template.namespaces.uidMap, gidMap: template.namespaces.gidMap),
       steps: steps, agent: plan.agent,
-      filter: template.filter, filterFlags: template.filterFlags, cgroupMounts: [], taskFiles: taskFiles,
+      filter: template.filter, filterFlags: template.filterFlags, landlock: template.landlock, cgroupMounts: [],
+      taskFiles: taskFiles,
       hasCgroupDirectory: false, hasConsoleSocket: plan.console != nil,
       passedDescriptors: options.passedDescriptors,
       exec: ExecJoin(

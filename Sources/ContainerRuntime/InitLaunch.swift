@@ -26,6 +26,8 @@ struct InitLaunch: ~Copyable {
   var unit: SystemdUnit?
   /// The users of the container's user namespace, new or joined; empty without one.
   private(set) var uidMap: [IDRange] = []
+  /// What the paths of the Landlock ruleset lead to, in their order.
+  private(set) var landlockPlaces: [LandlockPlace] = []
   /// The network devices that were moved into the container.
   private var mover: NetDeviceMover?
 
@@ -82,6 +84,8 @@ struct InitLaunch: ~Copyable {
       case .networkReady:
         isNetworkReady = true
         network = received.takeDescriptor()
+      case .landlockPlaces(let places):
+        landlockPlaces += places
       case .helpWanted(let help, let mount, let refused):
         wanted = (help, mount, refused)
       case .prepared:
@@ -142,6 +146,7 @@ struct InitLaunch: ~Copyable {
     case .cloned where initProcess.pid == 0: return
     case .userNamespaceReady where initProcess.pid == 0 && !isExec: return
     case .mountsMade where !isExec, .networkReady where !isExec, .helpWanted where !isExec: return
+    case .landlockPlaces where !isExec: return
     default: throw RuntimeError(.initProtocol, "the init stage sent a message out of turn")
     }
   }

@@ -36,6 +36,7 @@
     private static func leaveOut(_ kind: String, of template: inout ExecTemplate) -> Bool {
       switch kind {
       case "ExecTemplate.filter": template.filter = []
+      case "ExecTemplate.landlock": template.landlock = nil
       case "ExecTemplate.keyring": template.keyring = ""
       default:
         let prefix = "ExecTemplate.namespaces."

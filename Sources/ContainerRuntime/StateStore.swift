@@ -190,7 +190,7 @@ extension StateStore.Entry {
     }
   }
 
-  /// Written once, before there is a process.
+  /// Before there is a process that `exec` could join; once more with what the Landlock rules are about.
   func write(_ template: ExecTemplate) throws(RuntimeError) {
     do {
       let file = try directory.open(

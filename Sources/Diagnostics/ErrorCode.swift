@@ -47,6 +47,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case intelRdt = 81
   case listener = 82
   case systemd = 85
+  case landlock = 86
   // The agent command
   case executableNotFound = 90
   case executableDenied = 91
@@ -105,6 +106,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .intelRdt: "E_INTEL_RDT"
     case .listener: "E_SECCOMP_LISTENER"
     case .systemd: "E_SYSTEMD"
+    case .landlock: "E_LANDLOCK"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"
     case .executableDenied: "E_EXECUTABLE_DENIED"
     case .execFailed: "E_EXEC_FAILED"

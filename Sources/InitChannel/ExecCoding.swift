@@ -45,20 +45,24 @@ public struct ExecTemplate: Sendable, Equatable {
   /// The seccomp program of the container and the flags to install it with.
   public var filter: [UInt8]
   public var filterFlags: UInt32
+  /// The Landlock ruleset of the container; nil for none.
+  public var landlock: LandlockPlan?
   /// The name of the session keyring; empty for none of the container's own.
   public var keyring: String
 
   public init(
-    namespaces: NamespacePlan, agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32, keyring: String
+    namespaces: NamespacePlan, agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
+    landlock: LandlockPlan? = nil, keyring: String
   ) {
     self.namespaces = namespaces
     self.agent = agent
     self.filter = filter
     self.filterFlags = filterFlags
+    self.landlock = landlock
     self.keyring = keyring
   }
 
-  private static var magic: UInt32 { 0x3145_5041 }  // "APE1"
+  private static var magic: UInt32 { 0x3245_5041 }  // "APE2"
 
   public func encode() -> [UInt8] {
     var writer = WireWriter()
@@ -68,6 +72,7 @@ public struct ExecTemplate: Sendable, Equatable {
     agent?.encode(to: &writer)
     writer.put(filter)
     writer.put(filterFlags)
+    writer.put(landlock)
     writer.put(keyring)
     return writer.bytes
   }
@@ -79,6 +84,7 @@ public struct ExecTemplate: Sendable, Equatable {
     agent = try reader.bool() ? try AgentPlan(from: &reader) : nil
     filter = try reader.blob()
     filterFlags = try reader.uint32()
+    landlock = try reader.landlock()
     keyring = try reader.string()
     guard reader.isAtEnd else { throw .malformed }
   }

@@ -30,6 +30,8 @@
 //     │                           hooksRun                          │
 //     ├────────────────────────────────────────────────────────────►│ createContainer hooks
 //     │                                                             │ masks, pivot, privileges given up
+//     │                       landlockPlaces                        │
+//     │◄────────────────────────────────────────────────────────────┤      only with rules for paths
 //     │                           prepared                          │
 //     │◄────────────────────────────────────────────────────────────┤
 //     │ the state is written        │
@@ -82,6 +84,7 @@
 // send or receive fails, and the init stage ends too: nobody would ever start it. One SOCK_SEQPACKET packet is one
 // message with at most one descriptor.
 
+public import ContainerPlan
 public import Diagnostics
 public import Linux
 
@@ -101,6 +104,8 @@ public enum InitReport: Sendable {
   case networkReady
   /// The filter is loaded, and its listener has this number in the process.
   case listenerMade(number: Int32)
+  /// What the next of the ruleset's paths lead to, for the record.
+  case landlockPlaces([LandlockPlace])
   case failed(RuntimeError)
 }
 
@@ -370,6 +375,9 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
     writer.put(refused.number)
   case .networkReady:
     writer.put(UInt8(20))
+  case .landlockPlaces(let places):
+    writer.put(UInt8(21))
+    writer.put(places)
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
@@ -406,6 +414,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 2: return .cloned(pid: try reader.int32())
     case 3: return .prepared
     case 20: return .networkReady
+    case 21: return .landlockPlaces(try reader.landlockPlaces())
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
     case 6:

@@ -9,6 +9,7 @@ public struct InitPayload: Sendable, Equatable {
   /// The seccomp program, 8 bytes for each instruction; empty for none.
   public var filter: [UInt8]
   public var filterFlags: UInt32
+  public var landlock: LandlockPlan?
   /// Where the cgroup of the container appears below a mount of type cgroup.
   public var cgroupMounts: [CgroupMountSource]
   /// How many of the descriptors that stage 1 got are `tasks` files of cgroup v1.
@@ -25,7 +26,8 @@ public struct InitPayload: Sendable, Equatable {
 
   public init(
     namespaces: NamespacePlan, steps: [InitStep], agent: AgentPlan?, filter: [UInt8], filterFlags: UInt32,
-    cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool, hasConsoleSocket: Bool = false,
+    landlock: LandlockPlan? = nil, cgroupMounts: [CgroupMountSource], taskFiles: UInt32, hasCgroupDirectory: Bool,
+    hasConsoleSocket: Bool = false,
     passedDescriptors: UInt32 = 0, hooks: InitHooks = InitHooks(), exec: ExecJoin? = nil
   ) {
     self.namespaces = namespaces
@@ -33,6 +35,7 @@ public struct InitPayload: Sendable, Equatable {
     self.agent = agent
     self.filter = filter
     self.filterFlags = filterFlags
+    self.landlock = landlock
     self.cgroupMounts = cgroupMounts
     self.taskFiles = taskFiles
     self.hasCgroupDirectory = hasCgroupDirectory
@@ -80,6 +83,7 @@ extension InitPayload {
     agent?.encode(to: &writer)
     writer.put(filter)
     writer.put(filterFlags)
+    writer.put(landlock)
     writer.put(list: cgroupMounts) {
       $0.put($1.name)
       $0.put($1.path)
@@ -103,6 +107,7 @@ extension InitPayload {
     agent = try reader.bool() ? try AgentPlan(from: &reader) : nil
     filter = try reader.blob()
     filterFlags = try reader.uint32()
+    landlock = try reader.landlock()
     cgroupMounts = try reader.list { (reader) throws(WireError) in
       let name = try reader.string()
       let path = try reader.string()

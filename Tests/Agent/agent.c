@@ -299,7 +299,7 @@ static int nestedMount(const char *path) {
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
        "overwrite hold syscall calls device devices shm mount exchange change size notify nested fixtures probe identity "
-       "tree fuse ipc port run-away bomb born spy");
+       "tree fuse ipc port run-away bomb born spy attempt listen");
   return 2;
 }
 
@@ -342,6 +342,8 @@ int main(int count, char **words) {
   if (!strcmp(verb, "tree")) return tree(first);
   if (!strcmp(verb, "ipc")) return shareIPC(first);
   if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
+  if (!strcmp(verb, "attempt")) return attempts(count - 2, words + 2);
+  if (!strcmp(verb, "listen")) return listenAbstractly(first);
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
   if (!strcmp(verb, "spy")) return spy();
   if (!strcmp(verb, "bomb")) return forkBomb(atoi(first));

@@ -51,6 +51,10 @@ int watchSize(void);
 int shareIPC(const char *what);
 int port(const char *what, int number, const char *text);
 
+// attempt.c
+int attempts(int count, char **words);
+int listenAbstractly(const char *name);
+
 // processes.c
 int runAway(int count);
 int forkBomb(int most);

@@ -1,4 +1,5 @@
 import ContainerPlan
+import Diagnostics
 import LinuxABI
 import OCISpec
 import Testing
@@ -58,7 +59,7 @@ struct RuleRow: Sendable, CustomTestStringConvertible {
     return PlanInput(config: config, bundle: "/b", keyring: nil, facts: HostFacts(effectiveUser: 0))
   }()
 
-  static let all = document + namespaces + linux + mounts + process + attributes
+  static let all = document + namespaces + linux + mounts + process + attributes + landlock
 }
 
 extension PlanInput {
@@ -88,6 +89,12 @@ extension PlanInput {
     var scheduler = Scheduler(policy: policy)
     change(&scheduler)
     process.scheduler = scheduler
+  }
+
+  /// A ruleset, on a host with all of Landlock.
+  fileprivate mutating func landlock(_ text: String, abi: Int32 = 7) {
+    config.annotations?.append(NamedValue(LandlockConfig.annotation, text))
+    facts.landlock = .version(abi)
   }
 
   /// Nothing is left that needs a mount namespace.
@@ -308,5 +315,77 @@ extension RuleRow {
     RuleRow("memory-policy-nodes", "/linux/memoryPolicy/nodes") { $0.linux.memoryPolicy?.nodes = "" },
     RuleRow("memory-policy-nodes", "/linux/memoryPolicy/nodes") { $0.linux.memoryPolicy?.mode = "MPOL_LOCAL" },
     RuleRow("memory-policy-flags", "/linux/memoryPolicy/flags/0") { $0.linux.memoryPolicy?.flags = ["X"] },
+  ]
+
+  private static let landlock = [
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#") { $0.landlock("landlock") },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/rule") { $0.landlock(#"{"rule":{}}"#) },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/ruleset/scope") {
+      $0.landlock(#"{"ruleset":{"scope":["signal"]}}"#)
+    },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/rules/pathBeneath/0/path") {
+      $0.landlock(#"{"rules":{"pathBeneath":[{"path":"/"}]}}"#)
+    },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/rules/netPort/1/ports/0") {
+      $0.landlock(#"{"rules":{"netPort":[{},{"ports":[65536]}]}}"#)
+    },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/disableBestEffort") {
+      $0.landlock(#"{"disableBestEffort":1}"#)
+    },
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/ruleset/handledAccessFS/1") {
+      $0.landlock(#"{"ruleset":{"handledAccessFS":["refer","LANDLOCK_ACCESS_FS_EXECUTE"]}}"#)
+    },
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/ruleset/scoped/0") {
+      $0.landlock(#"{"ruleset":{"handledAccessNet":["bind_tcp"],"scoped":["read"]}}"#)
+    },
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/flags/0") {
+      $0.landlock(#"{"ruleset":{"scoped":["signal"]},"flags":["all"]}"#)
+    },
+    // Allowed, and not handled.
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/rules/pathBeneath/0/allowedAccess/1") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessFS":["read"]},"rules":{"pathBeneath":[{"allowedAccess":["read_file","execute"],"#
+          + #""paths":["/"]}]}}"#)
+    },
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/rules/pathBeneath/0/allowedAccess") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessFS":["execute"]},"rules":{"pathBeneath":[{"allowedAccess":["read"],"paths":["/"]}]}}"#
+      )
+    },
+    RuleRow("landlock-name", "/annotations/org.apus.landlock#/rules/netPort/0/allowedAccess") {
+      $0.landlock(#"{"ruleset":{"handledAccessNet":["all"]},"rules":{"netPort":[{"ports":[1]}]}}"#)
+    },
+    RuleRow("landlock-restriction", "/annotations/org.apus.landlock#/ruleset") { $0.landlock("{}") },
+    RuleRow("landlock-object", "/annotations/org.apus.landlock#/rules/pathBeneath/0/paths") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessFS":["all"]},"rules":{"pathBeneath":[{"allowedAccess":["read"]}]}}"#)
+    },
+    RuleRow("landlock-object", "/annotations/org.apus.landlock#/rules/pathBeneath/0/paths/1") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessFS":["all"]},"rules":{"pathBeneath":[{"allowedAccess":["read"],"#
+          + #""paths":["/a","b"]}]}}"#)
+    },
+    RuleRow("landlock-document", "/annotations/org.apus.landlock#/rules/pathBeneath/0/paths/0") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessFS":["all"]},"rules":{"pathBeneath":[{"allowedAccess":["read"],"#
+          + #""paths":["/a\u0000b"]}]}}"#)
+    },
+    RuleRow("landlock-object", "/annotations/org.apus.landlock#/rules/netPort/0/ports") {
+      $0.landlock(
+        #"{"ruleset":{"handledAccessNet":["all"]},"rules":{"netPort":[{"allowedAccess":["bind_tcp"]}]}}"#)
+    },
+    RuleRow("landlock-kernel", "/annotations/org.apus.landlock#") {
+      $0.landlock(#"{"ruleset":{"handledAccessFS":["all"]}}"#)
+      $0.facts.landlock = .missing(.notImplemented)
+    },
+    RuleRow("landlock-kernel", "/annotations/org.apus.landlock#/ruleset/scoped") {
+      $0.landlock(#"{"ruleset":{"handledAccessFS":["read"],"scoped":["signal"]},"disableBestEffort":true}"#, abi: 5)
+    },
+    RuleRow("landlock-best-effort", "/annotations/org.apus.landlock#/ruleset/handledAccessNet") {
+      $0.landlock(#"{"ruleset":{"handledAccessFS":["read"],"handledAccessNet":["bind_tcp"]}}"#, abi: 3)
+    },
+    RuleRow("landlock-best-effort", "/annotations/org.apus.landlock#/flags") {
+      $0.landlock(#"{"ruleset":{"scoped":["all"]},"flags":["log_new_exec_on"]}"#, abi: 6)
+    },
   ]
 }

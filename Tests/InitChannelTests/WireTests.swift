@@ -63,6 +63,13 @@ private let everything = InitPayload(
         policy: 6, flags: 1 << 40, nice: -1, priority: 3, runtime: 1 << 50, deadline: 1 << 51, period: 1 << 52),
       ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
+  landlock: LandlockPlan(
+    files: 0xFFFF, network: 3, scopes: 2, flags: 1,
+    paths: [
+      LandlockPath(
+        path: "/usr", access: 5, ifExists: true, rule: 1, index: 2, place: LandlockPlace(device: 1 << 40, inode: .max))
+    ],
+    ports: [LandlockPort(port: 65535, access: 1)]),
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
   hasCgroupDirectory: true, hasConsoleSocket: true, passedDescriptors: 3,
   hooks: InitHooks(
@@ -78,6 +85,11 @@ private let everything = InitPayload(
     var payload = everything
     payload.namespaces.takesNetDevices = true
     #expect(try InitPayload(decoding: payload.encode()).namespaces.takesNetDevices)
+    let places = [LandlockPlace(device: 1, inode: 2), .nowhere]
+    if case .landlockPlaces(places) = try decodeReport(encodeReport(.landlockPlaces(places))) {
+    } else {
+      Issue.record("another report")
+    }
     if case .networkReady = try decodeReport(encodeReport(.networkReady)) {} else { Issue.record("another report") }
   }
 

@@ -24,6 +24,31 @@ import Testing
     #expect(Capability(number: 256) == nil)
   }
 
+  /// The numbers of linux/landlock.h.
+  @Test func landlockNamesStandForTheBitsOfTheKernel() {
+    let samples: [(LandlockSet, String, UInt64)] = [
+      (.files, "execute", 1), (.files, "write_file", 2), (.files, "read_file", 4), (.files, "read_dir", 8),
+      (.files, "remove_dir", 0x10), (.files, "remove_file", 0x20), (.files, "make_char", 0x40),
+      (.files, "make_dir", 0x80), (.files, "make_reg", 0x100), (.files, "make_sock", 0x200),
+      (.files, "make_fifo", 0x400), (.files, "make_block", 0x800), (.files, "make_sym", 0x1000),
+      (.files, "refer", 0x2000), (.files, "truncate", 0x4000), (.files, "ioctl_dev", 0x8000),
+      (.network, "bind_tcp", 1), (.network, "connect_tcp", 2), (.scopes, "abstract_unix_socket", 1),
+      (.scopes, "signal", 2), (.flags, "log_same_exec_off", 1), (.flags, "log_new_exec_on", 2),
+      (.flags, "log_subdomains_off", 4),
+    ]
+    for (set, name, bit) in samples {
+      #expect(set.bit(name) == bit, "\(name)")
+      #expect(set.names(of: bit) == [name])
+    }
+    #expect(LandlockSet.allCases.map(\.names.count).reduce(0, +) == samples.count)
+    for set in LandlockSet.allCases { #expect(set.known(toABI: 7) == 1 << UInt64(set.names.count) - 1) }
+    let rights = LandlockSet.files.names(of: LandlockSet.rightsOfFiles)
+    #expect(rights == ["execute", "write_file", "read_file", "truncate", "ioctl_dev"])
+    #expect(LandlockSet.files.group("read") == 0b1100 && LandlockSet.files.bit("read") == nil)
+    let all = LandlockSet.files.names(of: LandlockSet.files.group("write") ?? 0)
+    #expect(!all.contains { ["execute", "read_file", "read_dir", "ioctl_dev"].contains($0) } && all.count == 12)
+  }
+
   @Test func capabilitySetsAreMasks() {
     var set = CapabilitySet([.changeOwner, .checkpointRestore])
     #expect(set.rawValue == 1 | 1 << 40)

@@ -15,6 +15,13 @@ struct apus_open_how {
   uint64_t resolve;
 };
 
+// landlock_create_ruleset(2)
+struct apus_landlock_ruleset {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;
+  uint64_t scoped;
+};
+
 // mount_setattr(2)
 struct apus_mount_attr {
   uint64_t attr_set;
@@ -190,6 +197,11 @@ int64_t sys_capset(const uint32_t *sets);
 int64_t sys_execveat(int directory, const char *path, char *const *arguments, char *const *environment, int flags);
 void sys_exit_group(int status) __attribute__((noreturn));
 int64_t sys_seccomp(uint32_t operation, uint32_t flags, const void *arguments);
+int64_t sys_landlock_create_ruleset(const struct apus_landlock_ruleset *attributes, size_t size, uint32_t flags);
+// LANDLOCK_RULE_PATH_BENEATH and LANDLOCK_RULE_NET_PORT of landlock_add_rule(2).
+int64_t sys_landlock_allow_path(int ruleset, uint64_t access, int directory);
+int64_t sys_landlock_allow_port(int ruleset, uint64_t access, uint16_t port);
+int64_t sys_landlock_restrict_self(int ruleset, uint32_t flags);
 int64_t sys_bpf(int command, void *attributes, uint32_t size);
 int64_t sys_keyctl(int operation, uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 int64_t sys_personality(uint64_t persona);

@@ -3,7 +3,7 @@ extension Rule {
   /// Every rule that the configuration alone, with ``HostFacts``, is held against.
   public static var all: [Rule] {
     ofDocument + ofNamespaces + ofNamespaceUse + ofSysctls + ofNetDevices + ofMounts + [mountMappings] + ofDevices
-      + ofHooks + ofRoot + ofProcess + ofAttributes + ofIntelRdt
+      + ofHooks + ofRoot + ofProcess + ofAttributes + ofIntelRdt + ofLandlock
   }
 
   static let ofDocument: [Rule] = [
@@ -143,5 +143,14 @@ extension Rule {
     Rule("rdt-memory-schema", "/linux/intelRdt/memBwSchema", "config-linux.md, IntelRdt", IntelRdtRules.memorySchema),
     Rule("rdt-lines", "/linux/intelRdt/schemata/*", "config-linux.md, IntelRdt", IntelRdtRules.lines),
     Rule("rdt-class", "/linux/intelRdt/closID", "config-linux.md, IntelRdt", IntelRdtRules.className),
+  ]
+
+  static let ofLandlock: [Rule] = [
+    Rule("landlock-document", "/annotations/*", "landlock(7)", LandlockRules.document),
+    Rule("landlock-name", "/annotations/*", "landlock(7)", LandlockRules.names),
+    Rule("landlock-restriction", "/annotations/*", "landlock_create_ruleset(2)", LandlockRules.restriction),
+    Rule("landlock-object", "/annotations/*", "landlock_add_rule(2)", LandlockRules.objects),
+    Rule("landlock-kernel", "/annotations/*", "landlock(7)", .host, LandlockRules.kernel),
+    Rule("landlock-best-effort", "/annotations/*", "landlock(7)", .warning, LandlockRules.bestEffort),
   ]
 }

@@ -24,9 +24,12 @@ struct FeaturesCommand: Equatable, Sendable {
     Features(
       ociVersionMin: OCIVersion.oldest, ociVersionMax: OCIVersion.current,
       hooks: HookKind.allCases.map { $0.name }, mountOptions: MountOption.allNames, linux: linux,
-      annotations: [NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText)],
+      annotations: [
+        NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText),
+        NamedValue("\(LandlockConfig.annotation).abi", "\(LandlockSet.newestABI)"),
+      ],
       // All others go to the state and change nothing.
-      potentiallyUnsafeConfigAnnotations: ["org.systemd.property."])
+      potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", LandlockConfig.annotation])
   }
 
   private static var linux: LinuxFeatures {
