@@ -45,6 +45,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case workingDirectory = 79
   case processAttribute = 80
   case intelRdt = 81
+  case securityLabel = 84
   case systemd = 85
   // The agent command
   case executableNotFound = 90
@@ -102,6 +103,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .workingDirectory: "E_WORKING_DIRECTORY"
     case .processAttribute: "E_PROCESS_ATTRIBUTE"
     case .intelRdt: "E_INTEL_RDT"
+    case .securityLabel: "E_SECURITY_LABEL"
     case .systemd: "E_SYSTEMD"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"
     case .executableDenied: "E_EXECUTABLE_DENIED"

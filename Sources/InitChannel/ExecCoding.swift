@@ -58,7 +58,7 @@ public struct ExecTemplate: Sendable, Equatable {
     self.keyring = keyring
   }
 
-  private static var magic: UInt32 { 0x3145_5041 }  // "APE1"
+  private static var magic: UInt32 { 0x3245_5041 }  // "APE2"
 
   public func encode() -> [UInt8] {
     var writer = WireWriter()
