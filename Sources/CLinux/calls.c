@@ -158,6 +158,10 @@ int64_t sys_getxattr(const char *path, const char *name, void *value, size_t siz
   return kernel(syscall(SYS_getxattr, path, name, value, size));
 }
 
+int64_t sys_fsetxattr(int fd, const char *name, const void *value, size_t size) {
+  return kernel(syscall(SYS_fsetxattr, fd, name, value, size, 0));
+}
+
 int64_t sys_fsync(int fd) { return kernel(syscall(SYS_fsync, fd)); }
 
 int64_t sys_flock(int fd, int operation) { return kernel(syscall(SYS_flock, fd, operation)); }

@@ -39,15 +39,20 @@ struct ExecStage {
     }
   }
 
-  /// What takes rights of the host.
+  /// What takes rights of the host, and the labels, which the process that is made later inherits: they are written where nothing
+  /// of the container can lie over the files.
   private func adjust(_ reporter: borrowing InitReporter) throws(RuntimeError) {
     guard let agent = payload.agent else { return }
     if join.kinds.contains(.newUser) { _ = try LateLimits.raiseHard(agent.limits) }
-    if agent.attributes.oomScoreAdjustment == nil { return }
+    if agent.attributes.oomScoreAdjustment == nil && agent.labels.isEmpty { return }
     let proc = try describe(.processAttribute, "cannot open the procfs of the host") { () throws(SystemError) in
       try ProcFileSystem.mounted()
     }
     try AttributeExecutor.adjustOOMScore(agent.attributes, proc, reporter)
+    try LabelExecutor.apply(agent.labels, proc)
+    if payload.steps.contains(where: { if case .keyring = $0 { true } else { false } }) {
+      try LabelExecutor.applyToKeys(agent.labels, proc)
+    }
   }
 
   private func enter(_ container: borrowing FileDescriptor) throws(RuntimeError) {

@@ -52,6 +52,7 @@ extension MountExecutor {
       () throws(SystemError) -> FileDescriptor in
       let context = try FileSystemContext("tmpfs")
       try context.set("mode", "755")
+      if !mount.label.isEmpty { try context.set("context", mount.label) }
       let tree = try context.mount(attributes: mount.set & ~MountAttribute.readonly)
       for source in cgroups {
         if source.isLink {

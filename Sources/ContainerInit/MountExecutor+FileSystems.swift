@@ -25,6 +25,7 @@ extension MountExecutor {
       try bind(all, type == "proc" ? "/proc" : "/sys", recursive: true, in: root, reporter)
       return
     }
+    try label(mount, tree)
     if mount.traits.contains(.copiesUp) { try CopyUp.copy(from: target, to: tree, mount) }
     if let idMap = mount.idMap {
       try MountSources.mapIDs(mount, idMap, tree, reporter)
@@ -36,6 +37,13 @@ extension MountExecutor {
     try changeAttributes(later, tree)
     try remember(tree)
     try attach(mount, tree, to: target)
+  }
+
+  private func label(_ mount: MountStep, _ tree: borrowing FileDescriptor) throws(RuntimeError) {
+    if mount.label.isEmpty { return }
+    try describe(.mount, "cannot label the new mount", field: "/linux/mountLabel") { () throws(SystemError) in
+      try tree.open(".", [.readOnly, .directory]).setLabel(mount.label)
+    }
   }
 
   private mutating func remember(_ tree: borrowing FileDescriptor) throws(RuntimeError) {
@@ -164,6 +172,7 @@ extension MountExecutor {
       try places.add(mount.destination, tree)
       return tree
     }
+    try label(mount, tree)
     if mount.traits.contains(.copiesUp) { try CopyUp.copy(from: target, to: tree, mount) }
     try changeAttributes(mount, tree)
     try remember(tree)

@@ -70,8 +70,8 @@ struct RootFileSystem: ~Copyable {
       try Console.setUp(console, in: root, sendingTo: FileDescriptor(owning: consoleSocket))
     case .workingDirectory(let path):
       try makeWorkingDirectory(path, in: root)
-    case .maskPaths(let paths):
-      try maskAll(paths)
+    case .maskPaths(let paths, let label):
+      try maskAll(paths, label)
     case .readonlyPaths(let paths):
       for (index, path) in paths.enumerated() {
         try during("read-only path `/\(path)`") { () throws(RuntimeError) in
@@ -225,18 +225,18 @@ struct RootFileSystem: ~Copyable {
     }
   }
 
-  private mutating func maskAll(_ paths: [String]) throws(RuntimeError) {
+  private mutating func maskAll(_ paths: [String], _ label: String) throws(RuntimeError) {
     for (index, path) in paths.enumerated() {
       let field = "/linux/maskedPaths/\(index)"
       do {
-        try maskOne(path, field: field)
+        try maskOne(path, label, field: field)
       } catch {
         throw error.during("masked path `/\(path)`")
       }
     }
   }
 
-  private mutating func maskOne(_ path: String, field: String) throws(RuntimeError) {
+  private mutating func maskOne(_ path: String, _ label: String, field: String) throws(RuntimeError) {
     guard let target = try mounts.places.openCovered(path, field: field, in: root) else { return }
     let isDirectory = try describe(.mask, "cannot look at it", field: field) { () throws(SystemError) in
       try target.status().isDirectory
@@ -266,6 +266,7 @@ struct RootFileSystem: ~Copyable {
       let context = try FileSystemContext("tmpfs")
       try context.set("nr_blocks", "1")
       try context.set("nr_inodes", "1")
+      if !label.isEmpty { try context.set("context", label) }
       let tree = try context.mount(
         attributes: MountAttribute.readonly | MountAttribute.noSetuid | MountAttribute.noDevices
           | MountAttribute.noExecution)

@@ -92,6 +92,7 @@ struct Stage2 {
         try Namespaces.setDomainname(name)
       }
     case .keyring(let name):
+      try LabelExecutor.applyToKeys(payload.agent?.labels, proc)
       try SessionKeyring.join(name, searchableByOthers: payload.namespaces.hasUserNamespace)
     case .mountsMade:
       try waitForHooks(reporter)
@@ -108,18 +109,27 @@ struct Stage2 {
         try Mounts.setPropagationOfRoot(change.kind, recursive: change.recursive)
       }
     case .openProc:
-      proc = try describe(.sysctl, "cannot open a verified procfs", field: "/linux/sysctl") {
-        () throws(SystemError) in
-        try ProcFileSystem.own()
-      }
+      proc = try openProc()
     case .sysctl(let parameter):
       try describe(.sysctl, "cannot set kernel parameter `\(parameter.path)`", field: parameter.field) {
         () throws(SystemError) in
         // Nothing would be written for an empty text; a line without anything is the empty value of a text parameter.
         try proc.write("sys/\(parameter.path)", parameter.value.isEmpty ? "\n" : parameter.value)
       }
+    case .processLabels:
+      try LabelExecutor.apply(payload.agent?.labels ?? ProcessLabels(), proc)
     default:
       try root.execute(step, reporter)
+    }
+  }
+
+  private func openProc() throws(RuntimeError) -> ProcFileSystem {
+    let isLabelled = payload.agent?.labels.isEmpty == false
+    return try describe(
+      isLabelled ? .securityLabel : .sysctl, "cannot open a verified procfs",
+      field: isLabelled ? "/process" : "/linux/sysctl"
+    ) { () throws(SystemError) in
+      try ProcFileSystem.own()
     }
   }
 

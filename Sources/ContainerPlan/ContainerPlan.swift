@@ -139,11 +139,13 @@ public struct AgentPlan: Sendable, Equatable {
   /// HOME is not in the environment and is looked up in the container's /etc/passwd.
   public var looksUpHome: Bool
   public var attributes: ProcessAttributes
+  public var labels: ProcessLabels
 
   public init(
     arguments: [String], environment: [String], workingDirectory: String, uid: UInt32, gid: UInt32,
     additionalGids: [UInt32], umask: UInt32, capabilities: CapabilityPlan, noNewPrivileges: Bool,
-    limits: [LimitPlan], looksUpHome: Bool, attributes: ProcessAttributes = ProcessAttributes()
+    limits: [LimitPlan], looksUpHome: Bool, attributes: ProcessAttributes = ProcessAttributes(),
+    labels: ProcessLabels = ProcessLabels()
   ) {
     self.arguments = arguments
     self.environment = environment
@@ -157,6 +159,7 @@ public struct AgentPlan: Sendable, Equatable {
     self.limits = limits
     self.looksUpHome = looksUpHome
     self.attributes = attributes
+    self.labels = labels
   }
 }
 

@@ -18,6 +18,8 @@ public struct ExecOverrides: Sendable, Equatable {
   public var capabilities: [String] = []
   public var noNewPrivileges: Bool?
   public var terminal: Bool?
+  /// The AppArmor profile and the SELinux label; an empty text leaves that of the process.
+  public var labels = ProcessLabels()
 
   public init() {}
 }
@@ -37,10 +39,10 @@ extension Planner {
   /// container's own process has; `template` is that one, nil where the container has none.
   public static func planExec(
     _ document: Process?, _ template: AgentPlan?, _ namespaces: NamespacePlan, _ affinity: ExecCPUAffinity,
-    _ overrides: ExecOverrides
+    _ overrides: ExecOverrides, facts: HostFacts = HostFacts(effectiveUser: 0)
   ) throws(RuntimeError) -> ExecPlan {
     let config = Config(ociVersion: "", root: Root(path: ""), process: document)
-    var planner = Planner(PlanInput(config: config, bundle: "", keyring: nil, facts: HostFacts(effectiveUser: 0)))
+    var planner = Planner(PlanInput(config: config, bundle: "", keyring: nil, facts: facts))
     planner.namespaces = namespaces
     return try planner.makeExec(template, namespaces, affinity, overrides)
   }
@@ -91,6 +93,7 @@ extension Planner {
       attributes.ioPriority = attributes.ioPriority ?? given.ioPriority
       attributes.personality = given.personality
       attributes.memoryPolicy = given.memoryPolicy
+      agent.labels = agent.labels.filled(from: template.labels)
     }
     agent.attributes = attributes
     return agent
@@ -125,6 +128,8 @@ extension Planner {
     if let gid = overrides.gid { agent.gid = gid }
     agent.additionalGids += overrides.additionalGids
     if let isSet = overrides.noNewPrivileges { agent.noNewPrivileges = isSet }
+    try LabelRules.check(overrides.labels, "--apparmor", "--process-label", input.facts)
+    agent.labels = overrides.labels.filled(from: agent.labels)
     for name in overrides.capabilities {
       guard let capability = Capability(name: name) else {
         throw RuntimeError(

@@ -41,7 +41,8 @@ public enum InitStep: Sendable, Equatable {
   case hooks([HookPlan])
   /// The directory `process.cwd`, made if it is missing; relative to the root.
   case workingDirectory(String)
-  case maskPaths([String])
+  /// Directories are covered by a tmpfs, which gets this SELinux context unless it is empty.
+  case maskPaths([String], label: String)
   case readonlyPaths([String])
   case readonlyRoot
   /// Makes the mount on this directory read-only, after something had to be made in it.
@@ -55,9 +56,12 @@ public enum InitStep: Sendable, Equatable {
   case changeRoot
   /// rootfsPropagation, applied to the new `/`.
   case rootPropagation(PropagationChange)
-  /// A procfs for ``sysctl(_:)``, opened while nothing of the container lies over /proc.
+  /// A procfs for ``sysctl(_:)``, ``processLabels`` and the label of ``keyring(_:)``, opened while nothing of the container lies
+  /// over /proc.
   case openProc
   case sysctl(SysctlStep)
+  /// Those of the agent command, ``AgentPlan/labels``: the next program that this process executes gets them.
+  case processLabels
 }
 
 /// One kernel parameter of a namespace that is not the host's.
@@ -182,11 +186,15 @@ public struct MountStep: Sendable, Equatable {
   public var propagation: [PropagationChange]
   public var traits: MountTraits
   public var idMap: MountIDMap?
+  /// The SELinux context for what the parameters cannot say: it is given to a directory of the cgroups that the runtime makes, and
+  /// to a file system that has to be mounted before it is labelled. Empty for none.
+  public var label: String
 
   public init(
     index: UInt32, destination: String, source: MountSource, set: UInt64 = 0, clear: UInt64 = 0,
     clearByName: UInt64 = 0, setRecursively: UInt64 = 0, clearRecursively: UInt64 = 0,
-    propagation: [PropagationChange] = [], traits: MountTraits = [], idMap: MountIDMap? = nil
+    propagation: [PropagationChange] = [], traits: MountTraits = [], idMap: MountIDMap? = nil,
+    label: String = ""
   ) {
     self.index = index
     self.destination = destination
@@ -199,6 +207,7 @@ public struct MountStep: Sendable, Equatable {
     self.propagation = propagation
     self.traits = traits
     self.idMap = idMap
+    self.label = label
   }
 }
 

@@ -175,6 +175,8 @@
         "CapabilityPlan.inheritable": { $0.capabilities.inheritable = 0 },
         "CapabilityPlan.ambient": { $0.capabilities.ambient = 0 },
         "ProcessAttributes.oomScoreAdjustment": { $0.attributes.oomScoreAdjustment = nil },
+        "ProcessLabels.appArmorProfile": { $0.labels.appArmorProfile = "" },
+        "ProcessLabels.selinuxLabel": { $0.labels.selinuxLabel = "" },
         "ProcessAttributes.scheduler": { $0.attributes.scheduler = nil },
         "ProcessAttributes.ioPriority": { $0.attributes.ioPriority = nil },
         "ProcessAttributes.personality": { $0.attributes.personality = nil },
@@ -239,6 +241,7 @@
         "MountStep.setRecursively": { $0.setRecursively = 0 },
         "MountStep.clearRecursively": { $0.clearRecursively = 0 },
         "MountStep.propagation": { $0.propagation = [] },
+        "MountStep.label": { $0.label = "" },
         "MountStep.idMap": { $0.idMap = nil },
         "MountIDMap.recursive": { $0.idMap?.recursive = false },
         "MountIDMap.uids": { $0.idMap?.uids = [] },
@@ -323,6 +326,7 @@
       case .rootPropagation: "InitStep.rootPropagation"
       case .openProc: "InitStep.openProc"
       case .sysctl: "InitStep.sysctl"
+      case .processLabels: "InitStep.processLabels"
       }
     }
 

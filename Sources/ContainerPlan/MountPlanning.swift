@@ -41,6 +41,9 @@ extension Planner {
       clearByName: options.own.clear.rawValue,
       setRecursively: options.all.set.rawValue, clearRecursively: options.all.clear.rawValue,
       propagation: options.propagation, traits: options.traits, idMap: idMap)
+    // The queues of the host are not for the container to label.
+    let ownsQueues = entry.kind == .fileSystem("mqueue") && hasNamespace(.ipc)
+    if entry.kind == .cgroup || ownsQueues { step.label = linux.mountLabel ?? "" }
     if step.copiesAttributes && !options.own.isEmpty {
       // As runc and `mount --bind -o`: who names one flag gets the flags that are named and no others, whatever the
       // source's mount had. Who names none gets those of the source.
@@ -64,8 +67,7 @@ extension Planner {
       return .cgroup
     case .fileSystem(let type):
       var parameters = options.allParameters
-      // The kernel knows no labels for these two.
-      if let label = linux.mountLabel, !label.isEmpty, type != "proc", type != "sysfs",
+      if let label = linux.mountLabel, !label.isEmpty, !Planner.unlabelledTypes.contains(type),
         !parameters.contains(where: { $0.key == "context" })
       {
         parameters.append(MountParameter(key: "context", value: label))
@@ -81,6 +83,10 @@ extension Planner {
       return .fileSystem(type: type, source: source, parameters: parameters)
     }
   }
+
+  /// The kernel labels the files of the first two by itself. The third is made together with the ipc namespace, and then no context
+  /// can be given to it any more: its directory is labelled afterwards.
+  private static let unlabelledTypes = ["proc", "sysfs", "mqueue"]
 
   private static let virtualTypes = [
     "binfmt_misc", "bpf", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "mqueue",

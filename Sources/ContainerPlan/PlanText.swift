@@ -41,6 +41,7 @@ extension ContainerPlan {
     for device in netDevices { add(.runtime, "move network device", "\(device.name) as \(device.newName)") }
     for step in steps {
       step.describe(add)
+      if step == .processLabels { agent?.labels.describe(add) }
       if step == .mountsMade {
         for hook in hooks.prestart + hooks.createRuntime { hook.describe(add) }
       }
@@ -87,6 +88,13 @@ public struct PlanLine: Sendable, Equatable {
 extension NamespacePlan {
   fileprivate var names: String {
     NamespaceKind.allCases.filter { created.contains($0.cloneFlag) }.map { $0.ociName }.joined(separator: " ")
+  }
+}
+
+extension ProcessLabels {
+  fileprivate func describe(_ add: (Runner, String, String) -> Void) {
+    if !appArmorProfile.isEmpty { add(.stage2, "set AppArmor profile", appArmorProfile) }
+    if !selinuxLabel.isEmpty { add(.stage2, "set SELinux label", selinuxLabel) }
   }
 }
 
@@ -152,7 +160,7 @@ extension InitStep {
     case .mountsMade: add(.stage2, "wait for hooks", "")
     case .hooks(let hooks): for hook in hooks { hook.describe(add) }
     case .workingDirectory(let path): add(.stage2, "make directory if missing", "/\(path == "." ? "" : path)")
-    case .maskPaths(let paths): for path in paths { add(.stage2, "mask if there", "/\(path)") }
+    case .maskPaths(let paths, _): for path in paths { add(.stage2, "mask if there", "/\(path)") }
     case .readonlyPaths(let paths): for path in paths { add(.stage2, "make read-only if there", "/\(path)") }
     case .readonlyRoot: add(.stage2, "make root read-only", "")
     case .readonlyMount(let path): add(.stage2, "make mount read-only", "/\(path)")
@@ -162,6 +170,8 @@ extension InitStep {
     case .rootPropagation(let change): add(.stage2, "set propagation of the root", change.text)
     case .openProc: add(.stage2, "open own procfs", "")
     case .sysctl(let step): add(.stage2, "set kernel parameter", "\(step.path) = \(step.value)")
+    // Its lines are those of the agent command.
+    case .processLabels: break
     }
   }
 }
@@ -208,6 +218,7 @@ extension MountStep {
         for range in ranges { text += " \(name) \(range.inside) to \(range.outside), \(range.count)" }
       }
     }
+    if !label.isEmpty { text += " label \(label)" }
     return text
   }
 }

@@ -36,14 +36,18 @@ public struct HostFacts: Sendable, Equatable {
   public var effectiveUser: UInt32
   /// SELinux is on. Asked for only where a label is configured.
   public var hasSELinux: Bool
+  /// AppArmor is on. Asked for only where a profile is configured.
+  public var hasAppArmor: Bool
   /// Asked for only where there is a ruleset.
   public var landlock: LandlockSupport
 
   public init(
-    effectiveUser: UInt32, hasSELinux: Bool = false, landlock: LandlockSupport = .missing(.notImplemented)
+    effectiveUser: UInt32, hasSELinux: Bool = false, hasAppArmor: Bool = false,
+    landlock: LandlockSupport = .missing(.notImplemented)
   ) {
     self.effectiveUser = effectiveUser
     self.hasSELinux = hasSELinux
+    self.hasAppArmor = hasAppArmor
     self.landlock = landlock
   }
 }
@@ -111,13 +115,16 @@ public struct Planner {
     try follow(Rule.ofIntelRdt)
     try follow(Rule.ofLandlock)
     var steps = orderSteps(mounts, devices, hookSteps(hooks))
-    if !sysctlSteps.isEmpty {
-      // Opened before anything is mounted, used last, when all interfaces are there.
-      steps.insert(.openProc, at: 1)
-      steps += sysctlSteps
-    }
     var agent = planAgent()
     agent?.attributes = planAttributes()
+    let isLabelled = agent?.labels.isEmpty == false
+    if !sysctlSteps.isEmpty || isLabelled {
+      // Opened before anything is mounted, used last: parameters when all interfaces are there, labels when no hook comes any
+      // more that is not the container's own.
+      steps.insert(.openProc, at: 1)
+      steps += sysctlSteps
+      if isLabelled { steps.append(.processLabels) }
+    }
     let cgroup = CgroupPlan(
       path: linux.cgroupsPath, resources: linux.resources,
       deviceRules: Planner.deviceRules(linux.resources?.devices ?? []), owner: cgroupOwner(mounts))
@@ -186,7 +193,7 @@ public struct Planner {
       steps.append(.readonlyPaths(paths.map { relative($0) }))
     }
     if let paths = linux.maskedPaths, !paths.isEmpty {
-      steps.append(.maskPaths(paths.map { relative($0) }))
+      steps.append(.maskPaths(paths.map { relative($0) }, label: linux.mountLabel ?? ""))
     }
     // Last before the switch: everything above may have to make directories in the root.
     if config.root.readonly == true { steps.append(.readonlyRoot) }

@@ -19,7 +19,9 @@ extension Planner {
       capabilities: planCapabilities(process.capabilities),
       noNewPrivileges: process.noNewPrivileges ?? false,
       limits: planLimits(process.rlimits ?? []),
-      looksUpHome: !hasHome)
+      looksUpHome: !hasHome,
+      labels: ProcessLabels(
+        appArmorProfile: process.apparmorProfile ?? "", selinuxLabel: process.selinuxLabel ?? ""))
   }
 
   /// The terminal of the process; nil without one.

@@ -110,7 +110,7 @@ extension ContainerRuntime {
   }
 
   func facts(for config: Config) throws(RuntimeError) -> HostFacts {
-    var facts = HostFacts(effectiveUser: Processes.effectiveUser(), hasSELinux: try hasSELinux(config))
+    var facts = try SecurityModules.facts(for: config.process, mountLabel: config.linux?.mountLabel ?? "")
     if config.annotations?.value(named: LandlockConfig.annotation) != nil {
       do {
         facts.landlock = .version(try LandlockRuleset.version())
@@ -119,17 +119,6 @@ extension ContainerRuntime {
       }
     }
     return facts
-  }
-
-  /// Whether SELinux is on: its file system is there (selinux(8)). Looked for only where the answer matters.
-  private func hasSELinux(_ config: Config) throws(RuntimeError) -> Bool {
-    guard let label = config.linux?.mountLabel, !label.isEmpty else { return false }
-    do {
-      return try FileDescriptor.open("/sys/fs/selinux", .path).fileSystemType() == 0xF97C_FF8C
-    } catch {
-      if error.errno == .noEntry { return false }
-      throw error.because(.mount, "cannot find out whether SELinux is on", field: "/linux/mountLabel")
-    }
   }
 }
 

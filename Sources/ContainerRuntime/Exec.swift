@@ -145,7 +145,8 @@ extension ContainerRuntime {
     if let path = options.processFile { document = try readProcess(path) }
     do throws(RuntimeError) {
       return try Planner.planExec(
-        document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides)
+        document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides,
+        facts: try SecurityModules.facts(for: document, options.overrides.labels))
     } catch {
       throw locate(error, options)
     }
@@ -153,6 +154,15 @@ extension ContainerRuntime {
 
   /// With a document, an error about the process is one about a place in it; the document is the process itself.
   private func locate(_ error: RuntimeError, _ options: ExecOptions) -> RuntimeError {
+    let labels = options.overrides.labels
+    for (field, label, flag) in [
+      ("/process/apparmorProfile", labels.appArmorProfile, "--apparmor"),
+      ("/process/selinuxLabel", labels.selinuxLabel, "--process-label"),
+    ] where error.field == field && !label.isEmpty {
+      var error = error
+      error.field = flag
+      return error
+    }
     guard let path = options.processFile, error.field.utf8.starts(with: "/process/".utf8) else { return error }
     var error = error
     error.field = String(error.field.dropFirst("/process".utf8.count))

@@ -46,6 +46,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case processAttribute = 80
   case intelRdt = 81
   case listener = 82
+  case securityLabel = 84
   case systemd = 85
   case landlock = 86
   // The agent command
@@ -105,6 +106,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .processAttribute: "E_PROCESS_ATTRIBUTE"
     case .intelRdt: "E_INTEL_RDT"
     case .listener: "E_SECCOMP_LISTENER"
+    case .securityLabel: "E_SECURITY_LABEL"
     case .systemd: "E_SYSTEMD"
     case .landlock: "E_LANDLOCK"
     case .executableNotFound: "E_EXECUTABLE_NOT_FOUND"

@@ -175,6 +175,8 @@ extension AgentPlan {
     }
     writer.put(looksUpHome)
     attributes.encode(to: &writer)
+    writer.put(labels.appArmorProfile)
+    writer.put(labels.selinuxLabel)
   }
 
   init(from reader: inout WireReader) throws(WireError) {
@@ -193,13 +195,16 @@ extension AgentPlan {
       let soft = try reader.uint64()
       return LimitPlan(resource: resource, soft: soft, hard: try reader.uint64())
     }
+    let looksUpHome = try reader.bool()
+    let attributes = try ProcessAttributes(from: &reader)
+    let appArmorProfile = try reader.string()
     self.init(
       arguments: arguments, environment: environment, workingDirectory: workingDirectory, uid: uid, gid: gid,
       additionalGids: additionalGids, umask: umask,
       capabilities: CapabilityPlan(
         bounding: masks[0], effective: masks[1], permitted: masks[2], inheritable: masks[3], ambient: masks[4]
       ),
-      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: try reader.bool(),
-      attributes: try ProcessAttributes(from: &reader))
+      noNewPrivileges: noNewPrivileges, limits: limits, looksUpHome: looksUpHome, attributes: attributes,
+      labels: ProcessLabels(appArmorProfile: appArmorProfile, selinuxLabel: try reader.string()))
   }
 }

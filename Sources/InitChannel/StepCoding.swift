@@ -23,8 +23,8 @@ extension InitStep {
       writer.put(list: nodes) { $1.encode(to: &$0) }
     case .deviceLinks: writer.put(UInt8(11))
     case .workingDirectory(let path): writer.put(tag: 12, path)
-    case .maskPaths(let paths):
-      writer.put(UInt8(13))
+    case .maskPaths(let paths, let label):
+      writer.put(tag: 13, label)
       writer.put(paths)
     case .readonlyPaths(let paths):
       writer.put(UInt8(14))
@@ -43,6 +43,7 @@ extension InitStep {
       writer.put(tag: 31, step.path)
       writer.put(step.value)
       writer.put(step.field)
+    case .processLabels: writer.put(UInt8(33))
     case .console(let console):
       writer.put(UInt8(32))
       writer.put(UInt32(console.rows))
@@ -71,7 +72,9 @@ extension InitStep {
       self = .devices(try reader.list { (reader) throws(WireError) in try DeviceNode(from: &reader) })
     case 11: self = .deviceLinks
     case 12: self = .workingDirectory(try reader.string())
-    case 13: self = .maskPaths(try reader.strings())
+    case 13:
+      let label = try reader.string()
+      self = .maskPaths(try reader.strings(), label: label)
     case 14: self = .readonlyPaths(try reader.strings())
     case 15: self = .readonlyRoot
     case 16: self = .pivotRoot
@@ -82,6 +85,7 @@ extension InitStep {
     case 41: self = .hooks(try reader.list { (reader) throws(WireError) in try HookPlan(from: &reader) })
     case 18: self = .rootPropagation(try PropagationChange(from: &reader))
     case 30: self = .openProc
+    case 33: self = .processLabels
     case 31:
       let path = try reader.string()
       let value = try reader.string()
@@ -140,6 +144,7 @@ extension MountStep {
     for mask in [set, clear, clearByName, setRecursively, clearRecursively] { writer.put(mask) }
     writer.put(list: propagation) { $1.encode(to: &$0) }
     writer.put(traits.rawValue)
+    writer.put(label)
     writer.put(idMap != nil)
     if let idMap {
       writer.put(idMap.recursive)
@@ -179,6 +184,7 @@ extension MountStep {
     clearRecursively = try reader.uint64()
     propagation = try reader.list { (reader) throws(WireError) in try PropagationChange(from: &reader) }
     traits = MountTraits(rawValue: try reader.uint32())
+    label = try reader.string()
     if try reader.bool() {
       let recursive = try reader.bool()
       let uids = try reader.ranges()

@@ -81,8 +81,8 @@ import Testing
   @Test func announcedSwitchesAreThoseThatAreBuilt() {
     let linux = FeaturesCommand.document.linux
     #expect(linux?.cgroup == CgroupFeatures(v1: true, v2: true, systemd: true, systemdUser: true, rdma: true))
-    #expect(linux?.apparmor == EnabledFeature(enabled: false))
-    #expect(linux?.selinux == EnabledFeature(enabled: false))
+    #expect(linux?.apparmor == EnabledFeature(enabled: true))
+    #expect(linux?.selinux == EnabledFeature(enabled: true))
     #expect(linux?.mountExtensions == MountExtensionFeatures(idmap: EnabledFeature(enabled: true)))
   }
 }

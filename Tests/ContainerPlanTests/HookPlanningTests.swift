@@ -61,7 +61,7 @@ private func plan(_ change: (inout Config) -> Void) throws(RuntimeError) -> Cont
       made.steps.firstIndex(of: .deviceLinks), made.steps.firstIndex(of: .mountsMade),
       made.steps.firstIndex(of: .hooks([hook])), made.steps.firstIndex(of: .readonlyMount("dev")),
       made.steps.firstIndex(of: .readonlyPaths(["proc/sys"])),
-      made.steps.firstIndex(of: .maskPaths(["proc/kcore"])), made.steps.firstIndex(of: .readonlyRoot),
+      made.steps.firstIndex(of: .maskPaths(["proc/kcore"], label: "")), made.steps.firstIndex(of: .readonlyRoot),
       made.steps.firstIndex(of: .pivotRoot),
     ].map { $0 ?? -1 }
     #expect(places == places.sorted() && !places.contains(-1), "\(places)")

@@ -173,10 +173,50 @@ private func bind(_ options: String...) -> Mount {
       made.source
         == .fileSystem(
           type: "tmpfs", source: "t", parameters: [MountParameter(key: "context", value: "a:b:c0,c1")]))
-    for type in ["proc", "sysfs"] {
+    for type in ["proc", "sysfs", "mqueue"] {
       let other = try step(Mount(destination: "/d", type: type, source: "x"), label: "a:b:c", selinux: true)
-      #expect(other.source == .fileSystem(type: type, source: "x", parameters: []))
+      #expect(other.source == .fileSystem(type: type, source: "x", parameters: []) && other.label.isEmpty)
     }
+    // A label of its own comes first.
+    let own = try step(
+      Mount(destination: "/d", type: "tmpfs", source: "t", options: ["context=\"d:e:f:c1,c2\""]), label: "a:b:c",
+      selinux: true)
+    #expect(
+      own.source
+        == .fileSystem(
+          type: "tmpfs", source: "t", parameters: [MountParameter(key: "context", value: "d:e:f:c1,c2")]))
+    // What is there already has its label.
+    #expect(try step(bind("ro"), label: "a:b:c", selinux: true).source == .bind(path: "/s", recursive: false))
+  }
+
+  /// In the text of mount(2) a comma would end the label.
+  @Test func labelIsQuotedWhereOptionsAreOneText() throws {
+    let long = "lowerdir=/" + String(repeating: "l", count: 300)
+    let made = try step(
+      Mount(destination: "/d", type: "overlay", source: "o", options: [long]), label: "a:b:c:s0:c1,c2", selinux: true)
+    #expect(
+      made.source
+        == .legacyFileSystem(type: "overlay", source: "o", data: "\(long),context=\"a:b:c:s0:c1,c2\""))
+  }
+
+  @Test func labelIsGivenByTheRuntimeWhereNoParameterCan() throws {
+    func planned(_ mount: Mount, _ namespaces: [String]) throws -> (step: MountStep, plan: ContainerPlan) {
+      var labelled = config(mount, label: "a:b:c")
+      labelled.linux?.namespaces = namespaces.map { Namespace(type: $0) }
+      labelled.linux?.maskedPaths = ["/proc/acpi"]
+      let plan = try Planner.plan(
+        PlanInput(
+          config: labelled, bundle: "/b", keyring: nil, facts: HostFacts(effectiveUser: 0, hasSELinux: true)))
+      for case .mount(let step) in plan.steps { return (step, plan) }
+      throw RuntimeError(.configInvalid, "no mount in the plan")
+    }
+    let queues = Mount(destination: "/dev/mqueue", type: "mqueue", source: "mqueue")
+    #expect(try planned(queues, ["mount", "ipc"]).step.label == "a:b:c")
+    // Those of the host keep theirs.
+    #expect(try planned(queues, ["mount"]).step.label.isEmpty)
+    let cgroups = try planned(Mount(destination: "/c", type: "cgroup", source: "cgroup"), ["mount"])
+    #expect(cgroups.step.label == "a:b:c")
+    #expect(cgroups.plan.steps.contains(.maskPaths(["proc/acpi"], label: "a:b:c")))
   }
 
   @Test func joinedMountNamespaceComesLastAndCounts() throws {

@@ -185,15 +185,35 @@ private func failure(_ config: Config) -> RuntimeError? {
     }
   }
 
-  @Test func whatIsNotAppliedYetIsRefusedByName() {
+  @Test func labelsOfAModuleThatTheHostLacksAreRefused() {
     let table: [(Config, String)] = [
       (change { $0.process?.apparmorProfile = "x" }, "/process/apparmorProfile"),
       (change { $0.process?.selinuxLabel = "x" }, "/process/selinuxLabel"),
+      (change { $0.linux?.mountLabel = "x" }, "/linux/mountLabel"),
     ]
     for (config, field) in table {
       let error = failure(config)
       #expect(error?.field == field, "\(error?.text ?? "no error")")
       #expect(error?.code == .configUnsupported)
+    }
+  }
+
+  /// By a procfs that was opened before anything is mounted, when everything else is done: hooks of the host are not confined.
+  @Test func labelsOfTheProcessAreSetLast() throws {
+    for (profile, label) in [("p", ""), ("", "a:b:c"), ("p", "a:b:c")] {
+      var config = sample()
+      config.process?.apparmorProfile = profile
+      config.process?.selinuxLabel = label
+      config.hooks = Hooks(createContainer: [Hook(path: "/bin/true")])
+      let made = try Planner.plan(
+        PlanInput(
+          config: config, bundle: "/b", keyring: "_ses.id",
+          facts: HostFacts(effectiveUser: 0, hasSELinux: true, hasAppArmor: true)))
+      #expect(made.agent?.labels == ProcessLabels(appArmorProfile: profile, selinuxLabel: label))
+      #expect(made.steps[1] == .openProc && made.steps.last == .processLabels)
+      let lines = made.lines.map { "\($0.action) \($0.detail)" }
+      #expect(lines.contains("set AppArmor profile p") == !profile.isEmpty)
+      #expect(lines.contains("set SELinux label a:b:c") == !label.isEmpty)
     }
   }
 
@@ -260,10 +280,11 @@ private func failure(_ config: Config) -> RuntimeError? {
     var config = sample()
     config.hooks = Hooks(prestart: [])
     config.process?.apparmorProfile = ""
+    config.process?.selinuxLabel = ""
     config.process?.terminal = false
     config.linux?.sysctl = []
     config.linux?.mountLabel = ""
-    _ = try plan(config)
+    #expect(try !plan(config).steps.contains(.openProc))
   }
 
   @Test func anUnknownCapabilityIsAWarning() throws {

@@ -110,12 +110,23 @@ extension PlanInput {
 
 extension RuleRow {
   private static let document = [
-    RuleRow("supported", "/process/apparmorProfile") { $0.process.apparmorProfile = "p" },
     RuleRow("nul", "/process/env/1") { $0.process.env?.append("A=\u{0}") },
     RuleRow("nul", "/mounts/2/source") { $0.config.mounts?[2].source = "a\u{0}b" },
     RuleRow("nul", "/hooks/poststop/0/args/0") { $0.config.hooks?.poststop?[0].args = ["\u{0}"] },
     RuleRow("nul", "/linux/sysctl/net.ipv4.ip_forward") { $0.linux.sysctl?[0].value = "\u{0}" },
     RuleRow("nul", "/linux/intelRdt/schemata/0") { $0.linux.intelRdt?.schemata = ["\u{0}"] },
+    RuleRow("nul", "/process/apparmorProfile") {
+      $0.process.apparmorProfile = "p\u{0}"
+      $0.facts.hasAppArmor = true
+    },
+    RuleRow("nul", "/process/selinuxLabel") {
+      $0.process.selinuxLabel = "\u{0}"
+      $0.facts.hasSELinux = true
+    },
+    RuleRow("nul", "/linux/mountLabel") {
+      $0.linux.mountLabel = "\u{0}"
+      $0.facts.hasSELinux = true
+    },
     RuleRow("annotation-name", "/annotations/") { $0.config.annotations?.append(NamedValue("", "x")) },
     RuleRow("hook-path", "/hooks/poststop/0/path") { $0.config.hooks?.poststop?[0].path = "true" },
     RuleRow("hook-timeout", "/hooks/prestart/0/timeout") {
@@ -232,6 +243,12 @@ extension RuleRow {
 
   private static let mounts = [
     RuleRow("mount-label", "/linux/mountLabel") { $0.linux.mountLabel = "l" },
+    RuleRow("mount-label-text", "/linux/mountLabel") {
+      $0.linux.mountLabel = "a:b:c\",mode=777,x=\""
+      $0.facts.hasSELinux = true
+    },
+    RuleRow("apparmor", "/process/apparmorProfile") { $0.process.apparmorProfile = "p" },
+    RuleRow("selinux", "/process/selinuxLabel") { $0.process.selinuxLabel = "a:b:c" },
     RuleRow("mount-destination", "/mounts/1/destination") { $0.config.mounts?[1].destination = "" },
     RuleRow("mount-destination-absolute", "/mounts/1/destination") { $0.config.mounts?[1].destination = "tmp" },
     RuleRow("mount-type", "/mounts/0/type") { $0.config.mounts?[0].type = nil },

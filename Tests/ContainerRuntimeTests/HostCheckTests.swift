@@ -39,11 +39,11 @@ struct HostRow: Sendable, CustomTestStringConvertible {
       rule: "file-system", pointer: "/mounts/1/type", says: "`xfs`",
       files: ["lib/modules/6.1.0/modules.alias": "alias fs-nfs4 nfs\n"]),
     HostRow(
-      rule: "security-module", pointer: "/process/apparmorProfile", says: "AppArmor",
-      files: ["sys/module/apparmor/parameters/enabled": "N\n"]),
+      rule: "apparmor-profile", pointer: "/process/apparmorProfile", says: "`p` is not loaded",
+      files: ["sys/kernel/security/apparmor/profiles": "pp (enforce)\n/usr/bin/p (complain)\n"]),
     HostRow(
-      rule: "security-module", pointer: "/process/selinuxLabel", says: "SELinux",
-      files: ["sys/fs/selinux/enforce": nil]),
+      rule: "apparmor-profile", pointer: "/process/apparmorProfile", says: "`p` is not loaded",
+      files: ["sys/kernel/security/apparmor/profiles": ""]),
     HostRow(
       rule: "capability", pointer: "/process/capabilities/bounding/1", says: "kernel",
       files: ["proc/sys/kernel/cap_last_cap": "37\n"]
@@ -142,6 +142,30 @@ struct HostRow: Sendable, CustomTestStringConvertible {
     #expect(findings.first?.detail.field == row.pointer)
     #expect(findings.first?.detail.text.contains(row.says) == true, "\(findings.map { $0.detail.text })")
     #expect(findings.first?.kind == Rule.catalogue.first { $0.name == row.rule }?.kind)
+  }
+
+  @Test func profilesThatAreNotInTheListAreNotTold() throws {
+    var config = HostFolder.config
+    for (profile, list) in [
+      ("unconfined", ""), (":ns:q", ""), ("a//&b", ""), ("", ""), ("q", nil), ("a (b)", "a (b) (enforce)\n"),
+    ] as [(String, String?)] {
+      config.process?.apparmorProfile = profile
+      let host = try HostFolder(["sys/kernel/security/apparmor/profiles": list])
+      #expect(try host.findings(config, caller: 0) == [], "\(profile)")
+    }
+  }
+
+  @Test func appArmorIsOnWhereItsFilesSaySo() throws {
+    func isOn(_ host: HostFolder) throws -> Bool {
+      try withExtendedLifetime(host) { try SecurityModules.hasAppArmor(host.path) }
+    }
+    #expect(try isOn(HostFolder()))
+    for (name, text) in [
+      ("sys/module/apparmor/parameters/enabled", "N\n"), ("sys/module/apparmor/parameters/enabled", ""),
+      ("sys/module/apparmor/parameters/enabled", nil), ("sys/kernel/security/apparmor/profiles", nil),
+    ] as [(String, String?)] {
+      #expect(try !isOn(HostFolder([name: text])), "\(name) \(text ?? "is not there")")
+    }
   }
 
   @Test func helpersThatCannotMapAreTold() throws {

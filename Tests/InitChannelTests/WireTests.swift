@@ -24,7 +24,7 @@ private let everything = InitPayload(
         traits: [.copiesUp, .destinationNoFollow],
         idMap: MountIDMap(
           recursive: true, uids: [IDRange(inside: 0, outside: 7, count: 8)],
-          gids: [IDRange(inside: 1, outside: 9, count: 3)]))),
+          gids: [IDRange(inside: 1, outside: 9, count: 3)]), label: "u:r:t")),
     .mount(
       MountStep(
         index: 6, destination: "tmp", source: .remount(attributesOnly: true, parameters: []), clear: 3,
@@ -47,10 +47,10 @@ private let everything = InitPayload(
       HookPlan(
         kind: .createContainer, index: 2, path: "/hook", arguments: ["hook"], environment: ["B=2"], timeout: 9)
     ]),
-    .workingDirectory("work"), .maskPaths(["proc/kcore"]), .readonlyPaths(["proc/sys"]), .readonlyRoot,
+    .workingDirectory("work"), .maskPaths(["proc/kcore"], label: "a:b"), .readonlyPaths(["proc/sys"]), .readonlyRoot,
     .pivotRoot,
     .changeRoot, .moveRoot, .rootPropagation(PropagationChange(kind: 1 << 18, recursive: true)),
-    .openProc, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
+    .openProc, .processLabels, .sysctl(SysctlStep(path: "net/core/somaxconn", value: "1", field: "/linux/sysctl/x")),
   ],
   agent: AgentPlan(
     arguments: ["sh", "-c", "é"], environment: ["A=1"], workingDirectory: "/", uid: 1, gid: 2,
@@ -61,7 +61,8 @@ private let everything = InitPayload(
       oomScoreAdjustment: -7,
       scheduler: SchedulerPlan(
         policy: 6, flags: 1 << 40, nice: -1, priority: 3, runtime: 1 << 50, deadline: 1 << 51, period: 1 << 52),
-      ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65]))),
+      ioPriority: 9, personality: 8, memoryPolicy: MemoryPolicyPlan(mode: 3, nodes: [0, 65])),
+    labels: ProcessLabels(appArmorProfile: "profile", selinuxLabel: "u:r:t:s0")),
   filter: [1, 2, 3, 4, 5, 6, 7, 8], filterFlags: 2,
   landlock: LandlockPlan(
     files: 0xFFFF, network: 3, scopes: 2, flags: 1,

@@ -245,21 +245,6 @@ extension Integration {
       try body()
     }
 
-    @Test(
-      .apusOnly("peers pass over what they do not know"),
-      arguments: [("/process/apparmorProfile", "\"x\""), ("/process/selinuxLabel", "\"x\"")])
-    func propertyThatIsNotAppliedIsRefusedByName(pointer: String, text: String) throws {
-      let container = try Container()
-      let names = pointer.split(separator: "/").map(String.init)
-      let value = try JSONValue(parsing: text)
-      if names.count == 1 {
-        container.bundle.config[names[0]] = value
-      } else {
-        container.bundle.config[names[0]][names[1]] = value
-      }
-      try expectRefused(container, says: names.last)
-    }
-
     @Test func mappingsOfATooLongListAreRefusedCleanly() throws {
       let container = try Container(args: ["/bin/agent", "exit", "0"])
       try container.bundle.mapUsers()

@@ -69,7 +69,9 @@ extension Integration {
       let container = try Container()
       #expect(try !plan(container, []).stdout.contains(row.line))
       let outcome = try plan(container, [(row.place, row.value)])
-      if value {
+      if value && !Files.exists(row.hostFile) {
+        expectError(outcome, detail: "not enabled on this host (at `\(row.place)`)")
+      } else if value {
         outcome.expectSuccess()
         #expect(outcome.stdout.contains(row.line), "\(outcome)")
       } else {

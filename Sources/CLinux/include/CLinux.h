@@ -142,6 +142,7 @@ int64_t sys_fchmodat(int directory, const char *path, uint32_t mode);
 int64_t sys_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid, int flags);
 int64_t sys_faccessat2(int directory, const char *path, int mode, int flags);
 int64_t sys_getxattr(const char *path, const char *name, void *value, size_t size);
+int64_t sys_fsetxattr(int fd, const char *name, const void *value, size_t size);
 int64_t sys_fsync(int fd);
 int64_t sys_flock(int fd, int operation);
 int64_t sys_memfd_create(const char *name, uint32_t flags);

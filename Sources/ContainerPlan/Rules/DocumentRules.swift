@@ -4,15 +4,6 @@ import OCISpec
 
 /// Rules about the document as a whole.
 enum DocumentRules {
-  /// Properties that are decoded and not carried out yet.
-  static func supported(_ planner: inout Planner) throws(RuntimeError) {
-    for field in Unsupported.fields(of: planner.config) {
-      try planner.report(
-        "this property is not supported yet", field, code: .configUnsupported,
-        hint: "remove it, or use another runtime for this container")
-    }
-  }
-
   /// What annotations say is somebody else's business.
   static func annotationNames(_ planner: inout Planner) throws(RuntimeError) {
     for annotation in planner.config.annotations ?? [] where annotation.name.isEmpty {
@@ -35,6 +26,8 @@ enum DocumentRules {
     try planner.checkNul(list: config.process?.args, "/process/args")
     try planner.checkNul(list: config.process?.env, "/process/env")
     try planner.checkNul(config.process?.cwd, "/process/cwd")
+    try planner.checkNul(config.process?.apparmorProfile, "/process/apparmorProfile")
+    try planner.checkNul(config.process?.selinuxLabel, "/process/selinuxLabel")
     try hooks(&planner)
     try linux(&planner)
   }
@@ -61,6 +54,7 @@ enum DocumentRules {
       try planner.checkNul(device.path, "/linux/devices/\(index)/path")
     }
     try planner.checkNul(linux.cgroupsPath, "/linux/cgroupsPath")
+    try planner.checkNul(linux.mountLabel, "/linux/mountLabel")
     for entry in linux.sysctl ?? [] {
       try planner.checkNul(entry.name, "/linux/sysctl/\(escapeForPointer(entry.name))")
       try planner.checkNul(entry.value, "/linux/sysctl/\(escapeForPointer(entry.name))")

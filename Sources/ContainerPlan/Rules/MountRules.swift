@@ -4,13 +4,6 @@ import OCISpec
 
 /// Rules about `mounts`.
 enum MountRules {
-  static func label(_ planner: inout Planner) throws(RuntimeError) {
-    guard let label = planner.linux.mountLabel, !label.isEmpty, !planner.input.facts.hasSELinux else { return }
-    try planner.report(
-      "selinux label is specified in config, but selinux is disabled or not supported on this host",
-      "/linux/mountLabel", code: .configUnsupported)
-  }
-
   static func destinations(_ planner: inout Planner) throws(RuntimeError) {
     for entry in planner.mounts where entry.mount.destination.isEmpty {
       try planner.report("the destination is empty", "\(entry.field)/destination")

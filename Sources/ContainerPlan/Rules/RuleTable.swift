@@ -7,7 +7,6 @@ extension Rule {
   }
 
   static let ofDocument: [Rule] = [
-    Rule("supported", "/process/*", "config.md, Valid values", DocumentRules.supported),
     Rule("nul", "/*", "execve(2)", DocumentRules.nul),
     Rule("annotation-name", "/annotations/*", "config.md, Annotations", DocumentRules.annotationNames),
   ]
@@ -63,7 +62,8 @@ extension Rule {
   ]
 
   static let ofMounts: [Rule] = [
-    Rule("mount-label", "/linux/mountLabel", "config-linux.md, Mount Label", .host, MountRules.label),
+    Rule("mount-label", "/linux/mountLabel", "config-linux.md, Mount Label", .host, LabelRules.mountLabel),
+    Rule("mount-label-text", "/linux/mountLabel", "config-linux.md, Mount Label", LabelRules.mountLabelText),
     Rule("mount-destination", "/mounts/*/destination", "config.md, Mounts", MountRules.destinations),
     Rule(
       "mount-destination-absolute", "/mounts/*/destination", "config.md, Mounts", .warning,
@@ -109,6 +109,9 @@ extension Rule {
     Rule("process-env", "/process/env/*", "environ(7)", ProcessRules.environment),
     Rule("console-size", "/process/consoleSize", "config.md, Process", ProcessRules.consoleSize),
     Rule("notify-socket", "", "sd_notify(3)", .warning, ProcessRules.notify),
+    Rule(
+      "apparmor", "/process/apparmorProfile", "config.md, Linux Process", .host, LabelRules.appArmorProfile),
+    Rule("selinux", "/process/selinuxLabel", "config.md, Linux Process", .host, LabelRules.selinuxLabel),
     Rule("capability-name", "/process/capabilities", "config.md, Linux Process", .warning, ProcessRules.capabilities),
     Rule("rlimit-type", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitTypes),
     Rule("rlimit-once", "/process/rlimits/*/type", "config.md, POSIX process", ProcessRules.limitsOnce),

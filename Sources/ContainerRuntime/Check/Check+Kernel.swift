@@ -132,19 +132,20 @@ extension BundleCheck {
   // MARK: Security modules
 
   private func checkLabels() {
-    if !(config.process?.apparmorProfile ?? "").isEmpty,
-      files.text("/sys/module/apparmor/parameters/enabled") != "Y"
-    {
-      add(
-        .securityModule,
-        RuntimeError(
-          .configUnsupported, "AppArmor is not enabled on this host", field: "/process/apparmorProfile"))
+    let profile = config.process?.apparmorProfile ?? ""
+    // Names in another policy namespace, and stacks of profiles, are not in the list under their name.
+    if profile.isEmpty || profile == "unconfined" || profile.utf8.first == 0x3A || profile.utf8.contains(0x26) {
+      return
     }
-    if !(config.process?.selinuxLabel ?? "").isEmpty, !files.exists("/sys/fs/selinux/enforce") {
-      add(
-        .securityModule,
-        RuntimeError(.configUnsupported, "SELinux is not enabled on this host", field: "/process/selinuxLabel"))
-    }
+    // The list is for root only; each line has a name and a mode in parentheses.
+    guard let list = files.text("/sys/kernel/security/apparmor/profiles", limit: 16 << 20) else { return }
+    let start = "\(profile) ("
+    if list.utf8.split(separator: 0x0A).contains(where: { $0.starts(with: start.utf8) }) { return }
+    add(
+      .appArmorProfile,
+      RuntimeError(
+        .securityLabel, "the AppArmor profile `\(profile)` is not loaded", field: "/process/apparmorProfile",
+        hint: "load it with apparmor_parser(8)"))
   }
 
   // MARK: Capabilities

@@ -20,7 +20,8 @@ extension Rule {
   static let namespaceFile = Rule("namespace-file", "/linux/namespaces/*/path", "config-linux.md, Namespaces", .host)
   static let fileSystem = Rule("file-system", "/mounts/*/type", "filesystems(5)", .host)
   static let seccompKernel = Rule("seccomp-kernel", "/linux/seccomp/*", "seccomp(2)", .host)
-  static let securityModule = Rule("security-module", "/process/*", "config.md, Linux Process", .host)
+  static let appArmorProfile = Rule(
+    "apparmor-profile", "/process/apparmorProfile", "config.md, Linux Process", .host)
   static let capability = Rule("capability", "/process/capabilities/*/*", "config.md, Linux Process", .warning)
   static let sysctl = Rule("sysctl", "/linux/sysctl/*", "proc(5)", .host)
   static let cgroups = Rule("cgroups", "", "cgroups(7)", .host)
@@ -59,7 +60,7 @@ extension Rule {
   static var catalogue: [Rule] {
     all + [
       .document, .cgroupsPath, .allowedDevices, .resources, .resourcesIgnored, .seccomp, .kernel, .namespaceKind,
-      .namespaceFile, .fileSystem, .seccompKernel, .securityModule, .capability, .sysctl, .cgroups, .cgroupWritable,
+      .namespaceFile, .fileSystem, .seccompKernel, .appArmorProfile, .capability, .sysctl, .cgroups, .cgroupWritable,
       .cgroupDelegation, .cgroupFree, .controllers, .resctrl, .rootDirectory, .stateRoot, .mountSource, .executable,
       .hook, .startHook, .device, .deviceNode, .netDevice, .ownMap, .ownedNamespace, .userNamespaceAllowed,
       .subordinateIDs, .mapHelper, .setgroups, .rootlessMount, .rootlessNetDevice, .rootlessLimit,

@@ -70,12 +70,6 @@ struct ExecCommand: Equatable, Sendable {
         .usage, "the command `\(overrides.arguments[0])` cannot stand beside a document, which has one",
         field: "--process")
     }
-    for (flag, name) in [(Flag.processLabel, "process-label"), (.appArmor, "apparmor")] {
-      if let label = scanned.text(flag) {
-        throw RuntimeError(
-          .configUnsupported, "`\(label)` cannot be applied: labels are not supported yet", field: "--\(name)")
-      }
-    }
     detach = scanned.isOn(.detach)
     pidFile = scanned.text(.pidFile)
     consoleSocket = scanned.text(.consoleSocket)
@@ -103,6 +97,8 @@ struct ExecCommand: Equatable, Sendable {
     }
     overrides.capabilities = scanned.texts(.capability)
     if scanned.has(.noNewPrivileges) { overrides.noNewPrivileges = scanned.isOn(.noNewPrivileges) }
+    overrides.labels = ProcessLabels(
+      appArmorProfile: scanned.text(.appArmor) ?? "", selinuxLabel: scanned.text(.processLabel) ?? "")
     if scanned.has(.terminal) { overrides.terminal = scanned.isOn(.terminal) }
     return overrides
   }

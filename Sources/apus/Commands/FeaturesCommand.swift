@@ -41,8 +41,7 @@ struct FeaturesCommand: Equatable, Sendable {
         enabled: true, actions: SeccompAction.allCases.map { $0.name },
         operators: SeccompOperator.allCases.map { $0.name }, archs: SeccompCompiler.architectureNames,
         knownFlags: SeccompFilterFlags.knownNames, supportedFlags: SeccompFilterFlags.supportedNames),
-      apparmor: EnabledFeature(enabled: !Unsupported.contains("/process/apparmorProfile")),
-      selinux: EnabledFeature(enabled: !Unsupported.contains("/process/selinuxLabel")),
+      apparmor: yes, selinux: yes,
       intelRdt: IntelRDTFeatures(enabled: true, schemata: true, monitoring: true),
       memoryPolicy: MemoryPolicyFeatures(
         modes: MemoryPolicyMode.allCases.map { $0.name }, flags: MemoryPolicyFlag.allCases.map { $0.name }),

@@ -117,12 +117,15 @@ struct FeatureSwitch: Sendable, CustomTestStringConvertible {
   let value: JSONValue
   /// What the plan shows where it is there.
   let line: String
+  /// What is there only where the host has this; else the plan is refused for want of it.
+  let hostFile: String
 
-  init(_ name: String, _ place: String, _ value: JSONValue, shows line: String) {
+  init(_ name: String, _ place: String, _ value: JSONValue, shows line: String, where hostFile: String = "/") {
     self.name = name
     self.place = place
     self.value = value
     self.line = line
+    self.hostFile = hostFile
   }
 
   var testDescription: String { name }
@@ -130,8 +133,12 @@ struct FeatureSwitch: Sendable, CustomTestStringConvertible {
   static let all: [FeatureSwitch] = [
     FeatureSwitch(
       "/linux/seccomp/enabled", "/linux/seccomp", FeatureList.seccomp(), shows: "install seccomp filter"),
-    FeatureSwitch("/linux/apparmor/enabled", "/process/apparmorProfile", "profile", shows: "AppArmor"),
-    FeatureSwitch("/linux/selinux/enabled", "/process/selinuxLabel", "a:b:c:s0", shows: "SELinux"),
+    FeatureSwitch(
+      "/linux/apparmor/enabled", "/process/apparmorProfile", "profile", shows: "AppArmor",
+      where: "/sys/kernel/security/apparmor"),
+    FeatureSwitch(
+      "/linux/selinux/enabled", "/process/selinuxLabel", "a:b:c:s0", shows: "SELinux",
+      where: "/sys/fs/selinux/enforce"),
     FeatureSwitch(
       "/linux/intelRdt/enabled", "/linux/intelRdt", ["closID": "class"], shows: "use class of service"),
     FeatureSwitch("/linux/intelRdt/schemata", "/linux/intelRdt", ["schemata": ["L3:0=f"]], shows: "L3:0=f"),
