@@ -2,8 +2,8 @@ internal import Diagnostics
 internal import Linux
 internal import LinuxABI
 
-/// Programs made before, in `<root>/@cache/seccomp`: libseccomp takes milliseconds for a profile of usual size, which is
-/// longer than everything else that starting a container takes.
+/// Programs made before, in `<root>/@cache/seccomp`. For a manager's profile this saves little: making its program takes
+/// 0.26 ms, and the key and reading it 0.13 ms. The cost of making one grows with the profile.
 ///
 /// A file is named by ``SeccompFilter/key``. It is used only if it belongs to the user that the runtime runs as, nobody
 /// else can write it or the directories, it says which key it is for, and its hash is right. Whatever is wrong with the
