@@ -8,14 +8,28 @@ let isRelease = Context.environment["APUS_RELEASE"] == "1"
 let embeddedLibraries = Context.environment["APUS_EMBEDDED_LIBRARIES"] ?? ""
 /// The folder of a static musl: a third smaller than with the GNU C library, and quicker to start.
 let musl = Context.environment["APUS_MUSL"] ?? ""
+/// The fuzzers of `hack/fuzz` and nothing else: every module with libFuzzer's counters of edges, AddressSanitizer, and the
+/// counters of regions that llvm-cov reads. The value is the toolchain's libFuzzer without a `main`.
+let fuzzer = Context.environment["APUS_FUZZ"] ?? ""
 // What `--version` prints; a build outside of a clone does not know it.
 let commit = Context.gitInformation?.currentCommit ?? "unknown"
 
-let commonSettings: [SwiftSetting] = [
-  .enableUpcomingFeature("InternalImportsByDefault"),
-  .enableUpcomingFeature("MemberImportVisibility"),
-  .enableUpcomingFeature("ExistentialAny"),
-]
+let fuzzSettings: [SwiftSetting] =
+  fuzzer.isEmpty
+  ? []
+  : [
+    .unsafeFlags([
+      "-sanitize=fuzzer,address", "-enable-testing", "-profile-generate", "-profile-coverage-mapping",
+      // Branches of AddressSanitizer's own would count as edges: calls instead.
+      "-Xllvm", "-asan-instrumentation-with-call-threshold=0",
+    ])
+  ]
+let commonSettings: [SwiftSetting] =
+  [
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+  ] + fuzzSettings
 let embeddedSettings: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .unsafeFlags([
@@ -67,6 +81,31 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
     name: "\(name)Tests", dependencies: [.target(name: name)] + dependencies, exclude: exclude,
     swiftSettings: commonSettings)
 }
+
+/// What is fuzzed, by way of the targets in Tests/FuzzTests/Targets.
+let fuzzed: [Target.Dependency] = [
+  "Cgroups", "ContainerPlan", "ContainerRuntime", "Diagnostics", "FuzzSupport", "InitChannel", "JSON", "Linux",
+  "LinuxABI",
+  "OCISpec", "Seccomp",
+]
+// The same sources are a test of the ordinary build, which runs every seed and every finding once.
+let fuzzTargets: [Target] =
+  fuzzer.isEmpty
+  ? [
+    .testTarget(
+      name: "FuzzTests", dependencies: fuzzed, exclude: ["Driver", "Corpus", "Findings", "modules.txt"],
+      swiftSettings: commonSettings),
+    .target(name: "FuzzSupport", path: "Tests/FuzzSupport", exclude: ["driver.c"]),
+  ]
+  : [
+    .target(name: "FuzzSupport", path: "Tests/FuzzSupport"),
+    .executableTarget(
+      name: "fuzz", dependencies: fuzzed, path: "Tests/FuzzTests",
+      exclude: ["Corpus", "Findings", "FuzzTests.swift", "modules.txt"], swiftSettings: commonSettings,
+      linkerSettings: [
+        .unsafeFlags(["-sanitize=address", "-profile-generate", fuzzer]), .linkedLibrary("stdc++"),
+      ]),
+  ]
 
 let package = Package(
   name: "apus",
@@ -132,6 +171,6 @@ let package = Package(
     .testTarget(
       name: "IntegrationTests", dependencies: ["IntegrationSupport", "LinuxABI"],
       swiftSettings: commonSettings),
-  ],
+  ] + fuzzTargets,
   swiftLanguageModes: [.v6]
 )

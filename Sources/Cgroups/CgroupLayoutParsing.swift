@@ -46,7 +46,8 @@ extension CgroupLayout {
         CgroupText.unescaped(mount.mountPoint), root: CgroupText.unescaped(mount.root))
       if hierarchy.version == .v2 { unified = hierarchy } else { hierarchies.append(hierarchy) }
     }
-    if hierarchies.isEmpty && unified == nil {
+    // What other software has mounted for itself holds no container.
+    if joined.isEmpty {
       throw RuntimeError(
         .cgroup, "no cgroup file system is mounted", hint: "mount one at `/sys/fs/cgroup`")
     }

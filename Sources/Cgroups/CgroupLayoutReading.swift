@@ -104,7 +104,7 @@ extension CgroupLayout {
     if found.count < own.count {
       for entry in try top.entries() where entry.isDirectory && !found.contains(entry.name) { return nil }
     }
-    return found.isEmpty ? nil : layout
+    return layout.joined.isEmpty ? nil : layout
   }
 
   /// The mount at a name; of magic 0 where the name does not exist.

@@ -208,6 +208,7 @@ extension CgroupFiles {
     var pressure = PressureStatistics()
     for line in CgroupText.lines(bytes) {
       let words = CgroupText.words(of: line)
+      guard let kind = words.first else { throw malformed(name, line) }
       var values: [UInt64] = [0, 0, 0, 0]
       for word in words.dropFirst() {
         guard let equals = word.firstIndex(of: 0x3D) else { throw malformed(name, line) }
@@ -218,7 +219,7 @@ extension CgroupFiles {
         }
       }
       let averages = PressureStatistics.Line(values)
-      if words[0].elementsEqual("some".utf8) { pressure.some = averages } else { pressure.full = averages }
+      if kind.elementsEqual("some".utf8) { pressure.some = averages } else { pressure.full = averages }
     }
     return pressure
   }

@@ -3,7 +3,9 @@ public enum RFC3339 {
   /// `2026-11-21T04:00:00Z`, with nine digits of a second where `nanoseconds` is given.
   public static func text(seconds: Int64, nanoseconds: Int64? = nil) -> String {
     let (year, month, day) = date(daysSince1970: floorDivide(seconds, 86400))
-    let ofDay = seconds - floorDivide(seconds, 86400) * 86400
+    // Not by the day times its length, which may be before all time.
+    let rest = seconds % 86400
+    let ofDay = rest < 0 ? rest + 86400 : rest
     var text = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T"
     text += "\(padded(ofDay / 3600, 2)):\(padded(ofDay / 60 % 60, 2)):\(padded(ofDay % 60, 2))"
     if let nanoseconds { text += ".\(padded(nanoseconds, 9))" }
@@ -24,7 +26,7 @@ public enum RFC3339 {
   }
 
   private static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
-    value >= 0 ? value / divisor : -((-value + divisor - 1) / divisor)
+    value / divisor - (value % divisor < 0 ? 1 : 0)
   }
 
   private static func padded(_ value: Int64, _ digits: Int) -> String {

@@ -4,6 +4,13 @@ import Testing
 @testable import Cgroups
 
 @Suite struct CgroupLayoutTests {
+  /// What other software has mounted for itself holds no container.
+  @Test func hierarchiesOfOthersAloneAreNone() {
+    let mounts = Layouts.root + "40 23 0:30 / /sys/fs/cgroup/openrc rw - cgroup openrc rw,name=openrc\n"
+    let error = #expect(throws: RuntimeError.self) { try Layouts.layout(mounts, "1:name=openrc:/\n") }
+    #expect(error?.code == .cgroup)
+  }
+
   @Test func hybridMachineHasBoth() throws {
     let layout = try Layouts.layout(Layouts.hybridMounts, Layouts.hybridOwn)
     #expect(layout.kind == .hybrid)

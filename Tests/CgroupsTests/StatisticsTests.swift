@@ -208,6 +208,7 @@ private let filesV2: [String: String] = [
 
   @Test(arguments: [
     ("cpu.stat", "usage_usec 1 2\n"), ("cpu.pressure", "some avg10=1.5\n"), ("cpu.pressure", "some avg10\n"),
+    ("cpu.pressure", "  \n"),
     ("cpu.pressure", "some avg10=x.00\n"), ("io.pressure", "full total=-x\n"), ("memory.max", "infinite\n"),
     ("memory.swap.current", "1k\n"), ("pids.current", "max 1\n"), ("io.stat", "rbytes=1\n"),
     ("io.stat", "8 rbytes=1\n"), ("io.stat", "8:0 rbytes=x\n"), ("hugetlb.2MB.events", "max\n"),

@@ -14,6 +14,13 @@ import Testing
     #expect(RFC3339.text(seconds: 0, nanoseconds: 42) == "1970-01-01T00:00:00.000000042Z")
   }
 
+  /// A record that is damaged says any time.
+  @Test func timesFarFromNowAreDatesToo() {
+    #expect(RFC3339.text(seconds: .max) == "292277026596-12-04T15:30:07Z")
+    #expect(RFC3339.text(seconds: .min) == "-292277022657-01-27T08:29:52Z")
+    #expect(RFC3339.text(seconds: -86_400) == "1969-12-31T00:00:00Z")
+  }
+
   @Test func errnoTextsAreThoseOfTheCLibraryInLowerCase() {
     for number: Int32 in 1...40 {
       let expected = String(cString: strerror(number)).lowercased()

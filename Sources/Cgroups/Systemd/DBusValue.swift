@@ -50,6 +50,54 @@ enum DBusType {
     default: 0
     }
   }
+
+  /// Whether it is exactly one complete type (D-Bus specification, "Type System"): whoever gets another one hangs up.
+  static func isComplete(_ signature: [UInt8]) -> Bool { end(signature, 0, 0) == signature.count }
+
+  /// Whether a text is a path of an object (`o`) or a signature (`g`), which the bus looks at.
+  static func isText(_ text: [UInt8], of letter: UInt8) -> Bool {
+    if letter == 0x67 {
+      var place = 0
+      while place < text.count {
+        guard let behind = end(text, place, 0) else { return false }
+        place = behind
+      }
+      // Its length is one byte.
+      return text.count <= 255
+    }
+    guard text.first == 0x2F else { return false }
+    return text.count == 1
+      || CgroupText.split(text[1...], on: 0x2F).allSatisfy { name in
+        !name.isEmpty
+          && name.allSatisfy { byte in
+            byte == 0x5F || (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7A)
+          }
+      }
+  }
+
+  /// The place behind the complete type that begins at `place`; nil where none does.
+  private static func end(_ signature: [UInt8], _ place: Int, _ depth: Int) -> Int? {
+    guard place < signature.count, depth < 32 else { return nil }
+    switch signature[place] {
+    case 0x73, 0x6F, 0x67, 0x76: return place + 1  // s o g v
+    case 0x61:
+      let next = place + 1
+      guard next < signature.count, signature[next] == 0x7B else { return end(signature, next, depth + 1) }
+      // A dictionary: the key is no container.
+      guard let value = end(signature, next + 1, depth + 1), value == next + 2, signature[next + 1] != 0x76,
+        let behind = end(signature, value, depth + 1), behind < signature.count, signature[behind] == 0x7D
+      else { return nil }
+      return behind + 1
+    case 0x28:
+      var next = place + 1
+      repeat {
+        guard let behind = end(signature, next, depth + 1) else { return nil }
+        next = behind
+      } while next < signature.count && signature[next] != 0x29
+      return next < signature.count ? next + 1 : nil
+    default: return size(signature[place]) > 0 ? place + 1 : nil
+    }
+  }
 }
 
 /// Writes values in little-endian marshalling (D-Bus specification, "Marshaling").

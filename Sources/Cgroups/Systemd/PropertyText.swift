@@ -121,7 +121,11 @@ struct PropertyText {
     skipBlanks()
     let value: DBusValue
     switch next {
-    case 0x27, 0x22: value = .text(expected == [0x6F] || expected == [0x67] ? expected[0] : 0x73, try quoted())
+    case 0x27, 0x22:
+      let text = try quoted()
+      let isSpecial = expected == [0x6F] || expected == [0x67]
+      if isSpecial && !DBusType.isText([UInt8](text.utf8), of: expected[0]) { throw .malformed }
+      value = .text(isSpecial ? expected[0] : 0x73, text)
     case 0x5B: value = try array(expected, depth)
     case 0x28: value = try structure(depth)
     case 0x3C:
@@ -153,8 +157,8 @@ struct PropertyText {
       } while take(0x2C)
       guard take(0x5D) else { throw .malformed }
     }
-    // A list without elements and without a type could be any.
-    if element.isEmpty { throw .malformed }
+    // A list without elements and without a type could be any; and its type may be what no element has.
+    if !DBusType.isComplete([0x61] + element) { throw .malformed }
     return .array(element, values)
   }
 

@@ -227,13 +227,16 @@ import Testing
     ("int64 -9223372036854775808", .number(0x78, 1 << 63)), ("byte 255", .number(0x79, 255)),
     ("uint32 7", .uint32(7)), ("'a text'", .string("a text")), (#""it's""#, .string("it's")),
     (#"'it\'s \\ \n'"#, .string("it's \\ \n")), ("['a', 'b']", .array(strings, [.string("a"), .string("b")])),
-    ("@as []", .array(strings, [])), ("[uint32 1, 2]", .array([0x75], [.uint32(1), .uint32(2)])),
+    ("@as []", .array(strings, [])), ("@a{sv} []", .array(Array("{sv}".utf8), [])),
+    ("@aa(s(ut)) []", .array(Array("a(s(ut))".utf8), [])), ("[uint32 1, 2]", .array([0x75], [.uint32(1), .uint32(2)])),
     ("@au [1,2]", .array([0x75], [.uint32(1), .uint32(2)])), ("[byte 0x1, 0xff]", .bytes([1, 255])),
     (
       "[('/dev/null', 'rw')]",
       .array(Array("(ss)".utf8), [.structure([.string("/dev/null"), .string("rw")])])
     ),
-    ("<uint64 1>", .variant(.uint64(1))), ("objectpath '/a'", .text(0x6F, "/a")), ("string 'a'", .string("a")),
+    ("<uint64 1>", .variant(.uint64(1))), ("objectpath '/a'", .text(0x6F, "/a")), ("objectpath '/'", .text(0x6F, "/")),
+    ("objectpath '/a_1/B'", .text(0x6F, "/a_1/B")), ("signature 'a(sv)s'", .text(0x67, "a(sv)s")),
+    ("string 'a'", .string("a")),
     (
       "[[1], [2, 3]]",
       .array(
@@ -249,6 +252,12 @@ import Testing
     "", "'", "'abc", "abc", "[1, 'a']", "[", "[1", "[1,", "[]", "1 2", "uint64", "uint64 -1", "uint64 x", "byte 256",
     "2147483648", "uint32 4294967296", "int16 40000", "uint64 18446744073709551616", "(1", "<1", "@", "@as", "@as [1]",
     "@t 'a'", "1.5", "true false", "'a' 'b'", "0x", "--1", "'\\x'", "'a\u{0}b'", "boolean 1", "[1]]",
+    // An empty list of what is no type, or more than one: the bus hangs up on whoever sends it.
+    "@aargss []", "@a []", "@ass []", "@ar []", "@a(s []", "@a() []", "@a{s} []", "@a{vs} []", "@a{sss} []",
+    "@a\u{0} []",
+    // And texts that are not what their type says.
+    "objectpath 'a'", "objectpath ''", "objectpath '/a/'", "objectpath '//a'", "objectpath '/a b'", "signature 'r'",
+    "signature 'sa'", "signature '" + String(repeating: "s", count: 256) + "'",
     String(repeating: "[", count: 100), String(repeating: "<", count: 10_000),
   ])
   func malformedValueIsRefusedWithItsAnnotation(_ text: String) {
