@@ -90,9 +90,7 @@ struct InitLaunch: ~Copyable {
         wanted = (help, mount, refused)
       case .prepared:
         reached = .prepared
-      case .listenerMade:
-        // Out of turn, and refused above.
-        continue
+      case .listenerMade: continue  // Out of turn, and refused above.
       case .failed(let error):
         // With the pid known, or with the end of stage 1 if it was that one that failed, there is nothing to wait for.
         failure = error
