@@ -30,11 +30,13 @@ let commonSettings: [SwiftSetting] =
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
   ] + fuzzSettings
+// Constant arrays stay where they are made: as objects of their own they are numbered anew in each module that has a copy of the
+// function, and the linker then takes one for another.
 let embeddedSettings: [SwiftSetting] = [
   .enableExperimentalFeature("Embedded"),
   .unsafeFlags([
     "-Osize", "-wmo", "-parse-as-library", "-Xfrontend",
-    "-function-sections",
+    "-function-sections", "-Xllvm", "-sil-disable-pass=object-outliner",
   ]),
 ]
 let staticLinking: [LinkerSetting] = [
