@@ -76,11 +76,15 @@ extension CgroupLayout {
       })
     else { return true }
     var end = path.startIndex
+    // In a tree nobody climbs more often than there are mounts.
+    var steps = mounts.count
     while true {
       let prefix = end == path.startIndex ? path.prefix(1) : path[path.startIndex..<end]
       while let upper = mounts.first(where: {
         $0.parent == current.id && $0.id != current.id && $0.mountPoint.elementsEqual(prefix)
       }) {
+        if steps == 0 { return true }
+        steps -= 1
         current = upper
       }
       if end == path.endIndex { return current.id == mount.id }

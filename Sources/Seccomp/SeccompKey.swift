@@ -20,7 +20,7 @@ extension SeccompFilter {
     var text: [UInt8] = []
     text.reserveCapacity(24 * (rules.count + 4))
     // To be raised with every change of what is made of the same filter.
-    SeccompFilter.put("apus-seccomp-2", &text)
+    SeccompFilter.put("apus-seccomp-3", &text)
     SeccompFilter.put(library, &text)
     SeccompFilter.put(architecture, &text)
     SeccompFilter.put(defaultAction, &text)

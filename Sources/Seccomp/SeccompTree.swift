@@ -43,8 +43,10 @@ struct SeccompTree {
       ranges = []
       add(section, newer)
       if section.token == SystemCallTable.amd64 { addX32(sections.first { $0.token == SystemCallTable.x32 }, newer) }
-      _ = tree(0, ranges.count)
-      trees.append((section.token, assembler.load(Offset.number)))
+      // What all numbers share does not look at them, and may be an answer that is there already: a load would run into
+      // whatever was written last.
+      let place = tree(0, ranges.count)
+      trees.append((section.token, ranges.count == 1 ? place : assembler.load(Offset.number)))
     }
     // Where the architecture is none of these, the thread is killed: the action that libseccomp has for it.
     var place = assembler.answer(SeccompReturn.killThread)

@@ -53,6 +53,25 @@ extension Integration {
         ])
     }
 
+    /// Neither execve(2) nor write(2) nor exit_group(2): the process can tell nothing, and only end by a fault of its own.
+    @Test(.apusOnly("the peers wait for ever, or say other things"), arguments: ["run", "exec"])
+    func processThatMayDoNothingEnds(verb: String) throws {
+      let nothing: JSONValue = [
+        "defaultAction": "SCMP_ACT_ERRNO", "syscalls": [["names": ["ptrace"], "action": "SCMP_ACT_ALLOW"]],
+      ]
+      let container = try Container(args: ["/bin/agent", "pause"])
+      container.bundle.config["linux"]["seccomp"] = nothing
+      if verb == "run" {
+        expectError(try container.run(), says: "must allow `execve`")
+      } else {
+        try container.create()
+        let outcome = try container.exec(["/bin/agent", "exit", "0"])
+        #expect(outcome.code == 255 && outcome.stderr.contains("must allow `execve`"), "\(outcome)")
+        try container.delete("--force")
+      }
+      try expectNothingLeft()
+    }
+
     @Test func callOfAnArchitectureThatIsNotListedEndsTheProcess() throws {
       try expectCalls(
         [
