@@ -96,9 +96,11 @@ private func checkTexts(_ text: String) throws(BrokenRule) {
   for bus in [SystemdBus.system, .user] {
     if case .success(let name) = outcome({ () throws(RuntimeError) in try UnitName(text, id: "x", bus: bus) }) {
       try hold(name.unit.utf8.count <= 255 && !name.unit.utf8.contains(0x2F), "`\(name.unit)` is no name of a unit")
-      let components = outcome { () throws(RuntimeError) in try name.components() }
-      for component in (try? components.get()) ?? [] {
-        try hold(!component.utf8.contains(0x2F) && !component.isEmpty, "`\(component)` is no directory")
+      // A refused name is an answer as good as any.
+      if case .success(let components) = outcome({ () throws(RuntimeError) in try name.components() }) {
+        for component in components {
+          try hold(!component.utf8.contains(0x2F) && !component.isEmpty, "`\(component)` is no directory")
+        }
       }
       for property in UnitProperties.scope(name, id: text, pid: 1, isUnified: true) { try checkValue(property.value) }
     }
@@ -114,7 +116,9 @@ private func checkTexts(_ text: String) throws(BrokenRule) {
     let properties = outcome { () throws(RuntimeError) in
       try UnitProperties.annotated([NamedValue(name, text), NamedValue(text, "true")])
     }
-    for property in (try? properties.get()) ?? [] { try checkValue(property.value) }
+    if case .success(let properties) = properties {
+      for property in properties { try checkValue(property.value) }
+    }
   }
   if let places = DBusAddress.places(text) {
     for place in places { try hold(!place.name.utf8.contains(0), "a NUL cuts the path `\(place.name)` short") }
