@@ -22,7 +22,7 @@ let fuzzSettings: [SwiftSetting] =
       "-sanitize=fuzzer,address", "-enable-testing", "-profile-generate", "-profile-coverage-mapping",
       // Branches of AddressSanitizer's own would count as edges: calls instead.
       "-Xllvm", "-asan-instrumentation-with-call-threshold=0",
-    ])
+    ]), .define("APUS_FUZZ"),
   ]
 let commonSettings: [SwiftSetting] =
   [
@@ -72,10 +72,10 @@ let smallSettings =
   ? swiftSettings + [.unsafeFlags(["-Xllvm", "-enable-machine-outliner=always"])] : swiftSettings
 
 func module(
-  _ name: String, _ dependencies: [Target.Dependency] = [], isSmall: Bool = false
+  _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, isSmall: Bool = false
 ) -> Target {
   .target(
-    name: name, dependencies: dependencies, swiftSettings: isSmall ? smallSettings : swiftSettings)
+    name: name, dependencies: dependencies, path: path, swiftSettings: isSmall ? smallSettings : swiftSettings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
@@ -86,9 +86,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 
 /// What is fuzzed, by way of the targets in Tests/FuzzTests/Targets.
 let fuzzed: [Target.Dependency] = [
-  "Cgroups", "ContainerPlan", "ContainerRuntime", "Diagnostics", "FuzzSupport", "InitChannel", "JSON", "Linux",
-  "LinuxABI",
-  "OCISpec", "Seccomp",
+  "Cgroups", "ContainerPlan", "ContainerRuntime", "DBusSupport", "Diagnostics", "FuzzSupport", "InitChannel", "JSON",
+  "Linux", "LinuxABI", "OCISpec", "Seccomp",
 ]
 // The same sources are a test of the ordinary build, which runs every seed and every finding once.
 let fuzzTargets: [Target] =
@@ -168,7 +167,8 @@ let package = Package(
     .target(name: "InitSupport", path: "Tests/InitSupport"),
     tests(
       "ContainerRuntime", ["Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "InitSupport", "Linux", "OCISpec"]),
-    tests("Cgroups", ["Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
+    module("DBusSupport", ["Cgroups"], path: "Tests/DBusSupport"),
+    tests("Cgroups", ["DBusSupport", "Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),
     .testTarget(
       name: "IntegrationTests", dependencies: ["IntegrationSupport", "LinuxABI"],

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import Cgroups
+@testable import DBusSupport
 
 @Suite struct DBusTests {
   private func bytes(_ value: DBusValue) -> [UInt8] {
@@ -52,24 +53,16 @@ import Testing
       .structure([.number(0x79, 1), .text(0x67, "a{sv}"), .uint32(2)]), .array(Array("a{sv}".utf8), []),
     ]
     for value in values {
-      var writer = DBusWriter()
-      for byte: UInt64 in [0x6C, 2, 0, 1] { writer.put(byte, size: 1) }
-      writer.put(0, size: 4)
-      writer.put(1, size: 4)
-      writer.put(
-        .array(
-          Array("(yv)".utf8),
-          [.structure([.number(0x79, 77), .variant(value)]), .structure([.number(0x79, 5), .variant(.uint32(42))])]))
-      writer.align(8)
-      #expect(try DBusMessage(writer.bytes).replySerial == 42, "\(value)")
+      let message = BusMessage.encode(2, replyTo: 42, [], extra: [value])
+      #expect(try DBusMessage(message).replySerial == 42, "\(value)")
     }
   }
 
   /// Every cut and every changed byte is a message or an error, and nothing else.
   @Test func messageThatIsCutOrChangedIsAnErrorOrAMessage() throws {
-    let message = FakeBus.message(
+    let message = BusMessage.encode(
       4, replyTo: 3, member: "JobRemoved", error: "a.b.C",
-      body: [.uint32(5), .text(0x6F, "/job"), .string("x.scope"), .string("done")])
+      [.uint32(5), .text(0x6F, "/job"), .string("x.scope"), .string("done")])
     #expect(try DBusMessage(message).member == "JobRemoved")
     for length in 0..<message.count {
       #expect(throws: DBusFormatError.self) { try DBusMessage(Array(message[..<length])) }
@@ -87,7 +80,7 @@ import Testing
 
   @Test func noiseIsAnErrorOrAMessage() throws {
     var generator = SystemRandomNumberGenerator()
-    let base = FakeBus.message(3, replyTo: 3, error: "a.b", body: [.string("text")])
+    let base = BusMessage.encode(3, replyTo: 3, error: "a.b", [.string("text")])
     var understood = 0
     for _ in 0..<20_000 {
       var bytes = base

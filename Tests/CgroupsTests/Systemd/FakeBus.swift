@@ -3,6 +3,7 @@ import Linux
 import Testing
 
 @testable import Cgroups
+@testable import DBusSupport
 
 /// A bus with a systemd on it that does what a test says. It serves connections one after another up to the end of the tests:
 /// its number must not become that of another.
@@ -131,43 +132,14 @@ final class FakeBus: @unchecked Sendable {
 
   private static func encode(_ answer: Answer, _ serial: UInt32) -> [UInt8] {
     switch answer {
-    case .reply(let body): return message(2, replyTo: serial, body: body)
-    case .error(let name, let text): return message(3, replyTo: serial, error: name, body: [.string(text)])
+    case .reply(let body): return BusMessage.encode(2, replyTo: serial, body)
+    case .error(let name, let text): return BusMessage.encode(3, replyTo: serial, error: name, [.string(text)])
     case .jobRemoved(let path, let result, let sender):
-      return message(
+      return BusMessage.encode(
         4, sender: sender, member: "JobRemoved",
-        body: [.uint32(5), .text(0x6F, path), .string("x.scope"), .string(result)])
+        [.uint32(5), .text(0x6F, path), .string("x.scope"), .string(result)])
     case .bytes(let bytes): return bytes
     case .close, .silence: return []
     }
-  }
-
-  static func message(
-    _ kind: UInt64, replyTo serial: UInt32 = 0, sender: String = ":1.1", member: String = "", error: String = "",
-    body: [DBusValue]
-  ) -> [UInt8] {
-    var content = DBusWriter()
-    for value in body { content.put(value) }
-    var writer = DBusWriter()
-    for byte: UInt64 in [0x6C, kind, 0, 1] { writer.put(byte, size: 1) }
-    writer.put(UInt64(content.bytes.count), size: 4)
-    writer.put(1, size: 4)
-    var fields: [DBusValue] = []
-    func field(_ code: UInt64, _ value: DBusValue) {
-      fields.append(.structure([.number(0x79, code), .variant(value)]))
-    }
-    field(7, .string(sender))
-    if serial != 0 { field(5, .uint32(serial)) }
-    if !error.isEmpty { field(4, .string(error)) }
-    if !member.isEmpty {
-      field(1, .text(0x6F, "/org/freedesktop/systemd1"))
-      field(2, .string(SystemdName.managerInterface))
-      field(3, .string(member))
-    }
-    let signature = body.flatMap(\.signature)
-    if !signature.isEmpty { field(8, .text(0x67, String(decoding: signature, as: UTF8.self))) }
-    writer.put(.array(Array("(yv)".utf8), fields))
-    writer.align(8)
-    return writer.bytes + content.bytes
   }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Testing
 
 @testable import Cgroups
+@testable import DBusSupport
 
 @Suite struct SystemdClientTests {
   private static let job = "/org/freedesktop/systemd1/job/5"
@@ -52,7 +53,7 @@ import Testing
 
   /// Anybody may send them, in the other order of bytes, as long as he likes, and with what has no meaning.
   @Test func signalThatCannotBeReadIsPassedOver() throws {
-    let signal = FakeBus.message(4, sender: ":1.66", member: "JobRemoved", body: [.uint32(5)])
+    let signal = BusMessage.encode(4, sender: ":1.66", member: "JobRemoved", [.uint32(5)])
     var strange = signal
     strange[20] = 0xFF
     let swapped =
@@ -261,7 +262,7 @@ import Testing
   }
 
   @Test func busThatDiesHalfWayIsAnError() throws {
-    let reply = FakeBus.message(2, replyTo: 3, body: [.text(0x6F, Self.job)])
+    let reply = BusMessage.encode(2, replyTo: 3, [.text(0x6F, Self.job)])
     for answers in [
       [FakeBus.Answer.close], [.reply([.text(0x6F, Self.job)]), .close], [.bytes(Array(reply[..<20])), .close],
       [.bytes(Array(reply.dropLast())), .close],

@@ -7,6 +7,7 @@ import OCISpec
 @testable import Cgroups
 @testable import ContainerPlan
 @testable import ContainerRuntime
+@testable import DBusSupport
 @testable import InitChannel
 
 /// One input to start from.
@@ -114,73 +115,47 @@ enum Seeds {
 private enum BusSeeds {
   static var all: [[UInt8]] {
     let greeting = Array("DATA\r\nOK 0123456789abcdef\r\n".utf8)
-    let hello = message(2, replyTo: 1, [.string(":1.7")])
-    let job = message(2, replyTo: 3, [.text(0x6F, "/job/1")])
+    let hello = BusMessage.encode(2, replyTo: 1, [.string(":1.7")])
+    let job = BusMessage.encode(2, replyTo: 3, [.text(0x6F, "/job/1")])
     func removed(_ result: String) -> [UInt8] {
-      message(
+      BusMessage.encode(
         4, member: "JobRemoved", [.uint32(5), .text(0x6F, "/job/1"), .string("x.scope"), .string(result)])
     }
     func refused(_ name: String, _ text: String, replyTo serial: UInt32 = 3) -> [UInt8] {
-      message(3, replyTo: serial, error: name, [.string(text)])
+      BusMessage.encode(3, replyTo: serial, error: name, [.string(text)])
     }
     let property = refused(
       "org.freedesktop.DBus.Error.InvalidArgs", "Cannot set property CPUQuotaPeriodUSec, or unknown.")
     let exists = refused(SystemdName.unitExists, "Unit x.scope already exists.")
     let noUnit = refused(SystemdName.noSuchUnit, "Unit x.scope not loaded.")
-    var long = message(4, member: "Other", [.string(String(repeating: "x", count: 300))])
+    var long = BusMessage.encode(4, member: "Other", [.string(String(repeating: "x", count: 300))])
     long[1] = 9
     return [
       greeting + hello + job + removed("done"), greeting + hello + removed("done") + job + removed("failed"),
       greeting + hello + property, greeting + hello + exists, greeting + hello + noUnit,
-      greeting + hello + message(2, replyTo: 2, []) + job + removed("timeout") + message(2, replyTo: 4, []),
-      greeting + hello + message(2, replyTo: 2, [.uint32(0)]), greeting + long + hello + message(2, replyTo: 3, []),
+      greeting + hello + BusMessage.encode(2, replyTo: 2, []) + job + removed("timeout")
+        + BusMessage.encode(2, replyTo: 4, []),
+      greeting + hello + BusMessage.encode(2, replyTo: 2, [.uint32(0)]),
+      greeting + long + hello + BusMessage.encode(2, replyTo: 3, []),
       greeting + refused("org.freedesktop.DBus.Error.AccessDenied", "no\nentry", replyTo: 1),
       greeting + hello
-        + message(2, replyTo: 2, [.array(Array("{sv}".utf8), []), .structure([.bool(true), .bytes([1, 2])])]),
+        + BusMessage.encode(
+          2, replyTo: 2, [.array(Array("{sv}".utf8), []), .structure([.bool(true), .bytes([1, 2])])]),
       Array("REJECTED EXTERNAL\r\n".utf8), Array("OK".utf8), greeting,
       greeting + hello + unknownFields(),
       greeting + hello + exists + refused(SystemdName.noSuchUnit, "gone", replyTo: 4),
-      greeting + hello + property + message(2, replyTo: 4, []) + message(2, replyTo: 5, []),
+      greeting + hello + property + BusMessage.encode(2, replyTo: 4, []) + BusMessage.encode(2, replyTo: 5, []),
     ]
   }
 
   /// A header with fields that nobody knows, of every type.
   private static func unknownFields() -> [UInt8] {
-    message(
+    BusMessage.encode(
       2, replyTo: 2, [],
       extra: [
         .uint64(3), .bytes([1, 2, 3]), .text(0x67, "a{sv}"), .number(0x78, 5), .number(0x71, 6), .string("x"),
         .variant(.array(Array("(sv)".utf8), [.structure([.string("a"), .variant(.bool(true))])])),
         .array(Array("a{s(iv)}".utf8), []), .structure([.number(0x79, 1), .structure([.text(0x6F, "/o")])]),
       ])
-  }
-
-  private static func message(
-    _ kind: UInt64, replyTo serial: UInt32 = 0, member: String = "", error: String = "", _ body: [DBusValue],
-    extra: [DBusValue] = []
-  ) -> [UInt8] {
-    var content = DBusWriter()
-    for value in body { content.put(value) }
-    var writer = DBusWriter()
-    for byte: UInt64 in [0x6C, kind, 0, 1] { writer.put(byte, size: 1) }
-    writer.put(UInt64(content.bytes.count), size: 4)
-    writer.put(1, size: 4)
-    var fields: [DBusValue] = []
-    func field(_ code: UInt64, _ value: DBusValue) {
-      fields.append(.structure([.number(0x79, code), .variant(value)]))
-    }
-    field(7, .string(":1.1"))
-    if serial != 0 { field(5, .uint32(serial)) }
-    if !error.isEmpty { field(4, .string(error)) }
-    if !member.isEmpty {
-      field(2, .string(SystemdName.managerInterface))
-      field(3, .string(member))
-    }
-    for value in extra { field(77, value) }
-    let signature = body.flatMap(\.signature)
-    if !signature.isEmpty { field(8, .text(0x67, String(decoding: signature, as: UTF8.self))) }
-    writer.put(.array(Array("(yv)".utf8), fields))
-    writer.align(8)
-    return writer.bytes + content.bytes
   }
 }
