@@ -300,13 +300,24 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// Whether a command that changes the container is at work.
+    private func isLocked(_ container: Container) throws -> Bool {
+      let folder = open("\(try Workspace.active().stateRoot)/\(container.id)", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+      try #require(folder >= 0)
+      defer { close(folder) }
+      return flock(folder, LOCK_EX | LOCK_NB) != 0
+    }
+
     /// The other one is older than the end of the command.
     @Test(.apusOnly("the peers delete by the id"))
     func runLeavesTheNextContainerOfItsNameAlone() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
       let run = try container.spawn("run")
       let deadline = Deadline(Limits.call)
-      while try container.attempt("state").code != 0 || container.status() != "running", deadline.milliseconds > 0 {
+      // It runs before `run` gives the lock back, which `delete` would wait for as long as `run` is stopped.
+      while try container.attempt("state").code != 0 || container.status() != "running" || isLocked(container),
+        deadline.milliseconds > 0
+      {
         usleep(10_000)
       }
       Foundation.kill(run.process, SIGSTOP)
