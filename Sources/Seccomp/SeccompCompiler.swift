@@ -66,7 +66,12 @@ package enum SeccompCompiler {
   /// Compiles `filter`. System calls that libseccomp's tables do not have are left out, as runc and crun do: they are those
   /// of newer kernels and of other architectures.
   package static func compile(_ filter: SeccompFilter) throws(RuntimeError) -> SeccompProgram {
-    var sections = try self.sections(filter)
+    try compile(filter, native: SystemCallTable.native)
+  }
+
+  /// - Parameter native: the token of the architecture that the program is for.
+  static func compile(_ filter: SeccompFilter, native: UInt32) throws(RuntimeError) -> SeccompProgram {
+    var sections = try self.sections(filter, native)
     try fill(&sections, filter)
     var assembler = SeccompAssembler()
     SeccompTree.put(sections, into: &assembler, newer: hasNewerCalls(filter.defaultAction) ? newer : nil)
@@ -92,8 +97,7 @@ package enum SeccompCompiler {
   }
 
   /// One section for each architecture that is listed and that this kernel can report, the native one first.
-  private static func sections(_ filter: SeccompFilter) throws(RuntimeError) -> [SeccompSection] {
-    let native = SystemCallTable.native
+  private static func sections(_ filter: SeccompFilter, _ native: UInt32) throws(RuntimeError) -> [SeccompSection] {
     if !SystemCallTable.isReported(native, by: native) {
       throw RuntimeError(
         .configUnsupported, "seccomp filters are made on x86_64, aarch64 and riscv64 only", field: "/linux/seccomp")

@@ -1,5 +1,8 @@
 /// Stands for everything that a program depends on.
 struct SeccompKey: Equatable {
+  /// To be raised with every change of what is made of the same filter: programs of before must not be found again.
+  static var version: String { "apus-seccomp-4" }
+
   /// 32 bytes.
   let digest: [UInt8]
 
@@ -19,8 +22,7 @@ extension SeccompFilter {
   func key(library: String, architecture: UInt32) -> SeccompKey {
     var text: [UInt8] = []
     text.reserveCapacity(24 * (rules.count + 4))
-    // To be raised with every change of what is made of the same filter.
-    SeccompFilter.put("apus-seccomp-3", &text)
+    SeccompFilter.put(SeccompKey.version, &text)
     SeccompFilter.put(library, &text)
     SeccompFilter.put(architecture, &text)
     SeccompFilter.put(defaultAction, &text)
