@@ -39,13 +39,13 @@ struct SeccompComparison: Equatable {
     }
   }
 
-  /// The argument is this value: what the first argument of socketcall(2) is compared with.
-  init(index: UInt8, equals value: UInt64) {
-    self.index = index
-    self.kind = .equal
-    self.isNegated = false
-    self.value = value
-    self.mask = 0xFFFF_FFFF
+  /// The first argument of socketcall(2) or ipc(2) asks for this call.
+  init(_ shared: SystemCallNumbers.Shared) {
+    index = 0
+    kind = .equal
+    isNegated = false
+    value = UInt64(shared.selector)
+    mask = UInt64(shared.mask)
   }
 
   /// Less than zero if this one is looked at before `other`, greater if after it; see ``SeccompChain/isBefore(_:)``.
@@ -71,6 +71,16 @@ struct SeccompChain {
   var action: UInt32
   /// Which rule of the filter it comes from.
   var rule: Int
+  var origin: Origin = .ownNumber
+
+  /// How the call of the rule is made.
+  enum Origin {
+    case ownNumber
+    /// By a number that it shares; see ``SeccompSection/addShared(_:_:)``.
+    case sharedNumber
+    /// So, too, and the rule has conditions, which cannot be looked at.
+    case sharedNumberUnseen
+  }
 
   /// Whether `self` is looked at before `other`: the first rule that matches decides.
   ///

@@ -36,26 +36,23 @@ package enum SeccompCompiler {
   package static func program(
     for profile: SeccompProfile?, stateRoot: String, log: LogSink
   ) throws(RuntimeError) -> SeccompProgram? {
-    guard let profile, let filter = try SeccompFilter.make(profile) else { return nil }
+    guard let profile, SeccompFilter.isAskedFor(profile) else { return nil }
     try SeccompFilterFlags.check(profile.flags)
-    if log.level >= .debug {
+    if log.level >= .debug, let filter = try SeccompFilter.make(profile) {
       for sentence in filter.ineffectiveRules() { log.debug(sentence) }
     }
-    if stateRoot.isEmpty { return try compile(filter) }
-    let key = filter.key(library: libraryVersionText, architecture: SystemCallTable.native)
+    if stateRoot.isEmpty { return try compile(profile) }
+    let key = profile.key(library: libraryVersion, architecture: SystemCallTable.native)
+    let cache = SeccompCache(root: stateRoot)
     do {
-      let cache = try SeccompCache(root: stateRoot)
-      if let instructions = try cache.read(key) {
-        return SeccompProgram(instructions: instructions, flags: filter.loadFlags)
-      }
+      if let program = try cache.read(key) { return program }
     } catch {
-      // It is made anew below, and a damaged file is replaced. Only what somebody may have tampered with is worth a
-      // warning.
-      if error.code == .stateUnreadable { log.warning(error.text) } else { log.debug(error.text) }
+      // It is made anew below, and a damaged file is replaced. Somebody may have tampered with it.
+      log.warning(error.text)
     }
-    let program = try compile(filter)
+    let program = try compile(profile)
     do {
-      try SeccompCache(root: stateRoot).write(program.instructions, key)
+      if let program { try cache.write(program, key) }
     } catch {
       // The state directory is full or read-only: what follows will say so if it matters.
       log.debug(error.text)
@@ -63,10 +60,20 @@ package enum SeccompCompiler {
     return program
   }
 
+  private static func compile(_ profile: SeccompProfile) throws(RuntimeError) -> SeccompProgram? {
+    guard let filter = try SeccompFilter.make(profile) else { return nil }
+    return try compile(filter)
+  }
+
   /// Compiles `filter`. System calls that libseccomp's tables do not have are left out, as runc and crun do: they are those
   /// of newer kernels and of other architectures.
   package static func compile(_ filter: SeccompFilter) throws(RuntimeError) -> SeccompProgram {
-    var sections = try self.sections(filter)
+    try compile(filter, native: SystemCallTable.native)
+  }
+
+  /// - Parameter native: the token of the architecture that the program is for.
+  static func compile(_ filter: SeccompFilter, native: UInt32) throws(RuntimeError) -> SeccompProgram {
+    var sections = try self.sections(filter, native)
     try fill(&sections, filter)
     var assembler = SeccompAssembler()
     SeccompTree.put(sections, into: &assembler, newer: hasNewerCalls(filter.defaultAction) ? newer : nil)
@@ -92,8 +99,7 @@ package enum SeccompCompiler {
   }
 
   /// One section for each architecture that is listed and that this kernel can report, the native one first.
-  private static func sections(_ filter: SeccompFilter) throws(RuntimeError) -> [SeccompSection] {
-    let native = SystemCallTable.native
+  private static func sections(_ filter: SeccompFilter, _ native: UInt32) throws(RuntimeError) -> [SeccompSection] {
     if !SystemCallTable.isReported(native, by: native) {
       throw RuntimeError(
         .configUnsupported, "seccomp filters are made on x86_64, aarch64 and riscv64 only", field: "/linux/seccomp")

@@ -50,8 +50,8 @@ package struct SeccompFilter: Sendable, Hashable {
     _ profile: SeccompProfile,
     report: (RuntimeError) throws(RuntimeError) -> Void = { (error) throws(RuntimeError) in throw error }
   ) throws(RuntimeError) -> SeccompFilter? {
+    if !isAskedFor(profile) { return nil }
     let rules = profile.syscalls ?? []
-    if profile.defaultAction.isEmpty && rules.isEmpty { return nil }
     var filter = SeccompFilter(
       defaultAction: SeccompReturn.allow, architectures: [], flags: [], rules: [],
       otherSystemCalls: [])
@@ -84,6 +84,11 @@ package struct SeccompFilter: Sendable, Hashable {
       }
     }
     return filter
+  }
+
+  /// Not where there are neither default action nor rules.
+  static func isAskedFor(_ profile: SeccompProfile) -> Bool {
+    !profile.defaultAction.isEmpty || !(profile.syscalls ?? []).isEmpty
   }
 
   private mutating func add(_ rule: SeccompRule, at position: Int) throws(RuntimeError) {

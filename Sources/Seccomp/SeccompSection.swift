@@ -1,3 +1,5 @@
+internal import LinuxABI
+
 /// What happens to the calls of one architecture, number by number.
 struct SeccompSection {
   /// A verdict, or rules that look at the arguments first.
@@ -52,11 +54,36 @@ struct SeccompSection {
       add(direct, SeccompChain(comparisons: comparisons, action: rule.action, rule: order))
     }
     guard let shared = numbers.shared else { return }
-    // Of what the call itself is given only a pointer is seen here. libseccomp replaces a condition on the first argument
-    // and compares the pointers with the others; so do we, for a profile that allows as well as for one that refuses.
-    comparisons.removeAll { $0.index == 0 }
-    comparisons.insert(SeccompComparison(index: 0, equals: UInt64(shared.selector)), at: 0)
-    add(shared.number, SeccompChain(comparisons: comparisons, action: rule.action, rule: order))
+    addShared(
+      shared.number,
+      SeccompChain(
+        comparisons: [SeccompComparison(shared)], action: rule.action, rule: order,
+        origin: comparisons.isEmpty ? .sharedNumber : .sharedNumberUnseen))
+  }
+
+  /// Adds a rule for a call by a number that it shares. What such a call is given cannot be looked at: socketcall(2) has it
+  /// behind a pointer, and ipc(2) in other places. So a rule with conditions holds always or never, whatever is safe: always
+  /// if it is stricter than the default action, and never if it is laxer. libseccomp compares the pointer and what happens to
+  /// be in the registers behind it, which are whatever the caller likes.
+  private mutating func addShared(_ number: UInt32, _ chain: SeccompChain) {
+    let isUnseen = chain.origin == .sharedNumberUnseen
+    if isUnseen && !SeccompSection.isStricter(chain.action, than: leaves[0].verdict) { return }
+    let leaf = self[number]
+    let index = leaves[leaf].chains.firstIndex { $0.origin != .ownNumber && $0.comparisons == chain.comparisons }
+    guard let index else { return add(number, chain) }
+    // A rule without conditions decides alone, as it does for the call by its own number.
+    let other = leaves[leaf].chains[index]
+    if other.origin == .sharedNumberUnseen {
+      if !isUnseen || SeccompSection.isStricter(chain.action, than: other.action) { leaves[leaf].chains[index] = chain }
+    } else if !isUnseen {
+      leaves[leaf].chains.append(chain)
+    }
+  }
+
+  /// Whether the kernel prefers `action` where two filters answer differently: the smaller number, with sign.
+  private static func isStricter(_ action: UInt32, than other: UInt32) -> Bool {
+    let mask = ~SeccompReturn.dataMask
+    return Int32(bitPattern: action & mask) < Int32(bitPattern: other & mask)
   }
 
   private mutating func add(_ number: UInt32, _ chain: SeccompChain) {

@@ -55,8 +55,21 @@ enum SystemCallTable {
 /// A system call by its own number, by a number that it shares, or both.
 struct SystemCallNumbers {
   var direct: UInt32?
-  /// socketcall(2) or ipc(2), whose first argument tells which call is meant.
-  var shared: (number: UInt32, selector: UInt32)?
+  var shared: Shared?
+
+  /// A number that several calls have: the first argument tells which of them is meant.
+  struct Shared {
+    var number: UInt32
+    var selector: UInt32
+    /// The bits of the first argument that the kernel looks at.
+    var mask: UInt32
+
+    static func socketCall(_ selector: UInt32) -> Shared { Shared(number: 102, selector: selector, mask: UInt32.max) }
+
+    /// The kernel cuts the version of the call off first (`call &= 0xffff` in ipc/syscall.c): whoever compared all bits, as
+    /// libseccomp does, would let `1 << 16 | SHMGET` pass by a rule for shmget(2).
+    static func ipcCall(_ selector: UInt32) -> Shared { Shared(number: 117, selector: selector, mask: 0xFFFF) }
+  }
 
   init(direct: UInt32? = nil) {
     self.direct = direct
@@ -68,11 +81,11 @@ struct SystemCallNumbers {
     switch -pseudo {
     case 101...120:
       let selector = UInt32(-pseudo - 100)
-      shared = (102, selector)
+      shared = .socketCall(selector)
       direct = SystemCallNumbers.socketCall(selector)
     case 201...224:
       let selector = UInt32(-pseudo - 200)
-      shared = (117, selector)
+      shared = .ipcCall(selector)
       direct = SystemCallNumbers.ipcCall(selector)
     default: break
     }

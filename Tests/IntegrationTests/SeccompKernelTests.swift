@@ -72,6 +72,28 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// Filters of shmget(2) and socket(2) that somebody wants to get round. The kernel carries shmctl(2) out with a version,
+    /// too, and does not know the selector 0x99.
+    @Test(.apusOnly("libseccomp compares the version of ipc(2), and registers that socketcall(2) does not look at"))
+    func callsThatShareANumberCannotBeHidden() throws {
+      try expectCalls(
+        [
+          "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+          "syscalls": [
+            ["names": ["shmget"], "action": "SCMP_ACT_ERRNO"],
+            [
+              "names": ["socket"], "action": "SCMP_ACT_ERRNO",
+              "args": [["index": 2, "value": 9, "op": "SCMP_CMP_EQ"]],
+            ],
+          ],
+        ],
+        [
+          "i386:395": "EPERM", "i386:117:23": "EPERM", "i386:117:0x10017": "EPERM", "i386:117:0x7fff0017": "EPERM",
+          "i386:117:24": "EINVAL", "i386:117:0x10018": "EINVAL", "i386:117:0x99": "ENOSYS",
+          "i386:102:1": "EPERM", "i386:102:2": "EFAULT", "i386:102:0x10001": "EINVAL", "i386:359:1": "EINVAL",
+        ])
+    }
+
     @Test func callOfAnArchitectureThatIsNotListedEndsTheProcess() throws {
       try expectCalls(
         [

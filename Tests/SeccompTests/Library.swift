@@ -10,9 +10,14 @@ enum Library {
     case call(String, Int32)
   }
 
-  static func compile(_ filter: SeccompFilter) throws -> ClassicBPF {
+  static func compile(_ filter: SeccompFilter, native: UInt32 = SystemCallTable.native) throws -> ClassicBPF {
     guard let context = seccomp_init(filter.defaultAction) else { throw Refusal.call("seccomp_init", 0) }
     defer { seccomp_release(context) }
+    if native != SystemCallTable.native {
+      var result = seccomp_arch_add(context, native)
+      if result == 0 { result = seccomp_arch_remove(context, SystemCallTable.native) }
+      if result < 0 { throw Refusal.call("seccomp_arch_add", result) }
+    }
     for architecture in filter.architectures {
       let result = seccomp_arch_add(context, seccomp_arch_resolve_name(architecture.libraryName))
       if result < 0 && result != -EEXIST { throw Refusal.call("seccomp_arch_add", result) }
@@ -74,11 +79,16 @@ enum Library {
     return direct + [number > -200 ? 102 : 117]
   }
 
+  /// The first argument of socketcall(2) or ipc(2) that a call of this name has; nil if the number is its own.
+  static func selector(_ name: String, _ token: UInt32, _ number: UInt32) -> UInt32? {
+    let pseudo = seccomp_syscall_resolve_name_arch(token, name)
+    guard token == SystemCallTable.i386, [102, 117].contains(number), pseudo < -100 else { return nil }
+    return UInt32(-pseudo - (number == 102 ? 100 : 200))
+  }
+
   /// Whether a call of this name can be made by this number on any of the architectures.
   static func isNumber(_ number: Int32, of name: String) -> Bool {
-    [SystemCall.amd64, SystemCall.i386, SystemCallTable.x32].contains {
-      allNumbers(name, $0).contains(UInt32(bitPattern: number))
-    }
+    Machine.all.flatMap(\.tokens).contains { allNumbers(name, $0).contains(UInt32(bitPattern: number)) }
   }
 
   private static let i386Names: [String] = (Int32(0)..<1024).map { number in

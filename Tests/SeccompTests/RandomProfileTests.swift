@@ -45,7 +45,9 @@ struct RandomProfile {
   ]
 
   /// - Parameter sharesActions: all rules of one system call have the same action.
-  static func make(_ seed: UInt64, sharesActions: Bool) -> SeccompProfile {
+  static func make(
+    _ seed: UInt64, sharesActions: Bool, on machine: Machine = .amd64, names: [String] = RandomProfile.names
+  ) -> SeccompProfile {
     var random = SeededGenerator(seed)
     func action() -> (String, UInt?) {
       let action = random.pick(actions)
@@ -70,9 +72,7 @@ struct RandomProfile {
               op: random.pick(SeccompOperator.allCases).name)
           }))
     }
-    let architectures: [String] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"].filter { _ in
-      Bool.random(using: &random)
-    }
+    let architectures = machine.architectures.filter { _ in Bool.random(using: &random) }
     return SeccompProfile(
       defaultAction: defaultAction, defaultErrnoRet: defaultErrnoRet, architectures: architectures, syscalls: rules)
   }

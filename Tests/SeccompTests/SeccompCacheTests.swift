@@ -106,10 +106,11 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
   @Test func whatIsKeptIsWhatIsLoaded() throws {
     _ = try program()
     // A valid record of another program under this key shows that the file is really read.
-    let key = SeccompKey(digest: try digest(of: try root.only().lastPathComponent))
-    let other: [UInt8] = [6, 0, 0, 0, 0, 0, 0xFF, 0x7F]
+    let key = profile().key(library: SeccompCompiler.libraryVersion, architecture: SystemCallTable.native)
+    #expect(try root.files == [key.name])
+    let other = SeccompProgram(instructions: [6, 0, 0, 0, 0, 0, 0xFF, 0x7F], flags: .log)
     try damage { $0 = SeccompRecord.encode(other, key) }
-    #expect(try program()?.instructions == other)
+    #expect(try program() == other)
   }
 
   @Test func otherProfilesHaveOtherPrograms() throws {
@@ -119,12 +120,21 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
     #expect(try root.files.count == 3)
   }
 
-  @Test func flagsShareAProgram() throws {
+  @Test func theFlagsAreKeptWithTheProgram() throws {
     var log = profile()
     log.flags = ["SECCOMP_FILTER_FLAG_LOG"]
+    for _ in 0..<2 {
+      #expect(try program(log)?.flags == .log)
+      #expect(try program()?.flags == .allowSpeculation)
+    }
+    #expect(try root.files.count == 2)
+  }
+
+  @Test func aProfileThatIsWrongIsRefusedEveryTime() throws {
     _ = try program()
-    #expect(try program(log)?.flags == .log)
-    #expect(try program()?.flags == .allowSpeculation)
+    var wrong = profile()
+    wrong.listenerMetadata = "a"
+    for _ in 0..<2 { #expect(throws: RuntimeError.self) { try program(wrong) } }
     #expect(try root.files.count == 1)
   }
 
@@ -140,6 +150,12 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
     try expectMadeAnew(good)
     try damage { $0 += [UInt8](repeating: 0, count: 70_000) }
     try expectMadeAnew(good)
+    for place in [0, 8, 12, 16, 100] {
+      try damage { $0[$0.count - 1 - place] ^= 0x80 }
+      try expectMadeAnew(good)
+      try damage { $0[place] ^= 0x10 }
+      try expectMadeAnew(good)
+    }
   }
 
   @Test func aProgramUnderTheNameOfAnotherIsNotUsed() throws {
@@ -197,6 +213,17 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
     #expect(try SeccompCompiler.program(for: profile(), stateRoot: "", log: records.sink) == good)
   }
 
+  /// In another pid namespace somebody else may have this process id, and be about to write the same file.
+  @Test func whatAnotherRuntimeIsWritingIsLeftAlone() throws {
+    _ = try program(profile(value: 7))
+    let others = ["new.\(getpid())", "new.1"].map { root.cache.appending(path: $0) }
+    for other in others { try Data("half".utf8).write(to: other) }
+    _ = try program()
+    for other in others { #expect(try Data(contentsOf: other) == Data("half".utf8)) }
+    #expect(try root.files.count == 4)
+    #expect(records.warnings + records.others == [])
+  }
+
   @Test func theCacheDoesNotGrowWithoutBounds() throws {
     for value in 0..<UInt64(SeccompCache.capacity + 1) { _ = try program(profile(value: value)) }
     #expect(try root.files.count == 1)
@@ -215,75 +242,22 @@ private func profile(_ action: String = "SCMP_ACT_ERRNO", value: UInt64 = 0) -> 
     #expect(records.warnings == [])
     #expect(records.others.count == 2)
   }
-
-  private func digest(of name: String) throws -> [UInt8] {
-    let digits = Array(name.utf8)
-    return try stride(from: 0, to: digits.count, by: 2).map { at in
-      try #require(UInt8(String(decoding: digits[at...(at + 1)], as: UTF8.self), radix: 16))
-    }
-  }
 }
 
-@Suite struct SeccompKeyTests {
-  private func key(_ profile: SeccompProfile, library: String = "1", architecture: UInt32 = 1) throws
-    -> String
-  {
-    try #require(try SeccompFilter.make(profile)).key(library: library, architecture: architecture).name
-  }
-
-  @Test func theKeyCoversEverythingAProgramDependsOn() throws {
-    let condition = SeccompArgument(index: 1, value: 2, valueTwo: 3, op: "SCMP_CMP_MASKED_EQ")
-    func make(_ change: (inout SeccompProfile, inout SeccompRule, inout SeccompArgument) -> Void)
-      -> SeccompProfile
-    {
-      var argument = condition
-      var rule = SeccompRule(names: ["read", "write"], action: "SCMP_ACT_ERRNO")
-      var profile = SeccompProfile(defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_X86"])
-      change(&profile, &rule, &argument)
-      rule.args = [argument]
-      profile.syscalls = [rule]
-      return profile
+@Suite struct SeccompChecksumTests {
+  @Test func everyChangeOfOneWordIsSeen() {
+    var bytes = (0..<203).map { UInt8(truncatingIfNeeded: $0 * 7) }
+    let good = SeccompChecksum.of(bytes, upTo: bytes.count)
+    for place in bytes.indices {
+      for bit: UInt8 in 0..<8 {
+        bytes[place] ^= 1 << bit
+        #expect(SeccompChecksum.of(bytes, upTo: bytes.count) != good)
+        bytes[place] ^= 1 << bit
+      }
     }
-    let plain = make { _, _, _ in }
-    let others = [
-      make { profile, _, _ in profile.defaultAction = "SCMP_ACT_KILL" },
-      make { profile, _, _ in profile.architectures = [] },
-      make { profile, _, _ in profile.architectures = ["SCMP_ARCH_X32"] },
-      make { _, rule, _ in rule.names = ["read"] }, make { _, rule, _ in rule.names = ["readw", "rite"] },
-      make { _, rule, _ in rule.action = "SCMP_ACT_TRAP" }, make { _, rule, _ in rule.errnoRet = 2 },
-      make { _, _, argument in argument.index = 2 }, make { _, _, argument in argument.value = 4 },
-      make { _, _, argument in argument.valueTwo = 4 },
-      make { _, _, argument in argument.op = "SCMP_CMP_EQ" },
-    ]
-    var keys = [try key(plain), try key(plain, library: "2"), try key(plain, architecture: 2)]
-    for other in others { keys.append(try key(other)) }
-    #expect(Set(keys).count == others.count + 3)
-    #expect(try key(plain) == keys[0])
-    #expect(keys.allSatisfy { $0.utf8.count == 64 })
-  }
-}
-
-@Suite struct SHA256Tests {
-  /// The examples of FIPS 180-4 and the edges of the padding.
-  @Test(arguments: [
-    ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-    ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-    (
-      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
-      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-    ),
-    ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-    ("a", 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318"),
-    ("a", 56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a"),
-    ("a", 63, "7d3e74a05d7db15bce4ad9ec0658ea98e3f06eeecf16b4c6fff2da457ddc2f34"),
-    ("a", 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"),
-    ("a", 65, "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0"),
-    ("a", 119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb"),
-    ("a", 120, "2f3d335432c70b580af0e8e1b3674a7c020d683aa5f73aaaedfdc55af904c21c"),
-    ("a", 128, "6836cf13bac400e9105071cd6af47084dfacad4e5e302c94bfed24e013afb73e"),
-  ])
-  func digestsAreThoseOfTheStandard(_ text: String, _ count: Int, _ expected: String) {
-    let bytes = [UInt8](String(repeating: text, count: count).utf8)
-    #expect(SeccompKey(digest: SHA256.digest(bytes)).name == expected)
+    let lengths = (0..<64).map { SeccompChecksum.of([UInt8](repeating: 0, count: 64), upTo: $0) }
+    #expect(Set(lengths).count == 64)
+    #expect(SeccompChecksum.of(bytes.reversed(), upTo: bytes.count) != good)
+    #expect(SeccompChecksum.of(bytes, upTo: bytes.count) == good)
   }
 }
