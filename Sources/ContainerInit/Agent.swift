@@ -167,8 +167,9 @@ struct Agent: ~Copyable {
     return text
   }
 
-  /// Installs the filter and becomes the command. After the filter only write, read, capset, execve and exit are called.
-  mutating func execute(_ connection: borrowing InitReporter) -> RuntimeError {
+  /// Installs the filter and becomes the command. After the filter only write, capset, execve and exit are called, and what
+  /// `terms` say of its listener.
+  mutating func execute(_ connection: borrowing InitReporter, _ terms: ListenerTerms) -> RuntimeError {
     do {
       // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
       try hooks.run()
@@ -177,7 +178,7 @@ struct Agent: ~Copyable {
       try describe(.spawn, "cannot unblock signals") { () throws(SystemError) in _ = try Signals.setMask(0) }
       // Behind the hooks, which are not the command. Before the filter, whose profile need not allow it.
       if let landlock { try LandlockExecutor.apply(landlock, ruleset) }
-      if !filter.isEmpty { try loadFilter(connection) }
+      if !filter.isEmpty { try loadFilter(connection, terms) }
       if !lateCapabilities.isEmpty {
         let words = lateCapabilities
         try describe(.capabilities, "cannot set the capabilities behind the seccomp filter") {
@@ -195,9 +196,16 @@ struct Agent: ~Copyable {
   }
 
   /// With SCMP_ACT_NOTIFY what comes next may have to be answered by whoever listens, and he has to be there first.
-  private func loadFilter(_ connection: borrowing InitReporter) throws(RuntimeError) {
-    var packet = ListenerPacket()
+  private func loadFilter(
+    _ connection: borrowing InitReporter, _ terms: ListenerTerms
+  ) throws(RuntimeError) {
+    var packets = ListenerPackets()
     let hasListener = SeccompFilterFlags(rawValue: filterFlags).contains(.newListener)
+    if hasListener {
+      try describe(.initProtocol, "cannot prepare the handover of the listener") { () throws(SystemError) in
+        try connection.prepareHandover()
+      }
+    }
     let listener: Int32
     do {
       listener = try Programs.loadFilter(filter, flags: filterFlags)
@@ -206,6 +214,6 @@ struct Agent: ~Copyable {
         .seccomp, "cannot install the seccomp filter", field: "/linux/seccomp",
         hint: hasListener && error.errno == .busy ? "a filter around this program has a listener already" : "")
     }
-    if hasListener { try connection.handOver(listener: listener, &packet) }
+    if hasListener { try connection.handOver(listener: listener, terms, &packets) }
   }
 }

@@ -199,12 +199,13 @@ struct ExecStage {
         () throws(SystemError) in
         try reporter.send(.prepared)
       }
+      var terms = ListenerTerms()
       let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
-        try reporter.receive()
+        try reporter.receive(&terms)
       }
       // The runtime died or gave up.
       guard order == .committed else { Processes.exit(1) }
-      let failure = agent.execute(reporter)
+      let failure = agent.execute(reporter, terms)
       // Behind the filter there is only the way out, whether anybody listens or not.
       do { try reporter.sendBehindFilter(.failed(failure)) } catch {}
       Processes.exit(255)

@@ -172,9 +172,10 @@ struct Stage2 {
         // second must not keep `start` out.
         guard try Poll.wait(connection, for: Poll.readable, timeout: 1000) else { continue }
         let reporter = InitReporter(connection)
-        guard try reporter.receive() == .start else { continue }
+        var terms = ListenerTerms()
+        guard try reporter.receive(&terms) == .start else { continue }
         let failure =
-          agent?.execute(reporter)
+          agent?.execute(reporter, terms)
           ?? RuntimeError(
             .configInvalid, "the container has no process to start", field: "/process",
             hint: "`process` is required by start")

@@ -70,7 +70,12 @@ extension ContainerPlan {
     add(.stage2, "wait for start")
     for hook in hooks.startContainer { hook.describe(add) }
     landlock?.describe(add)
-    if seccomp != nil { add(.stage2, "install seccomp filter") }
+    if let seccomp {
+      add(.stage2, "install seccomp filter")
+      if let path = seccomp.listenerPath, (seccomp.syscalls ?? []).contains(where: { $0.action == "SCMP_ACT_NOTIFY" }) {
+        add(.runtime, "hand seccomp listener over", path)
+      }
+    }
     add(.stage2, "execute", agent.arguments.joined(separator: " "))
     for hook in hooks.poststart + hooks.poststop { hook.describe(add) }
     return lines

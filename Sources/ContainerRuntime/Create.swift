@@ -66,7 +66,7 @@ extension ContainerRuntime {
     var resctrl: ResctrlGroup?
     if let rdt = plan.intelRdt { resctrl = try ResctrlGroup.find(rdt, id: id) }
     let filter = try compileFilter(plan)
-    let listener = try SeccompListener.find(plan.seccomp, filter, bundle: bundle.path)
+    let listener = try SeccompListener.find(plan.seccomp, filter, bundle: bundle.path, root: plan.rootPath)
     let sockets = try CallerSockets(
       hasTerminal: plan.hasTerminal, consoleSocket: options.consoleSocket, pidfdSocket: options.pidfdSocket, terminal)
     let entry = try store.reserve(id)
@@ -215,6 +215,8 @@ private struct Creation: ~Copyable {
     // Before the record has a pid: until then `exec` finds no process.
     if !launch.landlockPlaces.isEmpty { try entry.write(execTemplate(launch.landlockPlaces)) }
     try resctrl?.add(launch.initProcess.pid)
+    // Later it would be too late to say so.
+    _ = try record.listener?.terms(for: launch.initProcess.descriptor)
     record.pid = launch.initProcess.pid
     record.cgroup.userNamespace = launch.userNamespace
     record.cgroup.pidNamespace = launch.pidNamespace

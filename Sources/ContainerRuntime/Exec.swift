@@ -95,7 +95,8 @@ extension ContainerRuntime {
     }
     var template = try template(entry)
     try readMaps(&template.namespaces, record)
-    var plan = try plan(options, record, template)
+    let document = try options.processFile.map { (path) throws(RuntimeError) in try readProcess(path) }
+    var plan = try plan(document, options, record, template)
     #if APUS_MUTANTS
       ExecLeavingOut.apply(&plan, &template)
     #endif
@@ -110,7 +111,7 @@ extension ContainerRuntime {
     do {
       return try start.run(sockets)
     } catch {
-      throw locate(error, options)
+      throw locate(error, options, document)
     }
   }
 
@@ -139,26 +140,29 @@ extension ContainerRuntime {
   }
 
   private func plan(
-    _ options: ExecOptions, _ record: ContainerRecord, _ template: ExecTemplate
+    _ document: Process?, _ options: ExecOptions, _ record: ContainerRecord, _ template: ExecTemplate
   ) throws(RuntimeError) -> ExecPlan {
-    var document: Process?
-    if let path = options.processFile { document = try readProcess(path) }
     do throws(RuntimeError) {
       return try Planner.planExec(
         document, template.agent, template.namespaces, record.execCPUAffinity, options.overrides,
         facts: try SecurityModules.facts(for: document, options.overrides.labels))
     } catch {
-      throw locate(error, options)
+      throw locate(error, options, document)
     }
   }
 
-  /// With a document, an error about the process is one about a place in it; the document is the process itself.
-  private func locate(_ error: RuntimeError, _ options: ExecOptions) -> RuntimeError {
+  /// With a document, an error about the process is one about a place in it; the document is the process itself. A label is
+  /// that of the flag, else of the document, else of the container, and then it stands in config.json.
+  private func locate(_ error: RuntimeError, _ options: ExecOptions, _ document: Process?) -> RuntimeError {
     let labels = options.overrides.labels
-    for (field, label, flag) in [
-      ("/process/apparmorProfile", labels.appArmorProfile, "--apparmor"),
-      ("/process/selinuxLabel", labels.selinuxLabel, "--process-label"),
-    ] where error.field == field && !label.isEmpty {
+    for (field, label, flag, own) in [
+      ("/process/apparmorProfile", labels.appArmorProfile, "--apparmor", document?.apparmorProfile),
+      ("/process/selinuxLabel", labels.selinuxLabel, "--process-label", document?.selinuxLabel),
+    ] where error.field == field {
+      if label.isEmpty {
+        if (own ?? "").isEmpty { return error }
+        break
+      }
       var error = error
       error.field = flag
       return error
@@ -222,10 +226,11 @@ private struct ExecStart {
       }
       try sockets.send(pidfd: launch.initProcess.descriptor)
       let stage = try runtime.stageFile(launch.initProcess.pid)
+      let terms = try record.listener?.terms(for: launch.initProcess.descriptor)
       // The last thing: what the streams lead to stays with its new owner.
       try giveStreams()
-      try launch.commit()
-      if let failure = try launch.outcome(handover(launch.initProcess.pid)) {
+      try launch.commit(terms)
+      if let failure = try launch.outcome(handover(launch.initProcess.pid), terms) {
         throw failure.during("unable to start container process")
       }
       try runtime.checkExecuted(launch.initProcess.pid, startTime: nil, from: stage, "the process")

@@ -90,7 +90,7 @@ struct InitLaunch: ~Copyable {
         wanted = (help, mount, refused)
       case .prepared:
         reached = .prepared
-      case .listenerMade: continue  // Out of turn, and refused above.
+      case .listenerMade, .listenerHeld, .listenerGiven: continue  // Out of turn, and refused above.
       case .failed(let error):
         // With the pid known, or with the end of stage 1 if it was that one that failed, there is nothing to wait for.
         failure = error
@@ -238,18 +238,18 @@ struct InitLaunch: ~Copyable {
   }
 
   /// What the command of `exec` could not be executed for; nil when it runs, or ended before it could say.
-  func outcome(_ handover: ListenerHandover?) throws(RuntimeError) -> RuntimeError? {
-    try channel.outcome(of: initProcess.descriptor, handover)
+  func outcome(_ handover: ListenerHandover?, _ terms: ListenerTerms?) throws(RuntimeError) -> RuntimeError? {
+    try channel.outcome(of: initProcess.descriptor, handover, terms)
   }
 
   /// Lets process 1 wait for `start`, and the process of `exec` go on.
-  func commit() throws(RuntimeError) {
-    try order(.committed)
+  func commit(_ terms: ListenerTerms? = nil) throws(RuntimeError) {
+    try order(.committed, terms)
   }
 
-  private func order(_ order: RuntimeOrder) throws(RuntimeError) {
+  private func order(_ order: RuntimeOrder, _ terms: ListenerTerms? = nil) throws(RuntimeError) {
     do {
-      try channel.send(order)
+      try channel.send(order, terms)
     } catch {
       // The other side has usually said why before it closed.
       if let received = try channel.receive(), case .failed(let reason) = received.report { throw reason }

@@ -48,7 +48,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3952_5041 }  // "APR9"
+  private static var magic: UInt32 { 0x4152_5041 }  // "APRA"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -74,6 +74,8 @@ extension ContainerRecord {
     writer.put(joinedResctrl)
     writer.put(listener?.path ?? "")
     writer.put(listener?.metadata ?? "")
+    writer.put(listener?.closing.rawValue ?? 0)
+    writer.put(listener?.asksAboutSending ?? false)
     return writer.bytes
   }
 
@@ -105,7 +107,11 @@ extension ContainerRecord {
     joinedResctrl = try reader.strings()
     let path = try reader.string()
     let metadata = try reader.string()
-    listener = path.isEmpty ? nil : SeccompListener(path: path, metadata: metadata)
+    guard let closing = ListenerTerms.Closing(rawValue: try reader.byte()) else { throw .malformed }
+    let asksAboutSending = try reader.bool()
+    listener =
+      path.isEmpty
+      ? nil : SeccompListener(path: path, metadata: metadata, closing: closing, asksAboutSending: asksAboutSending)
     guard reader.isAtEnd else { throw .malformed }
   }
 }

@@ -7,20 +7,25 @@ import Seccomp
 
 /// Who answers for the system calls that a filter has SCMP_ACT_NOTIFY for (config-linux.md, "Seccomp").
 struct SeccompListener: Sendable, Equatable {
-  /// Of a stream socket of the host, absolute.
+  /// Of a stream socket of the host: absolute, and for a record without symbolic links, since nobody may lead a later `exec`
+  /// elsewhere.
   var path: String
   /// What he is told along with the listener; empty for nothing.
   var metadata: String
+  /// By which call the init stage gives up its own copy of the listener.
+  var closing = ListenerTerms.Closing.none
+  /// Whether he is asked about sendmsg(2), so that the init stage cannot send the listener.
+  var asksAboutSending = false
 
-  /// How long he may take to accept and to read, in milliseconds.
-  private static var timeout: Int64 { 10_000 }
-  private static var pointer: String { "/linux/seccomp/listenerPath" }
+  /// How long he may take to accept and to read, both together, in milliseconds.
+  fileprivate static var timeout: Int64 { 10_000 }
+  fileprivate static var pointer: String { "/linux/seccomp/listenerPath" }
   /// CAP_SYS_PTRACE of capabilities(7).
   private static var tracing: UInt64 { 1 << 19 }
 
   /// Nil where the filter asks nobody.
   static func find(
-    _ profile: SeccompProfile?, _ filter: SeccompProgram?, bundle: String
+    _ profile: SeccompProfile?, _ filter: SeccompProgram?, bundle: String, root: String
   ) throws(RuntimeError) -> SeccompListener? {
     guard let profile, let filter, filter.flags.contains(.newListener) else { return nil }
     if filter.flags.contains(.waitKillable), !SeccompFilterFlags.waitKillable.isSupported {
@@ -28,28 +33,45 @@ struct SeccompListener: Sendable, Equatable {
         .configUnsupported, "the kernel does not have `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`",
         field: "/linux/seccomp/flags", hint: "Linux 5.19 has it")
     }
-    return try find(profile, bundle: bundle)
+    return try find(profile, bundle: bundle, root: root)
   }
 
-  /// Of a profile with SCMP_ACT_NOTIFY. He must be there: at `start` it would be late to say so. But he is not connected to
-  /// before there is a listener, because each connection has to bring him one.
-  static func find(_ profile: SeccompProfile, bundle: String) throws(RuntimeError) -> SeccompListener? {
+  /// Of a profile with SCMP_ACT_NOTIFY, for a container with this root file system. He must be there: at `start` it would be
+  /// late to say so. But he is not connected to before there is a listener, because each connection has to bring him one.
+  static func find(_ profile: SeccompProfile, bundle: String, root: String) throws(RuntimeError) -> SeccompListener? {
     guard let path = profile.listenerPath, !path.isEmpty else { return nil }
     try checkHandover(profile)
-    let listener = SeccompListener(
+    var listener = SeccompListener(
       path: path.utf8.first == 0x2F ? path : "\(bundle)/\(path)", metadata: profile.listenerMetadata ?? "")
+    listener.closing = ListenerTerms.Closing.allCases.first { $0 != .none && profile.passes($0.call) } ?? .none
+    listener.asksAboutSending = profile.notified(["sendmsg"]) != nil
     do {
       try Socket.checkStream(listener.path)
+      listener.path = try FileDescriptor.open(listener.path, .path).hostPath()
     } catch {
       throw listener.explain(error)
     }
+    try listener.checkPlace(root)
     return listener
   }
 
-  /// Without the right to take the listener out of the process, that one has to send it: by calls which then nobody must be
-  /// asked about.
+  /// What lies in the container is the container's: a process of it could put its own socket there, and answer for itself
+  /// from the next `exec` on.
+  private func checkPlace(_ root: String) throws(RuntimeError) {
+    let directory = try describe(.rootfsInvalid, "cannot look at the root file system", field: "/root/path") {
+      () throws(SystemError) in try FileDescriptor.open(root, [.path, .directory]).hostPath()
+    }
+    // Who gives the host's root away gives all sockets away.
+    if directory == "/" || !path.utf8.starts(with: "\(directory)/".utf8) { return }
+    throw RuntimeError(
+      .configInvalid, "the seccomp listener `\(path)` is in the root file system of the container",
+      field: SeccompListener.pointer, hint: "processes of the container could take its place")
+  }
+
+  /// Without the right to take the listener out of the process, that one has to send it: by a call which then nobody must be
+  /// asked about. Who has the right may be refused all the same, which ``terms(for:)`` finds.
   private static func checkHandover(_ profile: SeccompProfile) throws(RuntimeError) {
-    guard let notified = profile.notified(["sendmsg", "read"]) else { return }
+    guard let notified = profile.notified(["sendmsg"]) else { return }
     let held = try describe(.capabilities, "cannot read the capabilities") { () throws(SystemError) in
       try Capabilities.permitted()
     }
@@ -60,11 +82,35 @@ struct SeccompListener: Sendable, Equatable {
       hint: "it would hold up the call that hands the listener over")
   }
 
+  /// How the listener of the filter that this process will load is handed over.
+  func terms(for process: borrowing FileDescriptor) throws(RuntimeError) -> ListenerTerms {
+    do {
+      try SeccompListeners.checkTaking(from: process)
+      return ListenerTerms(closing: closing)
+    } catch {
+      guard [.notPermitted, .accessDenied, .notImplemented].contains(error.errno), !asksAboutSending else {
+        throw error.because(
+          .listener, "cannot take the listener out of the process", field: "/linux/seccomp",
+          hint: "a profile without `SCMP_ACT_NOTIFY` for `sendmsg` does not need that")
+      }
+    }
+    return ListenerTerms(closing: closing, sends: true)
+  }
+
   /// One connection for each process, and nothing else on it.
-  fileprivate func send(_ listener: borrowing FileDescriptor, _ state: ContainerProcessState) throws(RuntimeError) {
+  fileprivate func send(
+    _ listener: borrowing FileDescriptor, _ state: ContainerProcessState, for process: borrowing FileDescriptor
+  ) throws(RuntimeError) {
+    let end = Clock.monotonicMilliseconds() + SeccompListener.timeout
+    let socket: FileDescriptor
+    do {
+      socket = try Socket.connectStream(path, until: end, for: process)
+    } catch {
+      throw explain(error)
+    }
+    try checkPeer(socket, state)
     do throws(SystemError) {
-      let socket = try Socket.connectStream(path, timeout: SeccompListener.timeout)
-      try socket.sendStream(state.document(), passing: listener.number)
+      try socket.sendStream(state.document(), passing: listener.number, until: end, for: process)
       // POLLERR: it was closed, and something was left to read.
       if try Poll.wait([(number: socket.number, events: 0)], timeout: 0)[0] & 8 != 0 {
         throw SystemError("sendmsg", .connectionReset)
@@ -74,6 +120,21 @@ struct SeccompListener: Sendable, Equatable {
     }
   }
 
+  /// A process of the container must not answer for the container, however it came to hold the socket.
+  private func checkPeer(_ socket: borrowing FileDescriptor, _ state: ContainerProcessState) throws(RuntimeError) {
+    let isInside: Bool
+    do {
+      let peer = try Socket.listener(of: socket)
+      isInside = peer != 0 ? try PidNamespace.isInside(peer, namespaceOf: state.state.pid ?? state.pid) : false
+    } catch {
+      throw explain(error)
+    }
+    if !isInside { return }
+    throw RuntimeError(
+      .listener, "whoever listens on the seccomp listener `\(path)` is a process of the container",
+      field: SeccompListener.pointer)
+  }
+
   private func explain(_ error: SystemError) -> RuntimeError {
     let hint =
       switch error.errno {
@@ -81,6 +142,7 @@ struct SeccompListener: Sendable, Equatable {
       case .wrongSocketType: "a stream socket is expected"
       case .tryAgain: "somebody listens there and does not accept, or does not read"
       case .brokenPipe, .connectionReset: "somebody listens there and does not read to the end"
+      case .noProcess: "the process that it is for was ended meanwhile"
       default: ""
       }
     return error.because(
@@ -103,50 +165,52 @@ struct ListenerHandover {
       fds: ["seccompFd"], pid: pid, metadata: listener.metadata.isEmpty ? nil : listener.metadata, state: state)
   }
 
+  /// `sent` is what came along with the report, wanted where the init stage sends.
   fileprivate func run(
-    _ number: Int32, _ process: borrowing FileDescriptor, _ channel: borrowing RuntimeChannel
+    _ number: Int32, _ sent: consuming FileDescriptor?, _ process: borrowing FileDescriptor,
+    _ channel: borrowing RuntimeChannel, _ terms: ListenerTerms
   ) throws(RuntimeError) {
-    let descriptor = try take(number, process, channel)
+    let descriptor = try terms.sends ? ListenerHandover.check(sent) : take(number, process)
     // Somebody else may be in the place of the init stage of `exec`, and whoever listens trusts what he gets.
     guard SeccompListeners.isListener(descriptor) else {
       throw RuntimeError(.initProtocol, "the init stage handed something else over than the listener of its filter")
     }
-    try listener.send(descriptor, state)
-    try order(.listenerServed, channel)
+    try listener.send(descriptor, state, for: process)
+    try wait(channel, ListenerHandover.answerTimeout, "the init stage does not wait for the listener")
+    // With this it goes on.
+    guard let received = try channel.receive() else {
+      throw RuntimeError(.initDied, "the init stage ended before its listener was handed over")
+    }
+    switch received.report {
+    case .listenerHeld: return
+    case .failed(let failure): throw failure
+    default: throw RuntimeError(.initProtocol, "the init stage said something else than that it waits")
+    }
   }
 
-  private func take(
-    _ number: Int32, _ process: borrowing FileDescriptor, _ channel: borrowing RuntimeChannel
-  ) throws(RuntimeError) -> FileDescriptor {
+  private func take(_ number: Int32, _ process: borrowing FileDescriptor) throws(RuntimeError) -> FileDescriptor {
     do {
       return try SeccompListeners.take(number, from: process)
     } catch {
-      guard [.notPermitted, .accessDenied, .notImplemented].contains(error.errno) else {
-        throw error.because(.listener, "cannot take the listener out of the process")
-      }
+      throw error.because(
+        .listener, "cannot take the listener out of the process", field: "/linux/seccomp",
+        hint: "a security module may refuse what is allowed without a filter")
     }
-    try order(.listenerWanted, channel)
-    try wait(channel, ListenerHandover.answerTimeout, "the init stage does not hand the listener over")
-    guard var received = try channel.receive() else {
-      throw RuntimeError(.initDied, "the init stage ended before it had handed the listener over")
-    }
-    if case .failed(let failure) = received.report { throw failure }
-    guard let descriptor = received.takeDescriptor() else {
-      throw RuntimeError(.initProtocol, "the init stage handed no listener over")
-    }
-    return descriptor
   }
 
-  private func order(_ order: RuntimeOrder, _ channel: borrowing RuntimeChannel) throws(RuntimeError) {
-    try describe(.initProtocol, "the init stage has gone") { () throws(SystemError) in try channel.send(order) }
+  private static func check(_ sent: consuming FileDescriptor?) throws(RuntimeError) -> FileDescriptor {
+    guard let sent else { throw RuntimeError(.initProtocol, "the init stage handed no listener over") }
+    return sent
   }
 
   /// From here on it is whoever listens that holds the process up.
-  fileprivate func waitForCommand(_ channel: borrowing RuntimeChannel) throws(RuntimeError) {
+  fileprivate func waitForCommand(_ channel: borrowing RuntimeChannel, until end: Int64) throws(RuntimeError) {
     try wait(
-      channel, ListenerHandover.commandTimeout,
+      channel, max(0, end - Clock.monotonicMilliseconds()),
       "the command is held up by the seccomp listener `\(listener.path)`")
   }
+
+  fileprivate static var commandEnd: Int64 { Clock.monotonicMilliseconds() + commandTimeout }
 
   private func wait(
     _ channel: borrowing RuntimeChannel, _ timeout: Int64, _ message: String
@@ -163,19 +227,20 @@ extension RuntimeChannel {
   /// The last rungs of `start` and `exec`: what the command could not be executed for; nil when it runs, or ended before it
   /// could say. `process` is the one that becomes the command, of which only a listener is wanted.
   func outcome(
-    of process: borrowing FileDescriptor, _ handover: ListenerHandover?
+    of process: borrowing FileDescriptor, _ handover: ListenerHandover?, _ terms: ListenerTerms?
   ) throws(RuntimeError) -> RuntimeError? {
-    var isServed = false
+    var servedEnd: Int64?
     while true {
-      if isServed { try handover?.waitForCommand(self) }
-      guard let received = try receive() else { return nil }
+      if let servedEnd { try handover?.waitForCommand(self, until: servedEnd) }
+      guard var received = try receive() else { return nil }
       switch received.report {
       case .failed(let failure): return failure
-      case .listenerMade(let number) where !isServed:
-        guard let handover else { break }
-        try handover.run(number, process, self)
-        isServed = true
+      case .listenerMade(let number) where servedEnd == nil:
+        guard let handover, let terms else { break }
+        try handover.run(number, received.takeDescriptor(), process, self, terms)
+        servedEnd = ListenerHandover.commandEnd
         continue
+      case .listenerGiven where servedEnd != nil: continue
       default: break
       }
       throw RuntimeError(.initProtocol, "the init stage said something else than an error")

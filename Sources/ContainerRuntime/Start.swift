@@ -74,24 +74,50 @@ extension ContainerRuntime {
       ListenerHandover($0, pid: record.pid, record.state(.created, pid: record.pid))
     }
     let process = handover == nil ? FileDescriptor.none : try openProcess(record)
+    let terms = try record.listener?.terms(for: process)
     do {
-      try channel.send(.start)
+      try channel.send(.start, terms)
     } catch {
       throw error.because(.initDied, "the container `\(record.id)` ended before its command was executed")
     }
+    try waitForAcceptance(channel, record)
+    let failure: RuntimeError?
     do {
-      return try channel.outcome(of: process, handover)
+      failure = try channel.outcome(of: process, handover, terms)
     } catch {
       if handover == nil { throw error }
-      // Nobody answers for it any more, and it may wait for an answer to whatever it does to end.
-      do {
-        try process.sendSignal(9)
-      } catch {
-        if error.errno != .noProcess { options.log.warning("cannot end `\(record.id)`: \(error.text)") }
-      }
-      return error
+      failure = error
     }
+    if failure == nil || handover == nil { return failure }
+    // Nobody answers for it any more, and it may wait for an answer to whatever it does to end.
+    do {
+      try process.sendSignal(9)
+    } catch {
+      if error.errno != .noProcess { options.log.warning("cannot end `\(record.id)`: \(error.text)") }
+    }
+    return failure
   }
+
+  /// The process that waits accepts at once. One that was ordered to start by somebody who has gone since does not, and may run
+  /// hooks that take as long as they like.
+  private func waitForAcceptance(
+    _ channel: borrowing RuntimeChannel, _ record: ContainerRecord
+  ) throws(RuntimeError) {
+    do {
+      while true {
+        if try channel.wait(timeout: ContainerRuntime.acceptanceTimeout) { return }
+        if try !channel.hasUnreadOrder { return }
+        // T: SIGCONT lets it go on.
+        guard let status = try Processes.status(record.pid), status.state == 0x54 else { break }
+      }
+    } catch {
+      throw error.because(.initProtocol, "cannot wait for the container `\(record.id)`")
+    }
+    throw RuntimeError(.wrongStatus, "the container `\(record.id)` is being started already")
+  }
+
+  /// In milliseconds.
+  private static var acceptanceTimeout: Int64 { 10_000 }
 
   private func makeProxy(
     _ entry: borrowing StateStore.Entry, _ record: ContainerRecord, _ notifySocket: String?

@@ -18,6 +18,7 @@ struct StateStore {
     static var newRecord: String { "record.new" }
     /// What only `exec` needs.
     static var exec: String { "exec" }
+    static var newExec: String { "exec.new" }
     /// Listens while the container waits for `start`.
     static var startSocket: String { "start" }
     /// The folder that the container has mounted where its caller waits for sd_notify(3).
@@ -109,7 +110,7 @@ struct StateStore {
   /// Removes the folder and what this program puts into one. The first failure is answered.
   func remove(_ entry: borrowing Entry) -> SystemError? {
     var first: SystemError?
-    for name in [Name.startSocket, Name.newRecord, Name.exec, Name.exit, Name.record] {
+    for name in [Name.startSocket, Name.newRecord, Name.newExec, Name.exec, Name.exit, Name.record] {
       do {
         try entry.directory.unlink(name)
       } catch {
@@ -177,25 +178,21 @@ extension StateStore.Entry {
     }
   }
 
-  /// Replaces the record: whoever reads sees the old one or the new one, never a part.
   func write(_ record: ContainerRecord) throws(RuntimeError) {
-    do {
-      let file = try directory.open(
-        StateStore.Name.newRecord, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
-      try file.write(record.encode())
-      try directory.rename(StateStore.Name.newRecord, to: StateStore.Name.record)
-    } catch {
-      throw error.because(
-        .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")
-    }
+    try replace(StateStore.Name.record, by: StateStore.Name.newRecord, record.encode())
   }
 
   /// Before there is a process that `exec` could join; once more with what the Landlock rules are about.
   func write(_ template: ExecTemplate) throws(RuntimeError) {
+    try replace(StateStore.Name.exec, by: StateStore.Name.newExec, template.encode())
+  }
+
+  /// Whoever reads sees the old file or the new one, never a part.
+  private func replace(_ name: String, by newName: String, _ bytes: [UInt8]) throws(RuntimeError) {
     do {
-      let file = try directory.open(
-        StateStore.Name.exec, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
-      try file.write(template.encode())
+      let file = try directory.open(newName, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+      try file.write(bytes)
+      try directory.rename(newName, to: name)
     } catch {
       throw error.because(
         .stateUnwritable, "cannot write the state of `\(id)` into the state directory", field: "--root")

@@ -36,9 +36,11 @@ public struct Errno: Equatable, Hashable, Sendable {
   public static let notEmpty = Errno(39)  // ENOTEMPTY
   public static let symbolicLinkLoop = Errno(40)  // ELOOP
   public static let notSocket = Errno(88)  // ENOTSOCK
+  public static let messageTooLong = Errno(90)  // EMSGSIZE
   public static let wrongSocketType = Errno(91)  // EPROTOTYPE
   public static let notSupported = Errno(95)  // EOPNOTSUPP
   public static let connectionReset = Errno(104)  // ECONNRESET
+  public static let isConnected = Errno(106)  // EISCONN
   public static let timedOut = Errno(110)  // ETIMEDOUT
   public static let connectionRefused = Errno(111)  // ECONNREFUSED
 

@@ -65,17 +65,16 @@
 //     │                 end of file: the command runs               │
 //     │◄────────────────────────────────────────────────────────────┤
 //
-//   the listener of a filter with SCMP_ACT_NOTIFY, on the connection of `start` and the channel of `exec`
-//     │                    listenerMade(number)                     │ by write(2): a profile that notifies it is refused
-//     │◄────────────────────────────────────────────────────────────┤
-//     │ pidfd_getfd(2)                                              │
-//     │                       listenerWanted                        │
-//     ├────────────────────────────────────────────────────────────►│      only where the kernel does not let the runtime
-//     │               listenerMade(number) + listener               │
-//     │◄────────────────────────────────────────────────────────────┤      by sendmsg(2)
-//     │ connects, sends the container process state, closes         │
-//     │                       listenerServed                        │
-//     ├────────────────────────────────────────────────────────────►│ by read(2): whoever listens can answer for it by now
+//   the listener of a filter with SCMP_ACT_NOTIFY, on the connection of `start` and the channel of `exec`; how it goes is said
+//   with `start` and `committed` (``ListenerTerms``)
+//     │                   listenerMade(number)                      │ by write(2), which nobody may be asked about
+//     │◄────────────────────────────────────────────────────────────┤      or with the descriptor, by sendmsg(2)
+//     │ takes it (pidfd_getfd), connects, sends the container       │ write(2) of a packet that fills the socket, and of
+//     │ process state, closes                                       │ one behind it, which waits for room
+//     │                       listenerHeld                          │
+//     │ reads it only now ◄─────────────────────────────────────────┤
+//     │                       listenerGiven                         │ whoever listens can answer for it by now
+//     │◄────────────────────────────────────────────────────────────┤ closes its own copy
 //
 // Before `cloned` the runtime waits for the end of stage 1 too: the channel of stage 2 is open then. `cloned` counts once, and
 // `exec` accepts nothing but what stands in its ladder: from the clone on the other side is in a container that runs.
@@ -102,8 +101,12 @@ public enum InitReport: Sendable {
   case helpWanted(MountHelp, mount: UInt32, refused: Errno)
   /// The network namespace of the container is there; a socket of rtnetlink(7) opened in it comes along.
   case networkReady
-  /// The filter is loaded, and its listener has this number in the process.
+  /// The filter is loaded, and its listener has this number in the process; it may come along.
   case listenerMade(number: Int32)
+  /// As long as this is not received the init stage waits.
+  case listenerHeld
+  /// It does not wait any more.
+  case listenerGiven
   /// What the next of the ruleset's paths lead to, for the record.
   case landlockPlaces([LandlockPlace])
   case failed(RuntimeError)
@@ -131,10 +134,6 @@ public enum RuntimeOrder: UInt8, Sendable {
   case helpRefused = 5
   /// The answer to `mountsMade`: the runtime has run its hooks.
   case hooksRun = 6
-  /// Whoever listens for the filter has its listener.
-  case listenerServed = 7
-  /// The answer to `listenerMade` where the runtime cannot take the descriptor by its number: it is to come along.
-  case listenerWanted = 8
   case devicesMoved = 20
 }
 
@@ -160,9 +159,13 @@ public struct RuntimeChannel: ~Copyable {
     return ReceivedReport(report: report, descriptor: packet.descriptor)
   }
 
-  public func send(_ order: RuntimeOrder) throws(SystemError) {
-    try socket.send([order.rawValue])
+  /// `terms` go with `start` and `committed` where the filter has a listener.
+  public func send(_ order: RuntimeOrder, _ terms: ListenerTerms? = nil) throws(SystemError) {
+    try socket.send(terms.map { [order.rawValue, $0.rawValue] } ?? [order.rawValue])
   }
+
+  /// Whether an order has not been received yet.
+  public var hasUnreadOrder: Bool { get throws(SystemError) { try Socket.unread(socket) > 0 } }
 
   /// Waits until there is something to receive, or the other side has closed; false when `timeout` milliseconds passed first.
   public func wait(timeout: Int64) throws(SystemError) -> Bool {
@@ -241,7 +244,7 @@ public struct HelpRequest: Sendable, Equatable {
 
 /// The init stage's side of the channel.
 public struct InitReporter: ~Copyable {
-  private let socket: FileDescriptor
+  let socket: FileDescriptor
 
   public init(_ socket: consuming FileDescriptor) {
     self.socket = socket
@@ -253,33 +256,13 @@ public struct InitReporter: ~Copyable {
 
   /// Sends by write(2) alone, the only way out that is left behind a seccomp filter.
   public func sendBehindFilter(_ report: InitReport) throws(SystemError) {
-    try socket.write(encodeReport(report))
-  }
-
-  /// Gives the listener of the filter to the runtime, and waits until whoever listens has it. Nothing that the filter may
-  /// hold up is called before that but write(2), and memory is asked for by nobody: `packet` was made before the filter.
-  public func handOver(listener: Int32, _ packet: inout ListenerPacket) throws(RuntimeError) {
-    var order: RuntimeOrder?
     do {
-      packet.set(listener)
-      try socket.write(packet.bytes)
-      order = try receiveBehindFilter()
-      if order == .listenerWanted {
-        try socket.send(packet.bytes, passing: listener)
-        order = try receiveBehindFilter()
-      }
+      try socket.write(encodeReport(report))
     } catch {
-      throw error.because(
-        .listener, "cannot hand the listener of the seccomp filter over", field: "/linux/seccomp",
-        hint: "a profile with `SCMP_ACT_NOTIFY` must let `read` and `write` pass")
+      // The socket was made small for a listener.
+      guard error.errno == .messageTooLong, case .failed(let failure) = report else { throw error }
+      try socket.write(encodeReport(.failed(failure.cut(to: ListenerPackets.socketSize / 5))))
     }
-    if order != .listenerServed {
-      throw RuntimeError(.initProtocol, "the runtime ended before it had passed the listener on")
-    }
-  }
-
-  private func receiveBehindFilter() throws(SystemError) -> RuntimeOrder? {
-    try socket.readByte().flatMap { RuntimeOrder(rawValue: $0) }
   }
 
   /// Asks the mount helper, and waits for what it gives.
@@ -325,6 +308,12 @@ public struct InitReporter: ~Copyable {
 
   /// Waits for an order; nil when the other side has closed.
   public func receive() throws(SystemError) -> RuntimeOrder? {
+    var terms = ListenerTerms()
+    return try receive(&terms)
+  }
+
+  /// The same, with what is said about the listener of the filter.
+  public func receive(_ terms: inout ListenerTerms) throws(SystemError) -> RuntimeOrder? {
     let packet: Packet
     do {
       packet = try socket.receive()
@@ -333,18 +322,8 @@ public struct InitReporter: ~Copyable {
       throw error
     }
     guard let first = packet.bytes.first else { return nil }
+    if packet.bytes.count > 1 { terms = ListenerTerms(rawValue: packet.bytes[1]) }
     return RuntimeOrder(rawValue: first)
-  }
-}
-
-/// A `listenerMade` without its number.
-public struct ListenerPacket {
-  fileprivate private(set) var bytes = encodeReport(.listenerMade(number: 0))
-
-  public init() {}
-
-  fileprivate mutating func set(_ number: Int32) {
-    for index in 0..<4 { bytes[1 + index] = UInt8(truncatingIfNeeded: number >> (8 * Int32(index))) }
   }
 }
 
@@ -386,6 +365,11 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
   case .listenerMade(let number):
     writer.put(UInt8(8))
     writer.put(number)
+  case .listenerHeld:
+    // So long that nothing has room behind it.
+    return [9] + [UInt8](repeating: 0, count: ListenerPackets.heldLength - 1)
+  case .listenerGiven:
+    writer.put(UInt8(10))
   }
   return writer.bytes
 }
@@ -423,6 +407,8 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
       return .helpWanted(help, mount: mount, refused: Errno(try reader.int32()))
     case 7: return .mountsMade
     case 8: return .listenerMade(number: try reader.int32())
+    case 9: return .listenerHeld
+    case 10: return .listenerGiven
     default: throw .malformed
     }
   } catch {

@@ -180,6 +180,24 @@ public enum PidNamespace {
     return found
   }
 
+  /// Whether process `pid` is in the pid namespace of process `first`, or in one below it; false where that is the caller's
+  /// own, and for processes that have ended or that the caller may not look at.
+  public static func isInside(_ pid: Int32, namespaceOf first: Int32) throws(SystemError) -> Bool {
+    do {
+      let outer = try NamespaceIdentity("pid", of: first)
+      if try outer == NamespaceIdentity("pid", of: Processes.ownPid()) { return false }
+      var file = try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly)
+      while try NamespaceIdentity(file) != outer {
+        // NS_GET_PARENT of ioctl_nsfs(2): EPERM above the namespace of the caller.
+        file = FileDescriptor(owning: Int32(try check("ioctl", sys_ioctl(file.number, 0xB702, nil), "NS_GET_PARENT")))
+      }
+      return true
+    } catch {
+      if isOutOfReach(error) { return false }
+      throw error
+    }
+  }
+
   /// Every process that there is for this one.
   static func all() throws(SystemError) -> [Int32] {
     var pids: [Int32] = []

@@ -33,6 +33,11 @@ public enum Programs {
     try check("close_range", sys_close_range(first, last, 0))
   }
 
+  /// close(2) of a descriptor that is only a number here.
+  public static func closeDescriptor(_ number: Int32) throws(SystemError) {
+    try check("close", sys_close(number))
+  }
+
   /// dup3(2): `number` becomes another name of what `source` names.
   public static func replaceDescriptor(
     _ number: Int32, by source: Int32, closesOnExec: Bool

@@ -10,20 +10,21 @@ public enum SeccompListeners {
       owning: Int32(try check("pidfd_getfd", sys_pidfd_getfd(process.number, number), "descriptor \(number)")))
   }
 
+  /// Whether a listener could be taken out of this process: EPERM or EACCES without the right to trace it, whoever refuses
+  /// it (capabilities(7), Yama, a security module), ENOSYS or EPERM where a filter around this program knows the call not.
+  public static func checkTaking(from process: borrowing FileDescriptor) throws(SystemError) {
+    do {
+      // The number is looked up behind the check of the rights.
+      _ = try take(-1, from: process)
+    } catch {
+      if error.errno != .badDescriptor { throw error }
+    }
+  }
+
   /// Whether it is a listener. It is asked for a notification that there cannot be: only a listener knows the question.
   public static func isListener(_ descriptor: borrowing FileDescriptor) -> Bool {
     var identity: UInt64 = 0
     // SECCOMP_IOCTL_NOTIF_ID_VALID; ENOENT
     return sys_ioctl(descriptor.number, 0x4008_2102, &identity) == -2
-  }
-}
-
-extension FileDescriptor {
-  /// The first byte of what is there, by one read(2) that needs no memory: for behind a seccomp filter. Nil at the end.
-  public func readByte() throws(SystemError) -> UInt8? {
-    let number = number
-    var byte: UInt8 = 0
-    let count = try checkRetrying("read") { sys_read(number, &byte, 1) }
-    return count == 1 ? byte : nil
   }
 }

@@ -19,11 +19,13 @@ public enum Socket {
   public static var packetLimit: Int { 65536 }
 
   /// A connected pair of packet sockets.
-  public static func pair() throws(SystemError) -> SocketPair {
+  public static func pair() throws(SystemError) -> SocketPair { try pair(5 /* SOCK_SEQPACKET */) }
+
+  private static func pair(_ type: Int32) throws(SystemError) -> SocketPair {
     var numbers: (Int32, Int32) = (-1, -1)
     let result = withUnsafeMutablePointer(to: &numbers) { pointer in
       pointer.withMemoryRebound(to: Int32.self, capacity: 2) {
-        sys_socketpair(5 /* SOCK_SEQPACKET */, $0)
+        sys_socketpair(type, $0)
       }
     }
     try check("socketpair", result)
@@ -81,19 +83,54 @@ public enum Socket {
     return socket
   }
 
-  /// Whether somebody holds the stream socket at `path`, found out without a connection, which he would have to accept: the
-  /// kernel refuses a socket of another type as EPROTOTYPE, and ECONNREFUSED is one that nobody holds.
+  /// The same for somebody who answers for a process: every wait ends at `end`, of ``Clock/monotonicMilliseconds()``, all of them
+  /// together, and with ESRCH when the process has ended. The socket does not wait by itself.
+  public static func connectStream(
+    _ path: String, until end: Int64, for process: borrowing FileDescriptor
+  ) throws(SystemError) -> FileDescriptor {
+    let file = try FileDescriptor.open(path, .path)
+    guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
+    let socket = FileDescriptor(
+      owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 1 | 0o4000 /* SOCK_NONBLOCK */, 0))))
+    while true {
+      do {
+        try connect(socket, "/proc/self/fd/\(file.number)", path)
+        return socket
+      } catch {
+        // The queue is full, and there is no event for a place in it.
+        guard error.errno == .tryAgain, Clock.monotonicMilliseconds() < end else { throw error }
+      }
+      if try Poll.wait(process, for: Poll.readable, timeout: 20) { throw SystemError("connect", .noProcess, path) }
+    }
+  }
+
+  /// Whether somebody listens on the stream socket at `path`, found out without a connection, which he would have to accept: for a
+  /// socket that is connected already the kernel looks at everything and then refuses. EPROTOTYPE for a socket of another
+  /// type, ECONNREFUSED where nobody listens.
   public static func checkStream(_ path: String) throws(SystemError) {
     let file = try FileDescriptor.open(path, .path)
     guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
-    let socket = FileDescriptor(owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 2, 0))))
+    let connected = try pair(1 /* SOCK_STREAM */ | 0o4000 /* SOCK_NONBLOCK */)
     do {
-      try connect(socket, "/proc/self/fd/\(file.number)", path)
+      try connect(connected.first, "/proc/self/fd/\(file.number)", path)
     } catch {
-      if error.errno == .wrongSocketType { return }
-      throw error
+      // With EAGAIN he has a full queue.
+      if error.errno != .isConnected && error.errno != .tryAgain { throw error }
     }
-    throw SystemError("connect", .wrongSocketType, path)
+  }
+
+  /// How much of what was sent has not been received, in bytes with what the kernel needs for them (unix(7), SIOCOUTQ).
+  public static func unread(_ socket: borrowing FileDescriptor) throws(SystemError) -> Int32 {
+    var count: Int32 = 0
+    try check("ioctl", sys_ioctl(socket.number, 0x5411, &count), "SIOCOUTQ")
+    return count
+  }
+
+  /// How much may lie unread before the next send waits, in the same bytes; the kernel has a least size of its own.
+  public static func limitSending(_ socket: borrowing FileDescriptor, to size: Int) throws(SystemError) {
+    // It doubles the number.
+    var half = Int32(size / 2)
+    try check("setsockopt", sys_setsockopt(socket.number, 1 /* SOL_SOCKET */, 7, &half, 4), "SO_SNDBUF")
   }
 
   /// Who listened where this socket is connected to, SO_PEERCRED of unix(7); 0 where this pid namespace does not show him.
@@ -226,6 +263,29 @@ extension FileDescriptor {
     }
   }
 
+  /// The same on a socket of ``Socket/connectStream(_:until:for:)``, with its bounds.
+  public func sendStream(
+    _ bytes: [UInt8], passing descriptor: Int32, until end: Int64, for process: borrowing FileDescriptor
+  ) throws(SystemError) {
+    let number = number
+    var done = 0
+    while done < bytes.count {
+      do {
+        let passed = done == 0 ? descriptor : -1
+        done += Int(
+          try checkRetrying("sendmsg") {
+            bytes[done...].withUnsafeBufferPointer { sys_send_packet(number, $0.baseAddress, $0.count, passed) }
+          })
+      } catch {
+        let left = end - Clock.monotonicMilliseconds()
+        guard error.errno == .tryAgain, left > 0 else { throw error }
+        let ready = try Poll.wait(
+          [(number: number, events: Poll.writable), (number: process.number, events: Poll.readable)], timeout: left)
+        if ready[1] != 0 { throw SystemError("sendmsg", .noProcess) }
+      }
+    }
+  }
+
   /// Receives one datagram. What is longer is cut, and descriptors that come along are closed: the sender is not trusted.
   public func receiveDatagram(limit: Int) throws(SystemError) -> [UInt8] {
     var passed: Int32 = -1
@@ -256,7 +316,7 @@ extension FileDescriptor {
     }
     let descriptor: FileDescriptor? = passed >= 0 ? FileDescriptor(owning: passed) : nil
     try check("recvmsg", result)
-    if result > Int64(limit) { throw SystemError("recvmsg", Errno(90)) }
+    if result > Int64(limit) { throw SystemError("recvmsg", .messageTooLong) }
     return Packet(bytes: bytes, descriptor: descriptor)
   }
 }

@@ -42,6 +42,17 @@ extension SeccompFilter {
 }
 
 extension SeccompProfile {
+  /// Whether the filter certainly lets this call pass, whatever its arguments, and asks nobody.
+  package func passes(_ call: String) -> Bool {
+    let passing = [SeccompAction.allow.name, SeccompAction.log.name]
+    var passes = passing.contains(defaultAction)
+    for rule in syscalls ?? [] where rule.names.contains(call) {
+      guard passing.contains(rule.action) else { return false }
+      if (rule.args ?? []).isEmpty { passes = true }
+    }
+    return passes
+  }
+
   /// The first of these calls that whoever listens is asked about, and where it stands below `/linux/seccomp`; nil for none.
   package func notified(_ calls: [String]) -> (call: String, pointer: String)? {
     for (index, rule) in (syscalls ?? []).enumerated() where rule.action == SeccompAction.notify.name {

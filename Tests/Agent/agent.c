@@ -299,7 +299,7 @@ static int nestedMount(const char *path) {
 static int help(void) {
   puts("report exit signal wait pause children fork-limit memory open write read stat remount "
        "overwrite hold syscall calls device devices shm mount exchange change size notify nested fixtures probe identity "
-       "tree fuse ipc port run-away bomb born spy attempt listen");
+       "tree fuse ipc port run-away bomb born spy attempt listen without");
   return 2;
 }
 
@@ -343,7 +343,8 @@ int main(int count, char **words) {
   if (!strcmp(verb, "ipc")) return shareIPC(first);
   if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
   if (!strcmp(verb, "attempt")) return attempts(count - 2, words + 2);
-  if (!strcmp(verb, "listen")) return listenAbstractly(first);
+  if (!strcmp(verb, "listen")) return listenAt(first);
+  if (!strcmp(verb, "without")) return executeWithout(atoi(first), words + 3);
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
   if (!strcmp(verb, "spy")) return spy();
   if (!strcmp(verb, "bomb")) return forkBomb(atoi(first));

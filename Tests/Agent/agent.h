@@ -53,7 +53,7 @@ int port(const char *what, int number, const char *text);
 
 // attempt.c
 int attempts(int count, char **words);
-int listenAbstractly(const char *name);
+int listenAt(const char *name);
 
 // processes.c
 int runAway(int count);
@@ -65,6 +65,8 @@ int spy(void);
 
 // calls.c
 int tryCalls(int count, char **words);
+/// Becomes a program for which the call of this number is EPERM.
+int executeWithout(int number, char **words);
 
 // notify.c
 int notify(int count, char **texts);

@@ -329,4 +329,19 @@ private func failure(_ config: Config) -> RuntimeError? {
     #expect(made.cgroup.deviceRules.first?.allow == false)
     #expect(made.cgroup.deviceRules.contains { $0.allow && $0.type == "c" && $0.major == 1 && $0.minor == 3 })
   }
+
+  @Test(arguments: [("SCMP_ACT_NOTIFY", true), ("SCMP_ACT_ERRNO", false)])
+  func listenerOfTheFilterIsPrintedWhereItIsUsed(action: String, isUsed: Bool) throws {
+    var input = RuleRow.base
+    var linux = input.config.linux ?? LinuxConfig()
+    linux.seccomp = SeccompProfile(
+      defaultAction: "SCMP_ACT_ALLOW", listenerPath: "/run/agent",
+      syscalls: [SeccompRule(names: ["mkdir"], action: action)])
+    input.config.linux = linux
+    let lines = try Planner.plan(input).lines
+    let place = try #require(lines.firstIndex { $0.action == "install seccomp filter" })
+    let next = lines[place + 1]
+    #expect((next.runner == "runtime" && next.action == "hand seccomp listener over") == isUsed)
+    if isUsed { #expect(next.detail == "/run/agent") }
+  }
 }

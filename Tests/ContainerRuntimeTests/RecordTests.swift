@@ -31,7 +31,7 @@ private let record = ContainerRecord(
     DevicePermissions(checked: [
       DevicePermission(allow: false, kind: nil, major: nil, minor: nil, access: .all),
       DevicePermission(allow: true, kind: .character, major: .max, minor: 3, access: [.read]),
-    ])), listener: SeccompListener(path: "/run/agent", metadata: "é"))
+    ])), listener: SeccompListener(path: "/run/agent", metadata: "é", closing: .dup3, asksAboutSending: true))
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {

@@ -189,6 +189,8 @@ private let everything = InitPayload(
     } else {
       Issue.record("another report")
     }
+    if case .listenerHeld = try decodeReport(encodeReport(.listenerHeld)) {} else { Issue.record("another report") }
+    if case .listenerGiven = try decodeReport(encodeReport(.listenerGiven)) {} else { Issue.record("another report") }
     if case .prepared = try decodeReport(encodeReport(.prepared)) {} else { Issue.record("another report") }
     if case .mountsMade = try decodeReport(encodeReport(.mountsMade)) {} else { Issue.record("another report") }
     if case .userNamespaceReady = try decodeReport(encodeReport(.userNamespaceReady)) {

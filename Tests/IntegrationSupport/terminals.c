@@ -22,7 +22,7 @@ int support_unix_socket(const char *path, int type, int backlog) {
   int handle = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (handle < 0) return -1;
   if (bind(handle, (struct sockaddr *)&address, length) ||
-      (type == SOCK_STREAM && listen(handle, backlog))) {
+      (type != SOCK_DGRAM && backlog >= 0 && listen(handle, backlog))) {
     int error = errno;
     close(handle);
     return errno = error, -1;

@@ -180,7 +180,15 @@ extension Integration {
       try container.runDetached()
       let outcome = try container.exec(AppArmorTests.current, "--apparmor", "apustest-none")
       expectError(outcome, detail: "the AppArmor profile `apustest-none` is not loaded")
-      if !Runtime.current.isPeer { #expect(outcome.stderr.contains("(at `--apparmor`)"), "\(outcome)") }
+      if !Runtime.current.isPeer {
+        #expect(outcome.stderr.contains("(at `--apparmor`)"), "\(outcome)")
+        let document: JSONValue = [
+          "args": JSONValue(AppArmorTests.current), "cwd": "/", "apparmorProfile": "apustest-none",
+        ]
+        let other = try container.exec(document: document)
+        expectError(other, detail: "(at `/apparmorProfile`)")
+        #expect(other.stderr.contains("process.json"), "\(other)")
+      }
       #expect(try container.exec(AppArmorTests.current).stdout == "unconfined\n")
     }
 

@@ -210,4 +210,18 @@ private func error(_ profile: SeccompProfile) -> RuntimeError? {
     let count = SeccompFilterFlags.waitKillable.isSupported ? 4 : 3
     #expect(SeccompFilterFlags.supportedNames == Array(SeccompFilterFlags.knownNames.prefix(count)))
   }
+
+  @Test func aCallPassesOnlyIfNoRuleSaysOtherwise() {
+    let close = SeccompRule(names: ["read", "close"], action: "SCMP_ACT_ALLOW")
+    let first = SeccompArgument(index: 0, value: 1, op: "SCMP_CMP_EQ")
+    let some = SeccompRule(names: ["close"], action: "SCMP_ACT_ALLOW", args: [first])
+    let asked = SeccompRule(names: ["close"], action: "SCMP_ACT_NOTIFY", args: [first])
+    #expect(profile().passes("close") && profile("SCMP_ACT_LOG").passes("close"))
+    #expect(!profile("SCMP_ACT_ERRNO").passes("close"))
+    #expect(profile("SCMP_ACT_ERRNO", close).passes("close"))
+    #expect(!profile("SCMP_ACT_ERRNO", close).passes("dup3"))
+    #expect(!profile("SCMP_ACT_ERRNO", some).passes("close"))
+    #expect(profile("SCMP_ACT_ERRNO", some, close).passes("close"))
+    #expect(!profile("SCMP_ACT_ALLOW", close, asked).passes("close"))
+  }
 }

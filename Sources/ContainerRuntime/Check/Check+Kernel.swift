@@ -123,7 +123,7 @@ extension BundleCheck {
     }
     guard actions.contains(where: { $0.name == SeccompAction.notify.name }) else { return }
     do {
-      _ = try SeccompListener.find(profile, bundle: bundle.path)
+      _ = try SeccompListener.find(profile, bundle: bundle.path, root: plan.rootPath)
     } catch {
       add(.seccompKernel, error)
     }

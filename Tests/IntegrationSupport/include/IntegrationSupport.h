@@ -39,7 +39,8 @@ int support_set_attribute(const char *path, const char *name, const char *value)
 /// one line in `text`; or the negated errno.
 int support_describe(const char *path, char *text, unsigned long size);
 
-/// A socket of this type bound to a path, or an abstract name behind `@`, listening with `backlog` if it is a stream; -1 and errno on failure.
+/// A socket of this type bound to a path, or an abstract name behind `@`, listening with `backlog` if that is not negative and it has connections;
+/// -1 and errno on failure.
 int support_unix_socket(const char *path, int type, int backlog);
 
 /// A stream connected to a path; -1 and errno on failure.
