@@ -79,6 +79,8 @@ struct InitLaunch: ~Copyable {
         try reapStage1()
       case .warning(let text):
         log.warning(text)
+      case .note(let text):
+        log.debug(text)
       case .mountsMade:
         reached = .mountsMade
       case .networkReady:
@@ -140,7 +142,7 @@ struct InitLaunch: ~Copyable {
   /// for it at all.
   private func checkTurn(of report: InitReport, isExec: Bool) throws(RuntimeError) {
     switch report {
-    case .warning, .prepared, .failed: return
+    case .warning, .note, .prepared, .failed: return
     case .cloned where initProcess.pid == 0: return
     case .userNamespaceReady where initProcess.pid == 0 && !isExec: return
     case .mountsMade where !isExec, .networkReady where !isExec, .helpWanted where !isExec: return

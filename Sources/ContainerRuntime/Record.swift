@@ -40,6 +40,8 @@ struct ContainerRecord {
   var devices = DeviceState()
   /// Who answers for system calls of its processes, those of `exec` too; nil for nobody.
   var listener: SeccompListener?
+  /// What the kernel does of its Landlock ruleset; nil without one.
+  var landlock: LandlockState?
 }
 
 extension ContainerRecord {
@@ -48,7 +50,7 @@ extension ContainerRecord {
     pid == other.pid && startTime == other.startTime && processInode == other.processInode
   }
 
-  private static var magic: UInt32 { 0x3952_5041 }  // "APR9"
+  private static var magic: UInt32 { 0x4152_5041 }  // "APRA"
   static var sizeLimit: Int { 16 << 20 }
 
   func encode() -> [UInt8] {
@@ -74,6 +76,8 @@ extension ContainerRecord {
     writer.put(joinedResctrl)
     writer.put(listener?.path ?? "")
     writer.put(listener?.metadata ?? "")
+    writer.put(landlock?.abi ?? 0)
+    writer.put(landlock?.leftOut ?? [])
     return writer.bytes
   }
 
@@ -106,6 +110,10 @@ extension ContainerRecord {
     let path = try reader.string()
     let metadata = try reader.string()
     listener = path.isEmpty ? nil : SeccompListener(path: path, metadata: metadata)
+    let abi = try reader.int32()
+    let leftOut = try reader.strings()
+    guard abi != 0 || leftOut.isEmpty else { throw .malformed }
+    landlock = abi == 0 ? nil : LandlockState(abi: abi, leftOut: leftOut)
     guard reader.isAtEnd else { throw .malformed }
   }
 }
