@@ -134,7 +134,8 @@ struct LandlockFinder {
         throw error.because(.landlock, "cannot allow access to `\(path.path)`", field: path.field)
       }
       throw RuntimeError(
-        .landlock, "a symbolic link leads from `\(path.path)` to `\(end)`, which no rule allows as much", field: path.field,
+        .landlock, "a symbolic link leads from `\(path.path)` to `\(end)`, which no rule allows as much",
+        field: path.field,
         hint: "name that in a rule, or set `followLinks` where the links of the image are trusted")
     }
   }

@@ -77,10 +77,8 @@ struct InitLaunch: ~Copyable {
       case .cloned(let pid):
         initProcess = SpawnedProcess(pid: pid, descriptor: try InitLaunch.check(received.takeDescriptor(), pid))
         try reapStage1()
-      case .warning(let text):
-        log.warning(text)
-      case .note(let text):
-        log.debug(text)
+      case .warning(let text): log.warning(text)
+      case .note(let text): log.debug(text)
       case .mountsMade:
         reached = .mountsMade
       case .networkReady:

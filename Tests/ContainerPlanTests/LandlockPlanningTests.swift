@@ -95,7 +95,8 @@ import Testing
 
   /// A flag restricts nothing, whether it is known or not.
   @Test func flagsThatAreLeftOutAreToldAsWhatTheyAre() throws {
-    let warnings = try plan(#"{"ruleset":{"handledAccessFS":["read"]},"flags":["log_new_exec_on"]}"#, .version(6)).warnings
+    let text = #"{"ruleset":{"handledAccessFS":["read"]},"flags":["log_new_exec_on"]}"#
+    let warnings = try plan(text, .version(6)).warnings
     #expect(warnings.count == 1 && warnings[0].contains("`log_new_exec_on`: it logs no refusals"))
     #expect(!warnings.joined().contains("not restricted"))
   }

@@ -94,10 +94,13 @@ extension Integration {
       #expect(try outcome.json["read:/link/a/x"].string == "" && outcome.json["read:/w/file"].string == "EACCES")
       #expect(outcome.stderr.contains("`/link/a/x` leads to `/w/a/x`, which other rules allow"))
       // The same place, and more rights.
-      var document = read(["/w"])
-      document["ruleset"]["handledAccessFS"] = ["read_file", "write_file"]
-      document["rules"]["pathBeneath"][2] = ["allowedAccess": ["write_file", "read_file"], "paths": ["/link/a"]]
-      container.restrict(document)
+      container.restrict(
+        Landlock.files(
+          ["read_file", "write_file"],
+          [
+            ["allowedAccess": ["read_file"], "paths": ["/w"]],
+            ["allowedAccess": ["write_file", "read_file"], "paths": ["/link/a"]],
+          ]))
       expectError(try container.run(), says: "to `/w/a`, which no rule allows as much")
     }
 
@@ -107,6 +110,7 @@ extension Integration {
       try container.makeTree()
       let root = container.bundle.rootfs
       mkdir(root + "/usr", 0o755)
+      if Files.exists(root + "/usr/bin") { try FileManager.default.removeItem(atPath: root + "/usr/bin") }
       try FileManager.default.moveItem(atPath: root + "/bin", toPath: root + "/usr/bin")
       symlink("usr/bin", root + "/bin")
       for folder in ["/var", "/run"] { mkdir(root + folder, 0o755) }
@@ -180,7 +184,8 @@ extension Integration {
       try data.write(to: URL(fileURLWithPath: container.statePath("exec")))
       let outcome = try container.spawn("exec", rest: ["/bin/agent", "attempt"]).wait()
       expectError(
-        outcome, says: "does not say what the Landlock rule for `/w/a` is about", detail: "/rules/pathBeneath/1/paths/0")
+        outcome, says: "does not say what the Landlock rule for `/w/a` is about", detail: "/rules/pathBeneath/1/paths/0"
+      )
     }
 
     /// What gives no right is not kept by the kernel, and its number may be another file's later.

@@ -60,9 +60,20 @@ enum Seeds {
 
   /// Documents of Landlock, right and wrong.
   private static let rulesets = [
-    #"{"ruleset":{"handledAccessFS":["all"],"handledAccessNet":["bind_tcp","connect_tcp"],"scoped":["all"]},"rules":{"pathBeneath":[{"allowedAccess":["execute","read"],"paths":["/usr","/bin"],"followLinks":true},{"allowedAccess":["write","ioctl_dev"],"paths":["/dev"],"ifExists":true}],"netPort":[{"allowedAccess":["all"],"ports":[0,65535]}]},"flags":["log_new_exec_on"]}"#,
-    #"{"ruleset":{"handledAccessFS":["read_file","refer"]},"rules":{"pathBeneath":[{"allowedAccess":["truncate"],"paths":["w"]}]},"disableBestEffort":true}"#,
-    #"{"ruleset":{"scoped":["signal","fly"]},"flags":["log_same_exec_off"],"rules":{"netPort":[{"allowedAccess":[],"ports":[]}]}}"#,
+    #"""
+    {"ruleset":{"handledAccessFS":["all"],"handledAccessNet":["bind_tcp","connect_tcp"],"scoped":["all"]},
+    "rules":{"pathBeneath":[{"allowedAccess":["execute","read"],"paths":["/usr","/bin"],"followLinks":true},
+    {"allowedAccess":["write","ioctl_dev"],"paths":["/dev"],"ifExists":true}],
+    "netPort":[{"allowedAccess":["all"],"ports":[0,65535]}]},"flags":["log_new_exec_on"]}
+    """#,
+    #"""
+    {"ruleset":{"handledAccessFS":["read_file","refer"]},
+    "rules":{"pathBeneath":[{"allowedAccess":["truncate"],"paths":["w"]}]},"disableBestEffort":true}
+    """#,
+    #"""
+    {"ruleset":{"scoped":["signal","fly"]},"flags":["log_same_exec_off"],
+    "rules":{"netPort":[{"allowedAccess":[],"ports":[]}]}}
+    """#,
     #"{"rules":{"pathBeneath":[{"allowedAccess":["fly"],"paths":[]}]},"else":1}"#, "{",
   ]
 
@@ -80,7 +91,8 @@ enum Seeds {
   private static func derived(from plan: ContainerPlan, _ config: Config) -> [Seed] {
     let payload = InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: [6, 0, 0, 0, 0, 0, 0xFF, 0x7F],
-      filterFlags: 2, landlock: landlock, cgroupMounts: [CgroupMountSource(name: "cpu", path: "/sys/fs/cgroup/cpu", isLink: true)],
+      filterFlags: 2, landlock: landlock,
+      cgroupMounts: [CgroupMountSource(name: "cpu", path: "/sys/fs/cgroup/cpu", isLink: true)],
       taskFiles: 1, hasCgroupDirectory: true,
       hooks: InitHooks(
         startContainer: plan.hooks.startContainer, creatingState: [1], createdState: [2], environment: ["A=1"]),
@@ -124,7 +136,8 @@ enum Seeds {
     let long = RuntimeError(.mount, String(repeating: "é", count: 40_000))
     let reports: [InitReport] = [
       .userNamespaceReady, .cloned(pid: 5), .warning("careful"), .note("look"),
-      .landlockPlaces([LandlockPlace(device: 1, inode: 2, path: "/usr/bin"), .nowhere]), .mountsMade, .prepared, .networkReady,
+      .landlockPlaces([LandlockPlace(device: 1, inode: 2, path: "/usr/bin"), .nowhere]), .mountsMade, .prepared,
+      .networkReady,
       .failed(failure),
       .failed(long), .helpWanted(.tree, mount: 3, refused: Errno(1)),
       .helpWanted(.userNamespace, mount: .max, refused: Errno(0)),
