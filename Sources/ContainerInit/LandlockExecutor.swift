@@ -16,7 +16,18 @@ enum LandlockExecutor {
       () throws(SystemError) in
       try LandlockRuleset.make(files: plan.files, network: plan.network, scopes: plan.scopes)
     }
-    if !plan.paths.isEmpty { try allow(plan.paths, ruleset, reporter) }
+    if !plan.paths.isEmpty {
+      let root = try describe(.landlock, "cannot open the root directory") { () throws(SystemError) in
+        RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
+      }
+      let finder = LandlockFinder(paths: plan.paths)
+      if plan.paths[0].place != nil {
+        try finder.allowAgain(root, ruleset, reporter)
+      } else {
+        let places = try finder.allow(root, ruleset, reporter)
+        try tell(places, reporter)
+      }
+    }
     for port in plan.ports {
       try describe(.landlock, "cannot allow a port", field: LandlockPlan.field("/rules/netPort")) {
         () throws(SystemError) in
@@ -26,53 +37,20 @@ enum LandlockExecutor {
     return ruleset
   }
 
-  private static func allow(
-    _ paths: [LandlockPath], _ ruleset: borrowing LandlockRuleset, _ reporter: borrowing InitReporter
-  ) throws(RuntimeError) {
-    let root = try describe(.landlock, "cannot open the root directory") { () throws(SystemError) in
-      RootDirectory(try FileDescriptor.open("/", [.path, .directory]))
-    }
-    var places: [LandlockPlace] = []
-    for (index, path) in paths.enumerated() {
-      let place = try allow(path, root, ruleset)
-      if path.place != nil { continue }
-      places.append(place)
-      // As many as a packet takes.
-      if places.count < 1024 && index < paths.count - 1 { continue }
-      let full = places
+  /// As many at once as a packet takes, which is more than one path of the greatest length.
+  private static func tell(_ places: [LandlockPlace], _ reporter: borrowing InitReporter) throws(RuntimeError) {
+    var next: [LandlockPlace] = []
+    var size = 0
+    for (index, place) in places.enumerated() {
+      next.append(place)
+      size += 20 + place.path.utf8.count
+      if size < 32768 && index < places.count - 1 { continue }
+      let full = next
       try describe(.initProtocol, "cannot tell what the Landlock rules are about") { () throws(SystemError) in
         try reporter.send(.landlockPlaces(full))
       }
-      places = []
-    }
-  }
-
-  /// Adds the rule for one path; what is there.
-  private static func allow(
-    _ path: LandlockPath, _ root: borrowing RootDirectory, _ ruleset: borrowing LandlockRuleset
-  ) throws(RuntimeError) -> LandlockPlace {
-    do throws(SystemError) {
-      // A symbolic link leads where the container would follow it: rules are about what is there, not about names.
-      let file = try root.open(path.path, .path)
-      let status = try file.status()
-      let place = LandlockPlace(
-        device: UInt64(status.deviceMajor) << 32 | UInt64(status.deviceMinor), inode: status.inode)
-      // Something else by now: for that the processes of the container have no rule either, and whoever put it there must
-      // not give one to a command of `exec`.
-      if let known = path.place, known != place { return place }
-      var access = path.access
-      // What only directories have is no right that others lack (EINVAL); nothing at all is no rule (ENOMSG).
-      if !status.isDirectory { access &= LandlockSet.rightsOfFiles }
-      if access != 0 { try ruleset.allow(access, beneath: file) }
-      return place
-    } catch {
-      let isMissing = error.errno == .noEntry || error.errno == .notDirectory
-      // What has gone since the container was made, or cannot be reached any more, takes its rule with it.
-      let isGone = path.place != nil && error.call == "openat2"
-      if isGone || isMissing && path.ifExists { return .nowhere }
-      throw error.because(
-        .landlock, "cannot allow access to `\(path.path)`", field: path.field,
-        hint: isMissing ? "`ifExists` of the rule leaves out what is not there" : "")
+      next = []
+      size = 0
     }
   }
 

@@ -50,6 +50,9 @@ struct Stage2 {
       // It can write what the container must not.
       proc = ProcFileSystem()
       let agent = try Agent.prepare(payload, reporter)
+      // Without a process the rules are for the commands of `exec`: about what is there now. As long as this one waits it
+      // keeps the ruleset, and that the files, so that no other gets the number of one.
+      let kept = try LandlockExecutor.prepare(payload.agent == nil ? payload.landlock : nil, reporter)
       try describe(.initProtocol, "cannot tell the runtime that the container is prepared") {
         () throws(SystemError) in
         try reporter.send(.prepared)
@@ -61,7 +64,7 @@ struct Stage2 {
         // The runtime died or gave up: nobody will ever send `start`.
         Processes.exit(1)
       }
-      waitForStart(startSocket, agent)
+      waitForStart(startSocket, agent, kept)
     } catch {
       return error
     }
@@ -163,7 +166,9 @@ struct Stage2 {
   }
 
   /// From here on the other side is whoever calls `start`.
-  private func waitForStart(_ startSocket: borrowing FileDescriptor, _ agent: consuming Agent?) -> Never {
+  private func waitForStart(
+    _ startSocket: borrowing FileDescriptor, _ agent: consuming Agent?, _ kept: borrowing LandlockRuleset
+  ) -> Never {
     while true {
       do throws(SystemError) {
         try waitForConnection(startSocket)

@@ -12,6 +12,8 @@ public struct ContainerPlan: Sendable {
   public var intelRdt: IntelRdtPlan?
   /// The Landlock ruleset of every process of the container; nil for none.
   public var landlock: LandlockPlan?
+  /// What the kernel will do of it, for the record.
+  public var landlockState: LandlockState?
   /// The absolute path of the root file system.
   public var rootPath: String
   /// What init stage 2 does up to the new root, in order.

@@ -77,6 +77,8 @@ public struct LandlockPath: Sendable, Equatable {
   public var access: UInt64
   /// A path that is not there is left out.
   public var ifExists: Bool
+  /// Whatever links the path leads over, the rule is about what is behind them.
+  public var followLinks: Bool
   /// The places in `rules.pathBeneath` and its `paths`.
   public var rule: UInt32
   public var index: UInt32
@@ -85,11 +87,13 @@ public struct LandlockPath: Sendable, Equatable {
   public var place: LandlockPlace?
 
   public init(
-    path: String, access: UInt64, ifExists: Bool, rule: UInt32, index: UInt32, place: LandlockPlace? = nil
+    path: String, access: UInt64, ifExists: Bool, followLinks: Bool = false, rule: UInt32, index: UInt32,
+    place: LandlockPlace? = nil
   ) {
     self.path = path
     self.access = access
     self.ifExists = ifExists
+    self.followLinks = followLinks
     self.rule = rule
     self.index = index
     self.place = place
@@ -104,15 +108,21 @@ public struct LandlockPath: Sendable, Equatable {
 public struct LandlockPlace: Sendable, Equatable {
   /// The number of the device, the major one in the upper half.
   public var device: UInt64
-  /// 0 where there was nothing.
+  /// 0 where there was nothing, or nothing that the rule gave a right to.
   public var inode: UInt64
+  /// Where it was found, without symbolic links; empty where that is the path of the rule.
+  public var path: String
 
-  public init(device: UInt64, inode: UInt64) {
+  public init(device: UInt64, inode: UInt64, path: String = "") {
     self.device = device
     self.inode = inode
+    self.path = path
   }
 
   public static var nowhere: LandlockPlace { LandlockPlace(device: 0, inode: 0) }
+
+  /// Whether both are one file, wherever it is.
+  public func isSameFile(as other: LandlockPlace) -> Bool { device == other.device && inode == other.inode }
 }
 
 /// A rule for a port of TCP.
@@ -133,4 +143,9 @@ public enum LandlockSupport: Sendable, Equatable {
   case version(Int32)
   /// Why it has none: ENOSYS where it is not built in, EOPNOTSUPP where it is not enabled.
   case missing(Errno)
+
+  /// The version; 0 where there is none.
+  public var abi: Int32 {
+    if case .version(let version) = self { version } else { 0 }
+  }
 }

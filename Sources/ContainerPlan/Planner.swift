@@ -68,6 +68,7 @@ public struct Planner {
   var memoryNodes: [UInt32] = []
   var landlockConfig: LandlockConfig?
   var landlock: LandlockPlan?
+  var landlockState: LandlockState?
 
   var config: Config { input.config }
 
@@ -131,7 +132,7 @@ public struct Planner {
     return ContainerPlan(
       namespaces: namespaces, cgroup: cgroup, seccomp: linux.seccomp, netDevices: netDevices,
       intelRdt: planIntelRdt(),
-      landlock: landlock, rootPath: rootPath, steps: steps, hooks: hooks, agent: agent,
+      landlock: landlock, landlockState: landlockState, rootPath: rootPath, steps: steps, hooks: hooks, agent: agent,
       execCPUAffinity: config.process?.execCPUAffinity,
       annotations: config.annotations ?? [], ociVersion: config.ociVersion, warnings: findings.warnings)
   }

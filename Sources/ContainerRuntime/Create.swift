@@ -77,6 +77,7 @@ extension ContainerRuntime {
       poststart: plan.hooks.poststart, poststop: plan.hooks.poststop,
       execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     record.listener = listener
+    record.landlock = plan.landlockState
     var creation = Creation(
       runtime: self, plan: plan, filter: filter, cgroup: cgroup, resctrl: resctrl, sockets: sockets,
       record: record, template: template, options: options)
@@ -111,13 +112,7 @@ extension ContainerRuntime {
 
   func facts(for config: Config) throws(RuntimeError) -> HostFacts {
     var facts = try SecurityModules.facts(for: config.process, mountLabel: config.linux?.mountLabel ?? "")
-    if config.annotations?.value(named: LandlockConfig.annotation) != nil {
-      do {
-        facts.landlock = .version(try LandlockRuleset.version())
-      } catch {
-        facts.landlock = .missing(error.errno)
-      }
-    }
+    if config.annotations?.value(named: LandlockConfig.annotation) != nil { facts.landlock = .ofThisKernel }
     return facts
   }
 }
@@ -213,6 +208,9 @@ private struct Creation: ~Copyable {
     // pids.max: stage 1 is gone, and process 1 starts nobody any more before it is the agent command.
     if !hooksBegan { try cgroup.applyLast(uidMap: launch.uidMap) }
     // Before the record has a pid: until then `exec` finds no process.
+    if launch.landlockPlaces.count != plan.landlock?.paths.count ?? 0 {
+      throw RuntimeError(.initProtocol, "the init stage has not told what each of the Landlock rules is about")
+    }
     if !launch.landlockPlaces.isEmpty { try entry.write(execTemplate(launch.landlockPlaces)) }
     try resctrl?.add(launch.initProcess.pid)
     // Later it would be too late to say so.
@@ -240,9 +238,7 @@ private struct Creation: ~Copyable {
 
   private func execTemplate(_ places: [LandlockPlace] = []) -> ExecTemplate {
     var landlock = plan.landlock
-    for (index, place) in places.enumerated() where index < landlock?.paths.count ?? 0 {
-      landlock?.paths[index].place = place
-    }
+    for (index, place) in places.enumerated() { landlock?.paths[index].place = place }
     var namespaces = plan.namespaces
     for joined in namespaces.joined { namespaces.created.formUnion(joined.kind) }
     namespaces.joined = []

@@ -94,6 +94,12 @@ extension ContainerRuntime {
         hint: "`--ignore-paused` starts it as soon as the container is resumed")
     }
     var template = try template(entry)
+    if let path = template.landlock?.paths.first(where: { $0.place == nil }) {
+      // By its name the container decides what that is.
+      throw RuntimeError(
+        .stateUnreadable, "the state of `\(id)` does not say what the Landlock rule for `\(path.path)` is about",
+        field: path.field)
+    }
     try readMaps(&template.namespaces, record)
     let document = try options.processFile.map { (path) throws(RuntimeError) in try readProcess(path) }
     var plan = try plan(document, options, record, template)

@@ -77,8 +77,8 @@ struct InitLaunch: ~Copyable {
       case .cloned(let pid):
         initProcess = SpawnedProcess(pid: pid, descriptor: try InitLaunch.check(received.takeDescriptor(), pid))
         try reapStage1()
-      case .warning(let text):
-        log.warning(text)
+      case .warning(let text): log.warning(text)
+      case .note(let text): log.debug(text)
       case .mountsMade:
         reached = .mountsMade
       case .networkReady:
@@ -140,7 +140,7 @@ struct InitLaunch: ~Copyable {
   /// for it at all.
   private func checkTurn(of report: InitReport, isExec: Bool) throws(RuntimeError) {
     switch report {
-    case .warning, .prepared, .failed: return
+    case .warning, .note, .prepared, .failed: return
     case .cloned where initProcess.pid == 0: return
     case .userNamespaceReady where initProcess.pid == 0 && !isExec: return
     case .mountsMade where !isExec, .networkReady where !isExec, .helpWanted where !isExec: return

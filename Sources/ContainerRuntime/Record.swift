@@ -40,6 +40,8 @@ struct ContainerRecord {
   var devices = DeviceState()
   /// Who answers for system calls of its processes, those of `exec` too; nil for nobody.
   var listener: SeccompListener?
+  /// What the kernel does of its Landlock ruleset; nil without one.
+  var landlock: LandlockState?
 }
 
 extension ContainerRecord {
@@ -76,6 +78,8 @@ extension ContainerRecord {
     writer.put(listener?.metadata ?? "")
     writer.put(listener?.closing.rawValue ?? 0)
     writer.put(listener?.asksAboutSending ?? false)
+    writer.put(landlock?.abi ?? 0)
+    writer.put(landlock?.leftOut ?? [])
     return writer.bytes
   }
 
@@ -112,6 +116,10 @@ extension ContainerRecord {
     listener =
       path.isEmpty
       ? nil : SeccompListener(path: path, metadata: metadata, closing: closing, asksAboutSending: asksAboutSending)
+    let abi = try reader.int32()
+    let leftOut = try reader.strings()
+    guard abi != 0 || leftOut.isEmpty else { throw .malformed }
+    landlock = abi == 0 ? nil : LandlockState(abi: abi, leftOut: leftOut)
     guard reader.isAtEnd else { throw .malformed }
   }
 }

@@ -45,13 +45,15 @@ extension ContainerRuntime {
   }
 
   func describe(_ record: ContainerRecord, _ status: ContainerStatus) -> ContainerState {
-    ContainerState(
+    var state = ContainerState(
       ociVersion: record.ociVersion, id: record.id, pid: status == .stopped ? 0 : record.pid,
       status: status.name,
       bundle: record.bundle, rootfs: record.rootfs,
       created: RFC3339.text(seconds: record.created.seconds, nanoseconds: record.created.nanoseconds),
       annotations: record.annotations.isEmpty ? nil : record.annotations, owner: record.owner,
       systemdScope: record.cgroup.unit?.name)
+    state.landlock = record.landlock
+    return state
   }
 
   /// Worked out afresh each time: is the process the one that was started, does it still wait, is it frozen.

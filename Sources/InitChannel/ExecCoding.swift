@@ -62,7 +62,7 @@ public struct ExecTemplate: Sendable, Equatable {
     self.keyring = keyring
   }
 
-  private static var magic: UInt32 { 0x3245_5041 }  // "APE2"
+  private static var magic: UInt32 { 0x3345_5041 }  // "APE3"
 
   public func encode() -> [UInt8] {
     var writer = WireWriter()

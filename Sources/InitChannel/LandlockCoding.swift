@@ -5,6 +5,7 @@ extension WireWriter {
     put(list: places) {
       $0.put($1.device)
       $0.put($1.inode)
+      $0.put($1.path)
     }
   }
 
@@ -17,6 +18,7 @@ extension WireWriter {
         $0.put($1.path)
         $0.put($1.access)
         $0.put($1.ifExists)
+        $0.put($1.followLinks)
         $0.put($1.rule)
         $0.put($1.index)
         $0.put($1.place.map { [$0] } ?? [])
@@ -33,7 +35,8 @@ extension WireReader {
   mutating func landlockPlaces() throws(WireError) -> [LandlockPlace] {
     try list { (reader) throws(WireError) in
       let device = try reader.uint64()
-      return LandlockPlace(device: device, inode: try reader.uint64())
+      let inode = try reader.uint64()
+      return LandlockPlace(device: device, inode: inode, path: try reader.string())
     }
   }
 
@@ -54,12 +57,14 @@ extension LandlockPlan {
       let path = try reader.string()
       let access = try reader.uint64()
       let ifExists = try reader.bool()
+      let followLinks = try reader.bool()
       let rule = try reader.uint32()
       let index = try reader.uint32()
       let places = try reader.landlockPlaces()
       guard places.count <= 1 else { throw .malformed }
       return LandlockPath(
-        path: path, access: access, ifExists: ifExists, rule: rule, index: index, place: places.first)
+        path: path, access: access, ifExists: ifExists, followLinks: followLinks, rule: rule, index: index,
+        place: places.first)
     }
     let ports = try reader.list { (reader) throws(WireError) in
       guard let port = UInt16(exactly: try reader.uint32()) else { throw .malformed }

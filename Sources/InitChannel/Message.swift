@@ -109,6 +109,8 @@ public enum InitReport: Sendable {
   case listenerGiven
   /// What the next of the ruleset's paths lead to, for the record.
   case landlockPlaces([LandlockPlace])
+  /// Something that only helps to find a mistake.
+  case note(String)
   case failed(RuntimeError)
 }
 
@@ -360,6 +362,9 @@ func encodeReport(_ report: InitReport) -> [UInt8] {
   case .warning(let text):
     writer.put(UInt8(5))
     writer.put(text.cut(to: 8192))
+  case .note(let text):
+    writer.put(UInt8(22))
+    writer.put(text.cut(to: 8192))
   case .mountsMade:
     writer.put(UInt8(7))
   case .listenerMade(let number):
@@ -401,6 +406,7 @@ func decodeReport(_ bytes: [UInt8]) throws(RuntimeError) -> InitReport {
     case 21: return .landlockPlaces(try reader.landlockPlaces())
     case 4: return .failed(try RuntimeError(from: &reader))
     case 5: return .warning(try reader.string())
+    case 22: return .note(try reader.string())
     case 6:
       guard let help = MountHelp(rawValue: try reader.byte()) else { throw .malformed }
       let mount = try reader.uint32()

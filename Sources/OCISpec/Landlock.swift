@@ -72,6 +72,8 @@ public struct LandlockPathConfig: Equatable, Sendable {
   public var paths: [String] = []
   /// A path that is not there is left out.
   public var ifExists = false
+  /// The rights are given to whatever symbolic links lead the paths to, wherever that is.
+  public var followLinks = false
 
   public init() {}
 }
@@ -143,6 +145,7 @@ extension LandlockPathConfig: JSONDecodable {
       case "allowedAccess": allowedAccess = try reader.value()
       case "paths": paths = try reader.value()
       case "ifExists": ifExists = try reader.value()
+      case "followLinks": followLinks = try reader.value()
       default: throw reader.unknown(key)
       }
     }

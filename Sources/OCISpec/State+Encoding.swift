@@ -40,6 +40,16 @@ extension ContainerState: JSONEncodable {
     writer.member("systemd-scope", systemdScope)
     writer.member("exit", exit)
     writer.member("limitEvents", limitEvents)
+    writer.member("landlock", landlock)
+    writer.endObject()
+  }
+}
+
+extension LandlockState: JSONEncodable {
+  package func encode(to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("abi", abi)
+    writer.member("leftOut", leftOut)
     writer.endObject()
   }
 }

@@ -78,6 +78,8 @@ public struct ContainerState: Equatable, Sendable {
   public var exit: ContainerExit?
   /// How often it met its limits; nil where no cgroup tells.
   public var limitEvents: LimitEvents?
+  /// What the kernel does of its Landlock ruleset; nil without one.
+  public var landlock: LandlockState?
 
   public init(
     ociVersion: String = OCIVersion.current, id: String, pid: Int32 = 0, status: String, bundle: String,
@@ -94,5 +96,18 @@ public struct ContainerState: Equatable, Sendable {
     self.annotations = annotations
     self.owner = owner
     self.systemdScope = systemdScope
+  }
+}
+
+/// What became of a container's Landlock ruleset (spec/landlock.md).
+public struct LandlockState: Equatable, Sendable {
+  /// The version of Landlock's ABI that the kernel had when the container was created.
+  public var abi: Int32
+  /// The names of the ruleset that the kernel did not know, and that therefore restrict nothing.
+  public var leftOut: [String]
+
+  public init(abi: Int32, leftOut: [String] = []) {
+    self.abi = abi
+    self.leftOut = leftOut
   }
 }

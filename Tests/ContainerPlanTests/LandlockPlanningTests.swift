@@ -84,6 +84,61 @@ import Testing
     #expect(told.isEmpty || told.contains("(ABI \(abi))"))
   }
 
+  /// For the record: the version that counts, and each name that is not restricted.
+  @Test func planSaysWhatTheKernelEnforces() throws {
+    #expect(try plan(nil, .version(7)).landlockState == nil)
+    #expect(try plan(Self.document, .version(7)).landlockState == LandlockState(abi: 7))
+    #expect(
+      try plan(Self.document, .version(5)).landlockState
+        == LandlockState(abi: 5, leftOut: ["abstract_unix_socket", "signal", "log_new_exec_on"]))
+  }
+
+  /// A flag restricts nothing, whether it is known or not.
+  @Test func flagsThatAreLeftOutAreToldAsWhatTheyAre() throws {
+    let text = #"{"ruleset":{"handledAccessFS":["read"]},"flags":["log_new_exec_on"]}"#
+    let warnings = try plan(text, .version(6)).warnings
+    #expect(warnings.count == 1 && warnings[0].contains("`log_new_exec_on`: it logs no refusals"))
+    #expect(!warnings.joined().contains("not restricted"))
+  }
+
+  @Test func linksAreFollowedWhereTheRuleSaysSo() throws {
+    for (text, follows) in [("", false), (#","followLinks":true"#, true), (#","followLinks":false"#, false)] {
+      let rule = #"{"allowedAccess":["read"],"paths":["/a"]\#(text)}"#
+      let plan = try plan(#"{"ruleset":{"handledAccessFS":["read"]},"rules":{"pathBeneath":[\#(rule)]}}"#)
+      #expect(plan.landlock?.paths.map(\.followLinks) == [follows])
+    }
+  }
+
+  /// Those of Debian, Fedora, Arch and Alpine; and none that leads out of what its name stands for.
+  @Test func usualLinksAreThoseOfDistributions() {
+    for (link, target) in [
+      ("/bin", "/usr/bin"), ("/sbin", "/usr/sbin"), ("/sbin", "/usr/bin"), ("/lib", "/usr/lib"),
+      ("/lib64", "/usr/lib64"), ("/lib64", "/usr/lib"), ("/lib32", "/usr/lib32"), ("/libx32", "/usr/libx32"),
+      ("/usr/sbin", "/usr/bin"), ("/usr/lib64", "/usr/lib"), ("/usr/bin", "/bin"), ("/var/run", "/run"),
+      ("/var/lock", "/run/lock"),
+    ] {
+      #expect(LandlockLinks.isUsual(link, target: target), "\(link)")
+    }
+    for (link, target) in [
+      ("/bin", "/"), ("/bin", "/usr"), ("/bin", "/usr/lib"), ("/lib", "/usr/bin"), ("/lib", "/usr/lib/x"),
+      ("/bin", "/opt/bin"), ("/opt/bin", "/usr/bin"), ("/usr/local/bin", "/usr/bin"), ("/var/run", "/"),
+      ("/run", "/var/run"), ("/var/lock", "/run"), ("/etc", "/usr/etc"), ("/work", "/"),
+    ] {
+      #expect(!LandlockLinks.isUsual(link, target: target), "\(link)")
+    }
+  }
+
+  @Test func grantsCoverWhatIsBeneathThem() {
+    var grants = LandlockGrants()
+    grants.add("/a//b/./c/..", 0b01)
+    grants.add("/a", 0b10)
+    #expect(grants.cover("/a/b", 0b11) && grants.cover("/a/b/x/y", 0b11) && grants.cover("/a/x", 0b10))
+    #expect(!grants.cover("/a/bc", 0b01) && !grants.cover("/a/x", 0b01) && !grants.cover("/", 0b10))
+    #expect(!grants.cover("/a/b", 0b100))
+    grants.add("/..", 0b100)
+    #expect(grants.cover("/", 0b100) && grants.cover("/z", 0b100) && !grants.cover("/z", 0b101))
+  }
+
   /// The first version allows it to nobody.
   @Test func referOfTheFirstVersionIsToldApart() throws {
     let warnings = try plan(#"{"ruleset":{"handledAccessFS":["refer","truncate","read"]}}"#, .version(1)).warnings

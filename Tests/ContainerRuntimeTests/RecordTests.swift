@@ -31,7 +31,8 @@ private let record = ContainerRecord(
     DevicePermissions(checked: [
       DevicePermission(allow: false, kind: nil, major: nil, minor: nil, access: .all),
       DevicePermission(allow: true, kind: .character, major: .max, minor: 3, access: [.read]),
-    ])), listener: SeccompListener(path: "/run/agent", metadata: "é", closing: .dup3, asksAboutSending: true))
+    ])), listener: SeccompListener(path: "/run/agent", metadata: "é", closing: .dup3, asksAboutSending: true),
+  landlock: LandlockState(abi: 2, leftOut: ["truncate", "signal"]))
 
 @Suite struct RecordTests {
   @Test func theHooksOfLaterCommandsComeBack() throws {
@@ -44,6 +45,9 @@ private let record = ContainerRecord(
     var without = record
     without.listener = nil
     #expect(try ContainerRecord(decoding: without.encode()).listener == nil)
+    #expect(read.landlock == record.landlock)
+    without.landlock = nil
+    #expect(try ContainerRecord(decoding: without.encode()).landlock == nil)
     #expect(read.cgroup == record.cgroup)
     #expect(read.id == "web" && read.pid == 4711 && read.annotations == record.annotations)
   }

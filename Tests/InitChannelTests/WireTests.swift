@@ -68,7 +68,8 @@ private let everything = InitPayload(
     files: 0xFFFF, network: 3, scopes: 2, flags: 1,
     paths: [
       LandlockPath(
-        path: "/usr", access: 5, ifExists: true, rule: 1, index: 2, place: LandlockPlace(device: 1 << 40, inode: .max))
+        path: "/usr", access: 5, ifExists: true, followLinks: true, rule: 1, index: 2,
+        place: LandlockPlace(device: 1 << 40, inode: .max, path: "/é"))
     ],
     ports: [LandlockPort(port: 65535, access: 1)]),
   cgroupMounts: [CgroupMountSource(name: "cpu", path: "cpu,cpuacct", isLink: true)], taskFiles: 9,
@@ -86,11 +87,12 @@ private let everything = InitPayload(
     var payload = everything
     payload.namespaces.takesNetDevices = true
     #expect(try InitPayload(decoding: payload.encode()).namespaces.takesNetDevices)
-    let places = [LandlockPlace(device: 1, inode: 2), .nowhere]
+    let places = [LandlockPlace(device: 1, inode: 2, path: "/a"), .nowhere]
     if case .landlockPlaces(places) = try decodeReport(encodeReport(.landlockPlaces(places))) {
     } else {
       Issue.record("another report")
     }
+    if case .note("é") = try decodeReport(encodeReport(.note("é"))) {} else { Issue.record("another report") }
     if case .networkReady = try decodeReport(encodeReport(.networkReady)) {} else { Issue.record("another report") }
   }
 

@@ -1,64 +1,10 @@
 import Foundation
 import Testing
 
-/// The attempts of the agent, and what became of them: the name of an error, or nothing.
-private typealias Outcomes = [String: String]
-
-extension Container {
-  /// A writable tree below /w, and the rights that making devices takes.
-  fileprivate func makeTree() throws {
-    bundle.config["root"]["readonly"] = false
-    bundle.setCapabilities(["CAP_KILL", "CAP_MKNOD", "CAP_NET_BIND_SERVICE"])
-    for folder in ["w", "w/folder", "w/a", "w/b", "v"] { mkdir("\(bundle.rootfs)/\(folder)", 0o755) }
-    for file in ["w/file", "w/old", "w/a/x", "w/a/y", "v/file"] {
-      try Files.write("text", to: "\(bundle.rootfs)/\(file)")
-    }
-    try Files.copy(RootTemplate.agent(), to: bundle.rootfs + "/w/program")
-    symlink("/w", bundle.rootfs + "/link")
-  }
-
-  fileprivate func restrict(_ document: JSONValue) {
-    bundle.config["annotations"]["org.apus.landlock"] = .string(document.text)
-  }
-
-  fileprivate func attempts(_ words: [String]) throws -> Outcomes {
-    bundle.args = ["/bin/agent", "attempt"] + words
-    return try outcomes(run(), words)
-  }
-
-  fileprivate func execAttempts(_ words: [String], _ flags: String...) throws -> Outcomes {
-    try outcomes(spawn("exec", flags, rest: ["/bin/agent", "attempt"] + words).wait(), words)
-  }
-
-  private func outcomes(_ outcome: Outcome, _ words: [String]) throws -> Outcomes {
-    try #require(outcome.code == 0, "\(outcome)")
-    let json = try outcome.json
-    var outcomes: Outcomes = [:]
-    for word in words { outcomes[word] = json[word].string }
-    return outcomes
-  }
-}
-
-/// What the kernel of this machine has.
-private let kernelVersion: Int = recorded(or: 0) {
-  try Subprocess(RootTemplate.agent(), ["attempt"]).wait().json["landlock"].int ?? 0
-}
-
-extension Trait where Self == ConditionTrait {
-  fileprivate static func landlock(_ version: Int) -> Self {
-    .enabled("needs Landlock with ABI \(version)") { kernelVersion >= version }
-  }
-}
-
 extension Integration {
   /// Rules of Landlock by annotation (spec/landlock.md). Each attempt is made without rules too, and succeeds.
   @Suite(.apusOnly("Landlock"), .landlock(1)) struct LandlockTests {
-    /// The agent may run, whatever is handled.
-    private let program: JSONValue = ["allowedAccess": ["all"], "paths": ["/bin"]]
-
-    private func files(_ handled: [String], _ rules: JSONValue...) -> JSONValue {
-      ["ruleset": ["handledAccessFS": JSONValue(handled)], "rules": ["pathBeneath": .array([program] + rules)]]
-    }
+    private func files(_ handled: [String], _ rules: JSONValue...) -> JSONValue { Landlock.files(handled, rules) }
 
     /// A right of landlock(7), the version that has it, an attempt, and the other rights that the attempt takes.
     static let rights: [(name: String, version: Int, attempt: String, others: [String])] = [
@@ -83,7 +29,7 @@ extension Integration {
     /// One right handled, and no rule for it: that is forbidden, and nothing else.
     @Test(arguments: rights.map(\.name)) func handledRightIsForbidden(name: String) throws {
       let right = try #require(Self.rights.first { $0.name == name })
-      if right.version > kernelVersion { return }
+      if right.version > Landlock.version { return }
       let container = try Container()
       try container.makeTree()
       container.restrict(files([name]))
@@ -97,17 +43,17 @@ extension Integration {
     /// Everything handled, and one right allowed where the attempt is made.
     @Test(arguments: rights.map(\.name)) func allowedRightIsAllowed(name: String) throws {
       let right = try #require(Self.rights.first { $0.name == name })
-      if right.version > kernelVersion { return }
+      if right.version > Landlock.version { return }
       let container = try Container()
       try container.makeTree()
-      let handled = Self.rights.filter { $0.version <= kernelVersion }.map(\.name)
+      let handled = Self.rights.filter { $0.version <= Landlock.version }.map(\.name)
       container.restrict(
         files(handled, ["allowedAccess": JSONValue([name] + right.others), "paths": ["/w", "/dev/urandom"]]))
       let outcomes = try container.attempts(Self.attempts + ["read:/etc/passwd"])
       #expect(outcomes[right.attempt] == "")
       #expect(outcomes["read:/etc/passwd"] == "EACCES")
       let others = Self.rights.filter {
-        $0.version <= kernelVersion && $0.name != name && !right.others.contains($0.name)
+        $0.version <= Landlock.version && $0.name != name && !right.others.contains($0.name)
           // Opening is a right of its own.
           && $0.name != "ioctl_dev"
       }
@@ -137,15 +83,6 @@ extension Integration {
       container.restrict(files(["read", "write"], ["allowedAccess": ["read", "write"], "paths": ["/w/file"]]))
       let outcomes = try container.attempts(["read:/w/file", "write:/w/file", "read:/v/file", "list:/w"])
       #expect(outcomes == ["read:/w/file": "", "write:/w/file": "", "read:/v/file": "EACCES", "list:/w": "EACCES"])
-    }
-
-    @Test func linkInARuleStandsForWhatItLeadsTo() throws {
-      let container = try Container()
-      try container.makeTree()
-      // Absolute: as the container would follow it, not the host.
-      container.restrict(files(["read"], ["allowedAccess": ["read"], "paths": ["/link"]]))
-      let outcomes = try container.attempts(["read:/w/file", "read:/link/file", "read:/v/file"])
-      #expect(outcomes == ["read:/w/file": "", "read:/link/file": "", "read:/v/file": "EACCES"])
     }
 
     /// What is handled in a mount is found by its place in the container.
@@ -179,6 +116,87 @@ extension Integration {
       #expect(try container.attempts(["mount:/w"])["mount:/w"] == "")
       container.restrict(files(["make_sock"]))
       #expect(try container.attempts(["mount:/w"])["mount:/w"] == "EPERM")
+    }
+
+    /// Not by its name alone: a file that is mounted at two places is one file, and has its rules at both.
+    @Test func ruleForAMountHoldsWhereverItsFilesAre() throws {
+      let container = try Container()
+      try container.makeTree()
+      container.bundle.addMount("/n", type: "bind", source: container.bundle.rootfs + "/w", options: ["rbind"])
+      container.restrict(files(["read_file"], ["allowedAccess": ["read_file"], "paths": ["/n/a"]]))
+      let outcomes = try container.attempts(["read:/n/a/x", "read:/w/a/x", "read:/n/file", "read:/w/file"])
+      #expect(
+        outcomes == ["read:/n/a/x": "", "read:/w/a/x": "", "read:/n/file": "EACCES", "read:/w/file": "EACCES"])
+    }
+
+    // MARK: Versions
+
+    /// The names of the table in spec/landlock.md that a version of the ABI does not have.
+    private func unknown(to version: Int) -> [String] {
+      [(2, "refer"), (3, "truncate"), (5, "ioctl_dev"), (4, "bind_tcp"), (4, "connect_tcp")].filter { $0.0 > version }
+        .map(\.1) + (version < 6 ? ["abstract_unix_socket", "signal"] : [])
+        + (version < 7 ? ["log_new_exec_on"] : [])
+    }
+
+    private var everything: JSONValue {
+      var document = files(["all"], ["allowedAccess": ["read"], "paths": ["/v"]])
+      document["ruleset"]["handledAccessNet"] = ["all"]
+      document["ruleset"]["scoped"] = ["all"]
+      document["flags"] = ["log_new_exec_on"]
+      return document
+    }
+
+    @Test func stateSaysWhatTheKernelEnforces() throws {
+      let container = try Container.running {
+        try $0.makeTree()
+        $0.restrict(everything)
+      }
+      let outcomes = try container.execAttempts(Self.attempts)
+      for right in Self.rights {
+        let isForbidden = right.version <= Landlock.version || !right.others.isEmpty
+        #expect(outcomes[right.attempt] == (isForbidden ? "EACCES" : ""), "\(right.attempt)")
+      }
+      let state = try container.attempt("state").json["landlock"]
+      #expect(state["abi"].int == Landlock.version)
+      #expect(state["leftOut"].elements.compactMap(\.string) == unknown(to: Landlock.version))
+      #expect(
+        try runtime(bare: ["features"]).json["annotations"]["org.apus.landlock.kernelAbi"].string
+          == "\(Landlock.version)")
+      let control = try Container.running { _ in }
+      #expect(try control.attempt("state").json["landlock"] == .null)
+    }
+
+    /// Each name that this kernel lacks is told, and without best effort an error.
+    @Test(.needs(.olderLandlock)) func olderKernelRestrictsWhatItKnowsAndTellsTheRest() throws {
+      let unknown = unknown(to: Landlock.version)
+      let container = try Container()
+      try container.makeTree()
+      container.bundle.args = ["/bin/agent", "attempt", "truncate:/w/file", "write:/w/file", "list:/w"]
+      container.restrict(everything)
+      let outcome = try container.run()
+      #expect(outcome.code == 0, "\(outcome)")
+      for name in unknown { #expect(outcome.stderr.contains("`\(name)`"), "\(outcome.stderr)") }
+      #expect(outcome.stderr.contains("(ABI \(Landlock.version)) does not know `log_new_exec_on`: it logs no refusals"))
+      #expect(try outcome.json["truncate:/w/file"].string == "")
+      #expect(try outcome.json["write:/w/file"].string == "EACCES" && outcome.json["list:/w"].string == "EACCES")
+      var document = everything
+      document["disableBestEffort"] = true
+      container.restrict(document)
+      expectError(try container.run(), says: "(ABI \(Landlock.version)) does not know `truncate`")
+      container.restrict(["ruleset": ["scoped": ["signal"]]])
+      expectError(try container.run(), says: "does not know anything of what is restricted")
+      try expectNothingLeft()
+    }
+
+    @Test(.landlock(7)) func flagsAreTakenByTheKernel() throws {
+      for name in ["log_same_exec_off", "log_new_exec_on", "log_subdomains_off"] {
+        let container = try Container()
+        try container.makeTree()
+        var document = files(["read_file"])
+        document["flags"] = [.string(name)]
+        container.restrict(document)
+        #expect(try container.attempts(["read:/w/file"])["read:/w/file"] == "EACCES", "\(name)")
+      }
     }
 
     // MARK: Network and scopes
@@ -289,6 +307,9 @@ extension Integration {
       try FileManager.default.removeItem(atPath: root + "/w/b")
       let changed = try container.execAttempts(["read:/w/a/file", "read:/v/file"])
       #expect(changed == ["read:/w/a/file": "EACCES", "read:/v/file": "EACCES"])
+      // Nor what has come to the place by itself, without a link.
+      try FileManager.default.moveItem(atPath: root + "/v", toPath: root + "/w/b")
+      #expect(try container.execAttempts(["read:/w/b/file"])["read:/w/b/file"] == "EACCES")
     }
 
     @Test func createdContainerRestrictsCommandsOfExec() throws {

@@ -189,7 +189,7 @@ import Testing
 }
 
 /// A folder of one test in the place of a root file system, gone with this object.
-private final class RootFolder {
+final class RootFolder {
   let path: String
   let root: RootDirectory
 

@@ -29,7 +29,8 @@ enum LandlockRules {
       for (index, path) in rule.paths.enumerated() {
         plan.paths.append(
           LandlockPath(
-            path: path, access: access, ifExists: rule.ifExists, rule: UInt32(number), index: UInt32(index)))
+            path: path, access: access, ifExists: rule.ifExists, followLinks: rule.followLinks, rule: UInt32(number),
+            index: UInt32(index)))
       }
     }
     for (number, rule) in config.rules.netPort.enumerated() {
@@ -68,11 +69,13 @@ enum LandlockRules {
     guard var plan = planner.landlock, case .version(let version) = planner.input.facts.landlock else { return }
     let left = plan.reduce(toABI: version)
     planner.landlock = plan
+    planner.landlockState = LandlockState(abi: version, leftOut: left.flatMap { $0.set.names(of: $0.bits) })
     if planner.landlockConfig?.disableBestEffort == true { return }
     for (set, bits) in left {
       // The first version forbids it everywhere, whatever it is told.
       let refer = set == .files ? bits & LandlockSet.refer : 0
-      for (bits, fate) in [(bits & ~refer, "it is not restricted"), (refer, "it is allowed nowhere")] where bits != 0 {
+      let fate = set == .flags ? "it logs no refusals" : "it is not restricted"
+      for (bits, fate) in [(bits & ~refer, fate), (refer, "it is allowed nowhere")] where bits != 0 {
         try planner.report(
           "the kernel's Landlock (ABI \(version)) does not know \(list(set, bits)): \(fate)", place(of: set))
       }

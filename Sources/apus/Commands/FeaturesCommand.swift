@@ -1,10 +1,12 @@
 import ContainerPlan
+import ContainerRuntime
 import Diagnostics
 import LinuxABI
 import OCISpec
 import Seccomp
 
-/// `features`: what this build can do, whatever the machine (features.md); only the flags of seccomp are the kernel's.
+/// `features`: what this build can do, whatever the machine (features.md); only the flags of seccomp and the second annotation
+/// about Landlock are the kernel's.
 struct FeaturesCommand: Equatable, Sendable {
   static var specification: CommandSpecification {
     CommandSpecification(
@@ -27,6 +29,7 @@ struct FeaturesCommand: Equatable, Sendable {
       annotations: [
         NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText),
         NamedValue("\(LandlockConfig.annotation).abi", "\(LandlockSet.newestABI)"),
+        NamedValue("\(LandlockConfig.annotation).kernelAbi", "\(LandlockSupport.ofThisKernel.abi)"),
       ],
       // All others go to the state and change nothing.
       potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", LandlockConfig.annotation])

@@ -6,13 +6,40 @@ import OCISpec
 
 @testable import ContainerPlan
 
-private func facts(_ user: UInt32) -> HostFacts { HostFacts(effectiveUser: user, hasSELinux: user != 0) }
+/// Root of a host of today, and a user of an older one.
+private func facts(_ user: UInt32) -> HostFacts {
+  HostFacts(effectiveUser: user, hasSELinux: user != 0, landlock: .version(user == 0 ? LandlockSet.newestABI : 2))
+}
+
+/// A ruleset says nothing of what it does not handle, nor of what the kernel does not know.
+private func checkLandlock(_ plan: ContainerPlan, _ input: PlanInput) throws(BrokenRule) {
+  guard let landlock = plan.landlock else {
+    return try hold(plan.landlockState == nil, "a state of no ruleset")
+  }
+  try hold(plan.landlockState?.abi == input.facts.landlock.abi, "another version of Landlock")
+  for set in LandlockSet.allCases {
+    try hold(landlock[set] & ~set.known(toABI: input.facts.landlock.abi) == 0, "a right that the kernel has not")
+  }
+  try hold(landlock.files | landlock.network | landlock.scopes != 0, "a ruleset without a restriction")
+  var grants = LandlockGrants()
+  for path in landlock.paths {
+    let isCovered = grants.cover("/", path.access)
+    try hold(!isCovered || grants.cover(path.path, path.access), "a place is not in the root")
+    grants.add(path.path, path.access)
+    _ = LandlockLinks.isUsual(path.path, target: "/usr/bin")
+    try hold(path.access != 0 && path.access & ~landlock.files == 0, "a path with a right that is not handled")
+    try hold(path.path.utf8.first == 0x2F, "a path that is not absolute")
+  }
+  for port in landlock.ports {
+    try hold(port.access != 0 && port.access & ~landlock.network == 0, "a port with a right that is not handled")
+  }
+}
 
 /// What init and `exec` would get of a plan comes back from its wire form.
 private func checkPayload(_ plan: ContainerPlan) throws(BrokenRule) {
   let payload = InitPayload(
-    namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: [], filterFlags: 0, cgroupMounts: [],
-    taskFiles: 0, hasCgroupDirectory: false,
+    namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: [], filterFlags: 0,
+    landlock: plan.landlock, cgroupMounts: [], taskFiles: 0, hasCgroupDirectory: false,
     hooks: InitHooks(
       startContainer: plan.hooks.startContainer, creatingState: [], createdState: [], environment: []))
   do {
@@ -32,6 +59,7 @@ private func checkPlan(_ input: PlanInput) throws(BrokenRule) {
   case (.success(let plan), .success(let again)):
     try hold(plan.lines == again.lines && plan.steps == again.steps, "two plans of one configuration differ")
     try checkPayload(plan)
+    try checkLandlock(plan, input)
     if case .success(let all) = all {
       try hold(all.findings.allSatisfy { $0.kind == .warning }, "`check` refuses what is planned")
     } else {
@@ -65,6 +93,7 @@ func fuzzConfig(_ input: [UInt8]) throws(BrokenRule) {
     config: config, bundle: "/b", keyring: nil, noPivot: true, notifyFolder: "/run/n", facts: facts(1000))
   if case .success(let plan) = outcome({ () throws(RuntimeError) in try Planner.plan(other) }) {
     try checkPayload(plan)
+    try checkLandlock(plan, other)
   }
 }
 

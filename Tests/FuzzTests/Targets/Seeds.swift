@@ -48,19 +48,59 @@ enum Seeds {
     if case .success(let plan) = outcome({ () throws(RuntimeError) in try Planner.plan(input) }) {
       seeds += derived(from: plan, config)
     }
+    for text in rulesets {
+      config.linux = nil
+      config.process = nil
+      config.mounts = nil
+      config.hooks = nil
+      config.annotations = [NamedValue(LandlockConfig.annotation, text)]
+      add("config", config.document(.compact))
+    }
     return seeds
+  }
+
+  /// Documents of Landlock, right and wrong.
+  private static let rulesets = [
+    #"""
+    {"ruleset":{"handledAccessFS":["all"],"handledAccessNet":["bind_tcp","connect_tcp"],"scoped":["all"]},
+    "rules":{"pathBeneath":[{"allowedAccess":["execute","read"],"paths":["/usr","/bin"],"followLinks":true},
+    {"allowedAccess":["write","ioctl_dev"],"paths":["/dev"],"ifExists":true}],
+    "netPort":[{"allowedAccess":["all"],"ports":[0,65535]}]},"flags":["log_new_exec_on"]}
+    """#,
+    #"""
+    {"ruleset":{"handledAccessFS":["read_file","refer"]},
+    "rules":{"pathBeneath":[{"allowedAccess":["truncate"],"paths":["w"]}]},"disableBestEffort":true}
+    """#,
+    #"""
+    {"ruleset":{"scoped":["signal","fly"]},"flags":["log_same_exec_off"],
+    "rules":{"netPort":[{"allowedAccess":[],"ports":[]}]}}
+    """#,
+    #"{"rules":{"pathBeneath":[{"allowedAccess":["fly"],"paths":[]}]},"else":1}"#, "{",
+  ]
+
+  private static var landlock: LandlockPlan {
+    LandlockPlan(
+      files: 0xFFFF, network: 3, scopes: 3, flags: 2,
+      paths: [
+        LandlockPath(
+          path: "/bin", access: 5, ifExists: true, followLinks: true, rule: 0, index: 1,
+          place: LandlockPlace(device: 1, inode: 2, path: "/usr/bin")),
+        LandlockPath(path: "/usr", access: 5, ifExists: false, rule: 0, index: 0),
+      ], ports: [LandlockPort(port: 443, access: 2)])
   }
 
   private static func derived(from plan: ContainerPlan, _ config: Config) -> [Seed] {
     let payload = InitPayload(
       namespaces: plan.namespaces, steps: plan.steps, agent: plan.agent, filter: [6, 0, 0, 0, 0, 0, 0xFF, 0x7F],
-      filterFlags: 2, cgroupMounts: [CgroupMountSource(name: "cpu", path: "/sys/fs/cgroup/cpu", isLink: true)],
+      filterFlags: 2, landlock: landlock,
+      cgroupMounts: [CgroupMountSource(name: "cpu", path: "/sys/fs/cgroup/cpu", isLink: true)],
       taskFiles: 1, hasCgroupDirectory: true,
       hooks: InitHooks(
         startContainer: plan.hooks.startContainer, creatingState: [1], createdState: [2], environment: ["A=1"]),
       exec: ExecJoin(kinds: .newPID, pid: 2, finalCPUs: [0, 1]))
     let template = ExecTemplate(
-      namespaces: plan.namespaces, agent: plan.agent, filter: payload.filter, filterFlags: 2, keyring: "_ses.id")
+      namespaces: plan.namespaces, agent: plan.agent, filter: payload.filter, filterFlags: 2, landlock: landlock,
+      keyring: "_ses.id")
     var cgroup = CgroupRecord(
       directories: [.v1, .v2].map {
         CgroupRecord.Directory(
@@ -74,6 +114,7 @@ enum Seeds {
       startTime: 8, processInode: 9, hasPidNamespace: true, cgroup: cgroup, poststart: plan.hooks.poststart,
       poststop: plan.hooks.poststop, execCPUAffinity: plan.execCPUAffinity ?? ExecCPUAffinity())
     record.resctrl = ["/sys/fs/resctrl/x"]
+    record.landlock = LandlockState(abi: 2, leftOut: ["truncate"])
     if case .success(let permissions) = outcome({ () throws(RuntimeError) in
       try DevicePermissions(config.linux?.resources?.devices ?? [])
     }) {
@@ -95,7 +136,9 @@ enum Seeds {
     failure.trail = ["in the container"]
     let long = RuntimeError(.mount, String(repeating: "é", count: 40_000))
     let reports: [InitReport] = [
-      .userNamespaceReady, .cloned(pid: 5), .warning("careful"), .mountsMade, .prepared, .networkReady,
+      .userNamespaceReady, .cloned(pid: 5), .warning("careful"), .note("look"),
+      .landlockPlaces([LandlockPlace(device: 1, inode: 2, path: "/usr/bin"), .nowhere]), .mountsMade, .prepared,
+      .networkReady,
       .failed(failure),
       .failed(long), .helpWanted(.tree, mount: 3, refused: Errno(1)),
       .helpWanted(.userNamespace, mount: .max, refused: Errno(0)),

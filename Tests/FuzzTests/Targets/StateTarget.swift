@@ -62,6 +62,7 @@ func fuzzState(_ input: [UInt8]) throws(BrokenRule) {
       oomKills: record.cgroup.countsBefore.oomKills, isMemoryLimitMet: record.hasPidNamespace,
       pidsLimitHits: record.cgroup.countsBefore.pidsLimitHits)
     whole.exit = .signal(record.pid)
+    whole.landlock = record.landlock
     try checkDocument(whole.document())
     try checkDocument(ContainerState.document(of: [whole, whole], .spaces))
     if let events = whole.limitEvents { _ = LimitReport.lines(record.id, events) }

@@ -14,6 +14,8 @@ enum MachineFeature: String, Sendable {
   case networkControllers
   /// Huge pages are limited on v1.
   case legacyHugePages
+  /// A version of Landlock's ABI that lacks rights: below 3.
+  case olderLandlock
 
   var isHere: Bool {
     switch self {
@@ -24,6 +26,7 @@ enum MachineFeature: String, Sendable {
     case .appArmor: recorded(or: nil) { try Files.readIfThere("/sys/module/apparmor/parameters/enabled") } == "Y\n"
     case .resourceLimits: MachineFeature.hasCapability(24)
     case .networkControllers: ["net_cls", "net_prio"].allSatisfy { Cgroups.root(of: $0) != nil }
+    case .olderLandlock: (1...2).contains(Landlock.version)
     case .legacyHugePages: Cgroups.root(of: "hugetlb") != nil
     }
   }
