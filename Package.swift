@@ -42,13 +42,14 @@ let embeddedSettings: [SwiftSetting] = [
   ]),
 ]
 let staticLinking: [LinkerSetting] = [
-  .unsafeFlags([
-    "-Xclang-linker", "-static", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker", "--icf=all",
-    // What a start runs stands together: half as many pages to fault in, in each of its three processes (hack/order).
-    "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/hack/order.txt",
-    "-Xlinker", "--no-warn-symbol-ordering",
-    "\(embeddedLibraries)/libswiftUnicodeDataTables.a",
-  ] + (hasSymbols ? [] : ["-Xlinker", "-s"])),
+  .unsafeFlags(
+    [
+      "-Xclang-linker", "-static", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker", "--icf=all",
+      // What a start runs stands together: half as many pages to fault in, in each of its three processes (hack/order).
+      "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/hack/order.txt",
+      "-Xlinker", "--no-warn-symbol-ordering",
+      "\(embeddedLibraries)/libswiftUnicodeDataTables.a",
+    ] + (hasSymbols ? [] : ["-Xlinker", "-s"])),
   .unsafeFlags(
     musl.isEmpty
       ? ["-lm"]
