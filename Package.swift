@@ -11,6 +11,8 @@ let musl = Context.environment["APUS_MUSL"] ?? ""
 /// The fuzzers of `hack/fuzz` and nothing else: every module with libFuzzer's counters of edges, AddressSanitizer, and the
 /// counters of regions that llvm-cov reads. The value is the toolchain's libFuzzer without a `main`.
 let fuzzer = Context.environment["APUS_FUZZ"] ?? ""
+/// For hack/order, which has to know the functions by name.
+let hasSymbols = Context.environment["APUS_SYMBOLS"] == "1"
 // What `--version` prints; a build outside of a clone does not know it.
 let commit = Context.gitInformation?.currentCommit ?? "unknown"
 
@@ -40,11 +42,14 @@ let embeddedSettings: [SwiftSetting] = [
   ]),
 ]
 let staticLinking: [LinkerSetting] = [
-  .unsafeFlags([
-    "-Xclang-linker", "-static", "-Xlinker", "-s", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker",
-    "--icf=all",
-    "\(embeddedLibraries)/libswiftUnicodeDataTables.a",
-  ]),
+  .unsafeFlags(
+    [
+      "-Xclang-linker", "-static", "-Xlinker", "--gc-sections", "-use-ld=lld", "-Xlinker", "--icf=all",
+      // What a start runs stands together: half as many pages to fault in, in each of its three processes (hack/order).
+      "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/hack/order.txt",
+      "-Xlinker", "--no-warn-symbol-ordering",
+      "\(embeddedLibraries)/libswiftUnicodeDataTables.a",
+    ] + (hasSymbols ? [] : ["-Xlinker", "-s"])),
   .unsafeFlags(
     musl.isEmpty
       ? ["-lm"]
