@@ -168,8 +168,16 @@ struct Agent: ~Copyable {
   }
 
   /// Installs the filter and becomes the command. After the filter only write, capset, execve and exit are called, and what
-  /// `terms` say of its listener.
-  mutating func execute(_ connection: borrowing InitReporter, _ terms: ListenerTerms) -> RuntimeError {
+  /// `terms` say of its listener; that is why this does not return either way. `status` is that of the process if the command
+  /// cannot be executed.
+  mutating func run(
+    _ connection: borrowing InitReporter, _ terms: ListenerTerms, status: (RuntimeError) -> Int32
+  ) -> Never {
+    let failure = execute(connection, terms)
+    connection.end(failure, status: status(failure))
+  }
+
+  private mutating func execute(_ connection: borrowing InitReporter, _ terms: ListenerTerms) -> RuntimeError {
     do {
       // With every privilege of the command, and without its filter, whose profile need not allow what a hook does.
       try hooks.run()

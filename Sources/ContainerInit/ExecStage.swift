@@ -205,10 +205,7 @@ struct ExecStage {
       }
       // The runtime died or gave up.
       guard order == .committed else { Processes.exit(1) }
-      let failure = agent.execute(reporter, terms)
-      // Behind the filter there is only the way out, whether anybody listens or not.
-      do { try reporter.sendBehindFilter(.failed(failure)) } catch {}
-      Processes.exit(255)
+      agent.run(reporter, terms) { _ in 255 }
     } catch {
       return error
     }

@@ -179,14 +179,11 @@ struct Stage2 {
         let reporter = InitReporter(connection)
         var terms = ListenerTerms()
         guard try reporter.receive(&terms) == .start else { continue }
-        let failure =
-          agent?.execute(reporter, terms)
-          ?? RuntimeError(
-            .configInvalid, "the container has no process to start", field: "/process",
-            hint: "`process` is required by start")
-        // Behind the filter there is only the way out, whether anybody listens or not.
-        do { try reporter.sendBehindFilter(.failed(failure)) } catch {}
-        Processes.exit(failure.code == .executableNotFound ? 127 : 126)
+        agent?.run(reporter, terms) { failure in failure.code == .executableNotFound ? 127 : 126 }
+        let failure = RuntimeError(
+          .configInvalid, "the container has no process to start", field: "/process",
+          hint: "`process` is required by start")
+        reporter.end(failure, status: 126)
       } catch {
         // Whoever connected has gone again; without the start socket nobody can come any more.
         if error.call == "accept4" { Processes.exit(1) }

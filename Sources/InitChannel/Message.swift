@@ -256,8 +256,15 @@ public struct InitReporter: ~Copyable {
     try socket.send(encodeReport(report), passing: descriptor)
   }
 
+  /// Tells by write(2) alone why the command does not run, whether anybody listens or not, and ends the process. Nothing is
+  /// closed on the way, neither this connection nor what the caller holds: somebody may have to be asked about that too.
+  public func end(_ failure: RuntimeError, status: Int32) -> Never {
+    do { try sendBehindFilter(.failed(failure)) } catch {}
+    Processes.exit(status)
+  }
+
   /// Sends by write(2) alone, the only way out that is left behind a seccomp filter.
-  public func sendBehindFilter(_ report: InitReport) throws(SystemError) {
+  func sendBehindFilter(_ report: InitReport) throws(SystemError) {
     do {
       try socket.write(encodeReport(report))
     } catch {
