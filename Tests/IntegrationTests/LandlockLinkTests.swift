@@ -94,6 +94,7 @@ extension Integration {
       #expect(try outcome.json["read:/link/a/x"].string == "" && outcome.json["read:/w/file"].string == "EACCES")
       #expect(outcome.stderr.contains("`/link/a/x` leads to `/w/a/x`, which other rules allow"))
       // The same place, and more rights.
+      container.globalFlags = []
       container.restrict(
         Landlock.files(
           ["read_file", "write_file"],
