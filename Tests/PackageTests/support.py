@@ -1,0 +1,18 @@
+"""What the tests of this folder share. They run by `hack/test --package`, which says where the binary is."""
+
+import os
+import shutil
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.environ.get("APUS_BINARY", f"{ROOT}/.build-release/release/apus")
+
+
+class Scratch:
+    """A folder that is removed afterwards."""
+
+    def __init__(self):
+        self.path = tempfile.mkdtemp(prefix="apus-package.")
+
+    def remove(self):
+        shutil.rmtree(self.path)
