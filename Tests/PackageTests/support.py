@@ -1,5 +1,7 @@
 """What the tests of this folder share. They run by `hack/test --package`, which says where the binary is."""
 
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -16,3 +18,11 @@ class Scratch:
 
     def remove(self):
         shutil.rmtree(self.path)
+
+
+def program(path):
+    """A script of `hack` as a module, which costs no process each time."""
+    loader = importlib.machinery.SourceFileLoader(os.path.basename(path), f"{ROOT}/{path}")
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
