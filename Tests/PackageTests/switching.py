@@ -192,6 +192,8 @@ class Switching(unittest.TestCase):
                 for name in ("cni", "sandbox_image"):
                     old = before.get("plugins", {}).get("io.containerd.grpc.v1.cri", {})
                     self.assertEqual(cri.get(name), old.get(name))
+                # Without an entry it would be gone.
+                self.assertEqual(cri["containerd"]["runtimes"]["runc"]["runtime_type"], "io.containerd.runc.v2")
                 # All lines but the one of the default are there.
                 for line in text.splitlines():
                     if "default_runtime_name" not in line:
