@@ -143,6 +143,8 @@ class Switching(unittest.TestCase):
                 self.switch("--docker")
                 now, before = json.loads(self.text(DAEMON)), json.loads(text or "{}")
                 self.assertEqual(now["default-runtime"], "apus")
+                for path in (DAEMON, DAEMON + ".before-apus"):
+                    self.assertEqual(os.stat(self.root + path).st_mode & 0o777, 0o600)
                 self.assertEqual(now["runtimes"].pop("apus")["path"], BINARY)
                 self.assertEqual(now["runtimes"], {k: v for k, v in before.get("runtimes", {}).items() if k != "apus"})
                 for name in set(before) - {"runtimes", "default-runtime"}:
