@@ -23,15 +23,15 @@ struct GlobalOptions: Equatable, Sendable {
       .root, "root", value: "DIR",
       "where the state of containers is kept (default /run/apus; without root $XDG_RUNTIME_DIR/apus)"),
     FlagSpecification(.log, "log", value: "FILE", "append errors to this file; they go to stderr too"),
-    FlagSpecification(.logFormat, "log-format", value: "FORMAT", "`text` (default) or `json`"),
+    FlagSpecification(.logFormat, "log-format", value: "text|json", "the form of what is logged (default text)"),
     FlagSpecification(.debug, "debug", "log every step"),
     FlagSpecification(.systemdCgroup, "systemd-cgroup", "have systemd make the cgroups of new containers"),
     FlagSpecification(
-      .cgroupManager, "cgroup-manager", value: "NAME",
-      "who makes the cgroups of new containers: `cgroupfs` (default), `systemd`, or `disabled` for none at all"),
+      .cgroupManager, "cgroup-manager", value: "cgroupfs|systemd|disabled",
+      "who makes the cgroups of new containers (default cgroupfs); `disabled` is for none at all"),
     FlagSpecification(
-      .rootless, "rootless", value: "WHEN",
-      "do without cgroups that the caller may not make: `true`, `false`, or `auto` (default), where it is not root"),
+      .rootless, "rootless", value: "true|false|auto",
+      "do without cgroups that the caller may not make (default auto: where it is not root)"),
     FlagSpecification(.version, "version", short: "v", "print the version"),
     .help,
   ]

@@ -15,7 +15,7 @@ struct CheckCommand: Equatable, Sendable {
       flags: [
         ContainerFlags.bundleFlag,
         FlagSpecification(.rootless, "rootless", "as for a container that is made without root"),
-        FlagSpecification(.format, "format", short: "f", value: "FORMAT", "`text` (default) or `json`"),
+        FlagSpecification(.format, "format", short: "f", value: "text|json", "the form of the output (default text)"),
       ],
       description: """
         Holds `config.json` against every rule that `create` follows and does not stop at the first that is

@@ -9,7 +9,7 @@ struct CreateCommand: Equatable, Sendable {
   static var specification: CommandSpecification {
     CommandSpecification(
       "create", "make a container from a bundle, up to its start",
-      operands: "<container-id>", operandCount: 1...1,
+      operands: "<new-container-id>", operandCount: 1...1,
       // Old versions of containerd send --detach, which says what happens anyway.
       flags: ContainerFlags.flags + [
         FlagSpecification(.detach, "detach", short: "d", "accepted and without effect")

@@ -31,7 +31,8 @@ struct ExecCommand: Equatable, Sendable {
         FlagSpecification(
           .additionalGroups, "additional-gids", short: "g", value: "GID", "one more group (repeatable)"),
         FlagSpecification(
-          .capability, "cap", short: "c", value: "NAME", "add a capability, but not to the inheritable set (repeatable)"
+          .capability, "cap", short: "c", value: "CAPABILITY",
+          "add a capability, but not to the inheritable set (repeatable)"
         ),
         FlagSpecification(.noNewPrivileges, "no-new-privs", "set no_new_privs for the command"),
         FlagSpecification(.processLabel, "process-label", value: "LABEL", "the SELinux label of the command"),

@@ -16,7 +16,7 @@ struct ListCommand: Equatable, Sendable {
     CommandSpecification(
       "list", "list the containers", operands: "", operandCount: 0...0,
       flags: [
-        FlagSpecification(.format, "format", short: "f", value: "FORMAT", "`table` (default) or `json`"),
+        FlagSpecification(.format, "format", short: "f", value: "table|json", "the form of the output (default table)"),
         FlagSpecification(.quiet, "quiet", short: "q", "print the ids alone"),
       ],
       description: """

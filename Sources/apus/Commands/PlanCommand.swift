@@ -17,7 +17,7 @@ struct PlanCommand: Equatable, Sendable {
         ContainerFlags.bundleFlag,
         FlagSpecification(.noNewKeyring, "no-new-keyring", "as for `create`"),
         FlagSpecification(.noPivot, "no-pivot", "as for `create`"),
-        FlagSpecification(.format, "format", short: "f", value: "FORMAT", "`text` (default) or `json`"),
+        FlagSpecification(.format, "format", short: "f", value: "text|json", "the form of the output (default text)"),
       ],
       description: """
         Reads and checks `config.json`, works out the steps, and prints them in order: who does it, what, and

@@ -15,7 +15,7 @@ struct PsCommand: Equatable, Sendable {
       // Options of ps(1) begin with a dash too.
       placement: .beforeOperand(1),
       flags: [
-        FlagSpecification(.format, "format", short: "f", value: "FORMAT", "`table` (default) or `json`")
+        FlagSpecification(.format, "format", short: "f", value: "table|json", "the form of the output (default table)")
       ],
       description: """
         `table` is what ps(1) of the host says with the given options (default -ef), without the lines of other

@@ -12,7 +12,7 @@ struct RunCommand: Equatable, Sendable {
   static var specification: CommandSpecification {
     CommandSpecification(
       "run", "create and start a container, and wait for it",
-      operands: "<container-id>", operandCount: 1...1,
+      operands: "<new-container-id>", operandCount: 1...1,
       flags: ContainerFlags.flags + [
         FlagSpecification(.detach, "detach", short: "d", "do not wait"),
         FlagSpecification(.keep, "keep", "do not delete the container when it has ended"),
