@@ -132,7 +132,8 @@ struct Agent: ~Copyable {
       .capabilities, "cannot set the ambient set", field: "/process/capabilities/ambient"
     ) {
       () throws(SystemError) in
-      try Capabilities.setAmbient(sets.ambient)
+      // The kernel takes no others (capabilities(7)), which some managers ask for in every document.
+      try Capabilities.setAmbient(sets.ambient & wanted.permitted & wanted.inheritable)
     }
     if refused != 0 { try warn(reporter, "ambient capabilities that cannot be raised: \(names(refused))") }
     if !isLate { return [] }

@@ -34,14 +34,18 @@ enum Executable {
   }
 
   private static func check(_ command: String, _ path: String) throws(RuntimeError) {
+    let isDirectory: Bool
     do throws(SystemError) {
-      let file = try FileDescriptor.open(path, .path)
-      if try file.status().isDirectory {
-        throw SystemError("execve", .isDirectory, path)
-      }
-      try Programs.isExecutable(path)
+      isDirectory = try FileDescriptor.open(path, .path).status().isDirectory
+      if !isDirectory { try Programs.isExecutable(path) }
     } catch {
       throw explain(error, command)
+    }
+    if isDirectory {
+      // What execve(2) says of it; podman gives the exit code 126 for these words only.
+      var error = explain(SystemError("execve", .accessDenied, path), command)
+      error.hint = "it is a directory"
+      throw error
     }
   }
 

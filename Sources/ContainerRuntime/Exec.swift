@@ -176,7 +176,11 @@ extension ContainerRuntime {
     guard let path = options.processFile, error.field.utf8.starts(with: "/process/".utf8) else { return error }
     var error = error
     error.field = String(error.field.dropFirst("/process".utf8.count))
-    return error.during("`\(path)`")
+    // A manager's file is nothing that its user knows, who only mistyped a command.
+    switch error.code {
+    case .executableNotFound, .executableDenied, .execFailed: return error
+    default: return error.during("`\(path)`")
+    }
   }
 
   private func readProcess(_ path: String) throws(RuntimeError) -> Process {

@@ -269,6 +269,20 @@ extension Integration {
       #expect(try container.status() == "running")
     }
 
+    @Test(.peerDiffers("crun", "1.8.1", "other words"))
+    func commandOfADocumentThatCannotRunIsToldWithoutTheDocument() throws {
+      let container = try running()
+      for (command, words) in [
+        ("no-such-command", "executable file not found in $PATH"), ("/no/such", "no such file or directory"),
+        ("/etc", "permission denied"), ("/etc/passwd", "permission denied"),
+      ] {
+        let process: JSONValue = ["args": [.string(command)], "cwd": "/", "user": ["uid": 0, "gid": 0]]
+        let outcome = try container.exec(document: process)
+        #expect(outcome.code == 255 && outcome.stderr.contains(words), "\(outcome)")
+        #expect(!outcome.stderr.contains("process.json"), "\(outcome)")
+      }
+    }
+
     @Test func standardStreamsAreThoseOfTheCaller() throws {
       let container = try running()
       let outcome = try container.exec(

@@ -123,6 +123,17 @@ extension Integration {
       #expect(sets["effective"].strings == ["CAP_KILL"])
     }
 
+    @Test func ambientCapabilityThatIsNotInheritableIsLeftOutInSilence() throws {
+      let container = try Container()
+      container.bundle.setCapabilities(["CAP_KILL", "CAP_CHOWN"])
+      container.bundle.config["process"]["capabilities"]["inheritable"] = ["CAP_KILL"]
+      container.bundle.config["process"]["capabilities"]["ambient"] = ["CAP_KILL", "CAP_CHOWN"]
+      container.bundle.config["process"]["args"] = ["/bin/agent", "report", "capabilities"]
+      let outcome = try container.run()
+      #expect(outcome.code == 0 && outcome.stderr.isEmpty, "\(outcome)")
+      #expect(try outcome.json["capabilities"]["ambient"].strings == ["CAP_KILL"])
+    }
+
     @Test func rootKeepsNoMoreThanTheBoundingSet() throws {
       let container = try Container()
       container.bundle.setCapabilities(["CAP_KILL", "CAP_NET_RAW"])
