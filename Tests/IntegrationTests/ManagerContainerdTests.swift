@@ -180,7 +180,8 @@ extension Integration {
     }
 
     /// The shim would take a container for ended that is not.
-    @Test func otherErrorsOfKillAreNotTakenForAnEnd() throws {
+    @Test(.peerDiffers("crun", "1.8.1", "takes a word it does not know for 0"))
+    func otherErrorsOfKillAreNotTakenForAnEnd() throws {
       let client = try client()
       try client.create()
       for signal in ["NOSUCH", "99999"] {
@@ -275,7 +276,6 @@ extension Integration {
       // As the shim encodes what it was given: with zeros that mean nothing, and without a device.
       let document: JSONValue = [
         "memory": ["limit": 71_303_168, "swap": 142_606_336], "cpu": ["shares": 0, "quota": 0, "period": 0],
-        "pids": .null,
       ]
       let outcome = try client.spawn(["update"] + flags + [id], .init(input: document.text + "\n")).wait()
       #expect(outcome.code == 0, "\(outcome)")

@@ -29,12 +29,12 @@ extension Integration {
       Mistake("a command that is in no folder of PATH", 127) { $0.bundle.args = ["no-such-command"] },
       Mistake("an empty command", 127, peers: ["crun": "looks for it as a path"]) { $0.bundle.args = [""] },
       Mistake("a path that is not there", 127) { $0.bundle.args = ["/no/such/command"] },
-      Mistake("a path through a file", 127, explainsMounts: true, peers: ["crun": "a permission that is denied"]) {
+      Mistake("a path through a file", 127, explainsMounts: true) {
         $0.bundle.args = ["/etc/passwd/command"]
       },
       Mistake("a file that cannot be executed", 126) { $0.bundle.args = ["/etc/passwd"] },
-      Mistake("a folder", 126) { $0.bundle.args = ["/etc"] },
-      Mistake("a command that the user may not reach", 126) {
+      Mistake("a folder", 126, peers: ["crun": "in words that nobody looks for"]) { $0.bundle.args = ["/etc"] },
+      Mistake("a command that the user may not reach", 126, peers: ["crun": "found by `start`"]) {
         let folder = $0.bundle.rootfs + "/closed"
         mkdir(folder, 0o700)
         try Files.copy(try RootTemplate.agent(), to: folder + "/agent")
@@ -75,7 +75,7 @@ extension Integration {
         let (code, explainsMounts) = Dockerd.status("failed to create task for container: " + said.message)
         #expect(code == mistake.code && explainsMounts == mistake.explainsMounts, "\(said.message)")
       }
-      try expectNothingLeft()
+      if mistake.peers[Runtime.current.name] == nil { try expectNothingLeft() }
     }
 
     /// Its words are there for people, too: where it stands, and what it is about.
@@ -105,7 +105,10 @@ extension Integration {
         "exec", "--process", document, "--detach", "--pid-file", file, client.container.id)
       #expect(outcome.code != 0 && !Files.exists(file), "\(outcome)")
       let message = try client.lastError()
-      #expect(Dockerd.status(message).code == code, "\(message)")
+      let peers = command == "/etc" ? ["crun": "in words that nobody looks for"] : [:]
+      try allowing(peers, in: "the exit status of a folder") {
+        #expect(Dockerd.status(message).code == code, "\(message)")
+      }
       // podman reads the same text, and knows fewer words.
       #expect(Podman.status(message) == code, "\(message)")
     }
