@@ -8,7 +8,7 @@ enum Executable {
   /// The path to execute for `process.args`.
   static func find(_ arguments: [String], environment: [String]) throws(RuntimeError) -> String {
     guard let command = arguments.first, !command.isEmpty else {
-      throw RuntimeError(.configInvalid, "the command is empty", field: "/process/args/0")
+      throw notFound("", because: ": the command is empty")
     }
     if command.utf8.contains(0x2F) {
       try check(command, command)
@@ -28,8 +28,12 @@ enum Executable {
       }
     }
     if let denied { throw explain(denied, command) }
-    throw RuntimeError(
-      .executableNotFound, "exec: \"\(command)\": executable file not found in $PATH",
+    throw notFound(command)
+  }
+
+  private static func notFound(_ command: String, because reason: String = "") -> RuntimeError {
+    RuntimeError(
+      .executableNotFound, "exec: \"\(command)\": executable file not found in $PATH\(reason)",
       field: "/process/args/0")
   }
 
@@ -39,6 +43,11 @@ enum Executable {
       isDirectory = try FileDescriptor.open(path, .path).status().isDirectory
       if !isDirectory { try Programs.isExecutable(path) }
     } catch {
+      if error.errno == .isDirectory {
+        // execve(2) denies the permission, and podman looks for that alone.
+        throw SystemError("execve", .accessDenied, path).because(
+          .executableDenied, "exec: \"\(command)\": is a directory", field: "/process/args/0")
+      }
       throw explain(error, command)
     }
     if isDirectory {

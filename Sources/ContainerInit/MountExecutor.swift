@@ -190,6 +190,11 @@ struct MountExecutor: ~Copyable {
       if try target.status().isDirectory { throw SystemError("open", .isDirectory, mount.destination) }
       return target
     } catch {
+      if error.errno == .isDirectory {
+        // As mount(2) says it: dockerd has advice for that, and takes "is a directory" for a word about the command.
+        throw SystemError("mount", .notDirectory, mount.destination).because(
+          .mount, "a file cannot be mounted on a directory", field: pointer(mount, "destination"))
+      }
       throw error.because(.mount, "cannot make the destination a file", field: pointer(mount, "destination"))
     }
   }
