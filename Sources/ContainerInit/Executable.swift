@@ -43,11 +43,6 @@ enum Executable {
       isDirectory = try FileDescriptor.open(path, .path).status().isDirectory
       if !isDirectory { try Programs.isExecutable(path) }
     } catch {
-      if error.errno == .isDirectory {
-        // execve(2) denies the permission, and podman looks for that alone.
-        throw SystemError("execve", .accessDenied, path).because(
-          .executableDenied, "exec: \"\(command)\": is a directory", field: "/process/args/0")
-      }
       throw explain(error, command)
     }
     if isDirectory {
