@@ -461,6 +461,17 @@ int32_t sys_peer_process(int socket) {
   return result < 0 ? (int32_t)result : peer.pid;
 }
 
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+int32_t sys_peer_descriptor(int socket) {
+  int descriptor = -1;
+  socklen_t size = sizeof descriptor;
+  int64_t result = kernel(syscall(SYS_getsockopt, socket, SOL_SOCKET, SO_PEERPIDFD, &descriptor, &size));
+  return result < 0 ? (int32_t)result : descriptor;
+}
+
 union control {
   char bytes[CMSG_SPACE(sizeof(int))];
   struct cmsghdr align;

@@ -136,7 +136,7 @@ struct LandlockFinder {
       throw RuntimeError(
         .landlock, "a symbolic link leads from `\(path.path)` to `\(end)`, which no rule allows as much",
         field: path.field,
-        hint: "name that in a rule, or set `followLinks` where the links of the image are trusted")
+        hint: "name that in the rule, or set `followLinks` where the links of the image are trusted")
     }
   }
 

@@ -179,6 +179,8 @@ struct Stage2 {
         let reporter = InitReporter(connection)
         var terms = ListenerTerms()
         guard try reporter.receive(&terms) == .start else { continue }
+        // Nor is an order one whose giver has gone, and has told his caller that it failed.
+        guard try !reporter.isAbandoned else { continue }
         agent?.run(reporter, terms) { failure in failure.code == .executableNotFound ? 127 : 126 }
         let failure = RuntimeError(
           .configInvalid, "the container has no process to start", field: "/process",

@@ -77,7 +77,7 @@ extension ContainerRecord {
     writer.put(listener?.path ?? "")
     writer.put(listener?.metadata ?? "")
     writer.put(listener?.closing.rawValue ?? 0)
-    writer.put(listener?.asksAboutSending ?? false)
+    writer.put(listener?.refusesSending ?? false)
     writer.put(landlock?.abi ?? 0)
     writer.put(landlock?.leftOut ?? [])
     return writer.bytes
@@ -112,10 +112,10 @@ extension ContainerRecord {
     let path = try reader.string()
     let metadata = try reader.string()
     guard let closing = ListenerTerms.Closing(rawValue: try reader.byte()) else { throw .malformed }
-    let asksAboutSending = try reader.bool()
+    let refusesSending = try reader.bool()
     listener =
       path.isEmpty
-      ? nil : SeccompListener(path: path, metadata: metadata, closing: closing, asksAboutSending: asksAboutSending)
+      ? nil : SeccompListener(path: path, metadata: metadata, closing: closing, refusesSending: refusesSending)
     let abi = try reader.int32()
     let leftOut = try reader.strings()
     guard abi != 0 || leftOut.isEmpty else { throw .malformed }

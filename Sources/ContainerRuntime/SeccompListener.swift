@@ -14,8 +14,8 @@ struct SeccompListener: Sendable, Equatable {
   var metadata: String
   /// By which call the init stage gives up its own copy of the listener.
   var closing = ListenerTerms.Closing.none
-  /// Whether he is asked about sendmsg(2), so that the init stage cannot send the listener.
-  var asksAboutSending = false
+  /// Whether the filter lets sendmsg(2) not pass for certain, so that the init stage cannot send the listener.
+  var refusesSending = false
 
   /// How long he may take to accept and to read, both together, in milliseconds.
   fileprivate static var timeout: Int64 { 10_000 }
@@ -44,7 +44,8 @@ struct SeccompListener: Sendable, Equatable {
     var listener = SeccompListener(
       path: path.utf8.first == 0x2F ? path : "\(bundle)/\(path)", metadata: profile.listenerMetadata ?? "")
     listener.closing = ListenerTerms.Closing.allCases.first { $0 != .none && profile.passes($0.call) } ?? .none
-    listener.asksAboutSending = profile.notified(["sendmsg"]) != nil
+    listener.refusesSending = !profile.passes("sendmsg")
+    try checkWayOut(profile, listener.closing)
     do {
       try Socket.checkStream(listener.path)
       listener.path = try FileDescriptor.open(listener.path, .path).hostPath()
@@ -53,6 +54,24 @@ struct SeccompListener: Sendable, Equatable {
     }
     try listener.checkPlace(root)
     return listener
+  }
+
+  /// Behind the filter the init stage can say nothing but by write(2). And where it can neither close its own copy nor end without
+  /// being asked about, it would wait for an answer to itself.
+  private static func checkWayOut(
+    _ profile: SeccompProfile, _ closing: ListenerTerms.Closing
+  ) throws(RuntimeError) {
+    if !profile.passes("write") {
+      throw RuntimeError(
+        .configUnsupported, "a profile with `SCMP_ACT_NOTIFY` must let `write` pass, whatever its arguments",
+        field: "/linux/seccomp", hint: "the listener is handed over by it")
+    }
+    guard closing == .none, let notified = profile.notified(["exit_group"]) else { return }
+    throw RuntimeError(
+      .configUnsupported,
+      "`SCMP_ACT_NOTIFY` cannot be the action of `exit_group` in a profile that lets none of close, close_range and dup3 pass",
+      field: "/linux/seccomp/\(notified.pointer)",
+      hint: "a process that cannot give its listener up would wait for an answer to its own end")
   }
 
   /// What lies in the container is the container's: a process of it could put its own socket there, and answer for itself
@@ -88,10 +107,10 @@ struct SeccompListener: Sendable, Equatable {
       try SeccompListeners.checkTaking(from: process)
       return ListenerTerms(closing: closing)
     } catch {
-      guard [.notPermitted, .accessDenied, .notImplemented].contains(error.errno), !asksAboutSending else {
+      guard [.notPermitted, .accessDenied, .notImplemented].contains(error.errno), !refusesSending else {
         throw error.because(
           .listener, "cannot take the listener out of the process", field: "/linux/seccomp",
-          hint: "a profile without `SCMP_ACT_NOTIFY` for `sendmsg` does not need that")
+          hint: "a profile that lets `sendmsg` pass does not need that")
       }
     }
     return ListenerTerms(closing: closing, sends: true)
@@ -120,16 +139,22 @@ struct SeccompListener: Sendable, Equatable {
     }
   }
 
-  /// A process of the container must not answer for the container, however it came to hold the socket.
+  /// A process of the container must not answer for the container. Known is who called listen(2), and nobody who was handed the
+  /// socket: where that process has ended it could have been one of the container, and where it may not be looked at too.
   private func checkPeer(_ socket: borrowing FileDescriptor, _ state: ContainerProcessState) throws(RuntimeError) {
-    let isInside: Bool
-    do {
+    let isOutside: Bool
+    do throws(SystemError) {
       let peer = try Socket.listener(of: socket)
-      isInside = peer != 0 ? try PidNamespace.isInside(peer, namespaceOf: state.state.pid ?? state.pid) : false
+      // 0: in no pid namespace that is this one or below it.
+      isOutside = peer == 0 ? true : try PidNamespace.isOutside(peer, namespaceOf: state.state.pid ?? state.pid)
+      // Afterwards: had he ended before, his number could have been another's.
+      if try Socket.listenerHasEnded(socket) { throw SystemError("getsockopt", .noProcess, "SO_PEERPIDFD") }
     } catch {
-      throw explain(error)
+      throw error.because(
+        .listener, "cannot find out who listens on the seccomp listener `\(path)`", field: SeccompListener.pointer,
+        hint: "the process that called listen(2) has to be there, and one that may be looked at")
     }
-    if !isInside { return }
+    if isOutside { return }
     throw RuntimeError(
       .listener, "whoever listens on the seccomp listener `\(path)` is a process of the container",
       field: SeccompListener.pointer)

@@ -82,8 +82,11 @@ extension ContainerRuntime {
     }
     try waitForAcceptance(channel, record)
     let failure: RuntimeError?
+    var patience: Int64 = 0
     do {
       failure = try channel.outcome(of: process, handover, terms)
+      // It has said so itself, and ends with a status of its own unless somebody has to be asked about that.
+      patience = ContainerRuntime.patience
     } catch {
       if handover == nil { throw error }
       failure = error
@@ -91,6 +94,7 @@ extension ContainerRuntime {
     if failure == nil || handover == nil { return failure }
     // Nobody answers for it any more, and it may wait for an answer to whatever it does to end.
     do {
+      if try Poll.wait(process, for: Poll.readable, timeout: patience) { return failure }
       try process.sendSignal(9)
     } catch {
       if error.errno != .noProcess { options.log.warning("cannot end `\(record.id)`: \(error.text)") }
@@ -113,11 +117,12 @@ extension ContainerRuntime {
     } catch {
       throw error.because(.initProtocol, "cannot wait for the container `\(record.id)`")
     }
-    throw RuntimeError(.wrongStatus, "the container `\(record.id)` is being started already")
+    throw RuntimeError(.wrongStatus, "the container `\(record.id)` does not answer, or is being started already")
   }
 
   /// In milliseconds.
   private static var acceptanceTimeout: Int64 { 10_000 }
+  private static var patience: Int64 { 500 }
 
   private func makeProxy(
     _ entry: borrowing StateStore.Entry, _ record: ContainerRecord, _ notifySocket: String?

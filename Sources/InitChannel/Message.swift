@@ -256,6 +256,12 @@ public struct InitReporter: ~Copyable {
     try socket.send(encodeReport(report), passing: descriptor)
   }
 
+  /// Whether the other side has closed.
+  public var isAbandoned: Bool {
+    // POLLHUP
+    get throws(SystemError) { try Poll.wait([(number: socket.number, events: 0)], timeout: 0)[0] & 0x10 != 0 }
+  }
+
   /// Tells by write(2) alone why the command does not run, whether anybody listens or not, and ends the process. Nothing is
   /// closed on the way, neither this connection nor what the caller holds: somebody may have to be asked about that too.
   public func end(_ failure: RuntimeError, status: Int32) -> Never {

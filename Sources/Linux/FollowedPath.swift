@@ -5,7 +5,8 @@ import LinuxABI
 public struct FollowedLink: Sendable, Equatable {
   /// Where it stands, absolute in the root and without links.
   public var path: String
-  /// Where it leads, absolute in the root, as it says: what it names may be links again.
+  /// Where it leads, absolute in the root, as it says: what it names may be links again. As it is written where a `..` in it is
+  /// behind a name, which may be one too, so that the text does not say where it leads.
   public var target: String
 }
 
@@ -39,7 +40,8 @@ extension RootDirectory {
       let link = RootDirectory.absolute(names + [name])
       if target.utf8.first == 0x2F { names = [] }
       let next = RootDirectory.names(target)
-      links.append(FollowedLink(path: link, target: RootDirectory.end(names, next)))
+      let isPlain = !next[..<(next.lastIndex { $0 != ".." } ?? 0)].contains("..")
+      links.append(FollowedLink(path: link, target: isPlain ? RootDirectory.end(names, next) : target))
       rest += next
     }
     return FollowedPath(path: RootDirectory.absolute(names), links: links)
@@ -47,9 +49,13 @@ extension RootDirectory {
 
   /// Nil where the name is that of something else than a link.
   private func linkTarget(in names: [String], _ name: String, _ path: String) throws(SystemError) -> String? {
-    do {
+    do throws(SystemError) {
       let directory = try openWithoutLinks(RootDirectory.absolute(names), [.path, .directory])
-      return try directory.status(name).isSymbolicLink ? try directory.readLink(name) : nil
+      guard try directory.status(name).isSymbolicLink else { return nil }
+      let target = try directory.readLink(name)
+      // A name that is no UTF-8 would come out repaired, and be another name.
+      if target.unicodeScalars.contains("\u{FFFD}") { throw SystemError("readlinkat", Errno(84), path) }
+      return target
     } catch {
       throw SystemError(error.call, error.errno, path)
     }

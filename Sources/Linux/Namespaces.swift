@@ -180,22 +180,34 @@ public enum PidNamespace {
     return found
   }
 
-  /// Whether process `pid` is in the pid namespace of process `first`, or in one below it; false where that is the caller's
-  /// own, and for processes that have ended or that the caller may not look at.
-  public static func isInside(_ pid: Int32, namespaceOf first: Int32) throws(SystemError) -> Bool {
+  /// Whether process `pid` is certainly outside of the pid namespace of process `first`, and of those below it. True for everybody
+  /// where that is the caller's own, which then tells nothing. Throws ENOENT or ESRCH for a process that has ended.
+  public static func isOutside(_ pid: Int32, namespaceOf first: Int32) throws(SystemError) -> Bool {
     do {
       let outer = try NamespaceIdentity("pid", of: first)
-      if try outer == NamespaceIdentity("pid", of: Processes.ownPid()) { return false }
+      if try outer == NamespaceIdentity("pid", of: Processes.ownPid()) { return true }
       var file = try FileDescriptor.open("/proc/\(pid)/ns/pid", .readOnly)
       while try NamespaceIdentity(file) != outer {
         // NS_GET_PARENT of ioctl_nsfs(2): EPERM above the namespace of the caller.
-        file = FileDescriptor(owning: Int32(try check("ioctl", sys_ioctl(file.number, 0xB702, nil), "NS_GET_PARENT")))
+        let parent = sys_ioctl(file.number, 0xB702, nil)
+        if parent == -1 { return true }
+        file = FileDescriptor(owning: Int32(try check("ioctl", parent, "NS_GET_PARENT")))
       }
-      return true
+      return false
     } catch {
-      if isOutOfReach(error) { return false }
-      throw error
+      guard error.errno == .accessDenied || error.errno == .notPermitted else { throw error }
+      return try isInOwn(pid)
     }
+  }
+
+  /// Whether a process that the caller may not look into has a number in no namespace below this one (NSpid of
+  /// proc_pid_status(5)).
+  private static func isInOwn(_ pid: Int32) throws(SystemError) -> Bool {
+    let text = try FileDescriptor.open("/proc/\(pid)/status", .readOnly).readAll(limit: 1 << 16)
+    for line in text.split(separator: 0x0A) where line.starts(with: "NSpid:".utf8) {
+      return line.split { $0 == 0x09 || $0 == 0x20 }.count == 2
+    }
+    return false
   }
 
   /// Every process that there is for this one.

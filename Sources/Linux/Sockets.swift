@@ -83,12 +83,12 @@ public enum Socket {
     return socket
   }
 
-  /// The same for somebody who answers for a process: every wait ends at `end`, of ``Clock/monotonicMilliseconds()``, all of them
+  /// The same for somebody who answers for a process, at an absolute path without symbolic links: every wait ends at `end`, of ``Clock/monotonicMilliseconds()``, all of them
   /// together, and with ESRCH when the process has ended. The socket does not wait by itself.
   public static func connectStream(
     _ path: String, until end: Int64, for process: borrowing FileDescriptor
   ) throws(SystemError) -> FileDescriptor {
-    let file = try FileDescriptor.open(path, .path)
+    let file = try RootDirectory(try FileDescriptor.open("/", [.path, .directory])).openWithoutLinks(path, .path)
     guard try file.status().isSocket else { throw SystemError("connect", .notSocket, path) }
     let socket = FileDescriptor(
       owning: Int32(try check("socket", sys_socket(1 /* AF_UNIX */, 1 | 0o4000 /* SOCK_NONBLOCK */, 0))))
@@ -136,6 +136,17 @@ public enum Socket {
   /// Who listened where this socket is connected to, SO_PEERCRED of unix(7); 0 where this pid namespace does not show him.
   public static func listener(of socket: borrowing FileDescriptor) throws(SystemError) -> Int32 {
     Int32(truncatingIfNeeded: try check("getsockopt", Int64(sys_peer_process(socket.number)), "SO_PEERCRED"))
+  }
+
+  /// Whether who listened has ended, so that his number may be another's. The kernel tells from Linux 6.5 on (SO_PEERPIDFD); before,
+  /// this is false.
+  public static func listenerHasEnded(_ socket: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let result = sys_peer_descriptor(socket.number)
+    // ENOPROTOOPT; ESRCH or EINVAL, by the kernel, for a process that was collected.
+    if result == -92 { return false }
+    if result == -3 || result == -22 { return true }
+    let process = FileDescriptor(owning: Int32(try check("getsockopt", Int64(result), "SO_PEERPIDFD")))
+    return try Poll.wait(process, for: Poll.readable, timeout: 0)
   }
 
   /// A datagram socket that sends to the one at `path`, one of the host, or to an abstract name that has `@` for its first

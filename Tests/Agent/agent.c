@@ -343,7 +343,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "ipc")) return shareIPC(first);
   if (!strcmp(verb, "port")) return port(first, atoi(second), count > 4 ? words[4] : "");
   if (!strcmp(verb, "attempt")) return attempts(count - 2, words + 2);
-  if (!strcmp(verb, "listen")) return listenAt(first);
+  if (!strcmp(verb, "listen")) return listenAt(first, count > 3);
   if (!strcmp(verb, "without")) return executeWithout(atoi(first), words + 3);
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
   if (!strcmp(verb, "spy")) return spy();

@@ -53,7 +53,7 @@ int port(const char *what, int number, const char *text);
 
 // attempt.c
 int attempts(int count, char **words);
-int listenAt(const char *name);
+int listenAt(const char *name, int handsOver);
 
 // processes.c
 int runAway(int count);

@@ -83,13 +83,15 @@ static int abstractSocket(const char *name) {
   return error;
 }
 
-/// Listens under an abstract name, or at an absolute path, until it is killed.
-int listenAt(const char *name) {
+/// Listens under an abstract name, or at an absolute path, until it is killed. `handsOver`: a child has the socket then, and who
+/// listened has ended.
+int listenAt(const char *name, int handsOver) {
   struct sockaddr_un address;
   socklen_t length = abstractName(&address, name);
   if (*name == '/') memmove(address.sun_path, address.sun_path + 1, sizeof address.sun_path - 1);
   int handle = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (bind(handle, (struct sockaddr *)&address, length) || listen(handle, 8)) return perror("bind"), 1;
+  if (handsOver && fork() != 0) return 0;
   puts("ready");
   fflush(stdout);
   for (;;) pause();

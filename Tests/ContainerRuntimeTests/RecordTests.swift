@@ -31,7 +31,7 @@ private let record = ContainerRecord(
     DevicePermissions(checked: [
       DevicePermission(allow: false, kind: nil, major: nil, minor: nil, access: .all),
       DevicePermission(allow: true, kind: .character, major: .max, minor: 3, access: [.read]),
-    ])), listener: SeccompListener(path: "/run/agent", metadata: "é", closing: .dup3, asksAboutSending: true),
+    ])), listener: SeccompListener(path: "/run/agent", metadata: "é", closing: .dup3, refusesSending: true),
   landlock: LandlockState(abi: 2, leftOut: ["truncate", "signal"]))
 
 @Suite struct RecordTests {

@@ -112,6 +112,39 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// It has been told that it failed, or was killed: the command must not run after all.
+    @Test(.apusOnly("a fifo keeps no order"))
+    func anOrderOfAStartThatHasGoneIsNone() throws {
+      let container = try Container(args: ["/bin/echo", "it runs"])
+      try container.create()
+      let pid = Int32(try container.pid())
+      #expect(kill(pid, SIGSTOP) == 0)
+      let start = try container.spawn("start")
+      #expect(start.isStillRunning(after: 1))
+      #expect(kill(start.process, SIGKILL) == 0)
+      _ = try start.wait()
+      #expect(kill(pid, SIGCONT) == 0)
+      try container.start()
+      #expect(try container.stdout.readToEnd() == "it runs\n")
+      try container.delete("--force")
+      try expectNothingLeft()
+    }
+
+    @Test(.apusOnly("the peers wait for ever, or say nothing"))
+    func aProfileThatLeavesNoWayOutIsRefused() throws {
+      let agent = try SeccompAgent()
+      defer { agent.end() }
+      for (calls, refused, says) in [
+        (["sethostname"], ["write"], "must let `write` pass"),
+        (["exit_group", "close", "close_range"], ["dup3"], "cannot be the action of `exit_group`"),
+      ] {
+        let container = try Container(args: ["/bin/agent", "exit", "0"])
+        container.notify(calls, at: agent.path, refusing: refused)
+        expectError(try container.attempt("create"), says: says, detail: "(at `/linux/seccomp")
+      }
+      #expect(agent.connections.isEmpty)
+    }
+
     @Test(.apusOnly("in the peers `start` hands nothing over"))
     func aSecondStartDoesNotWaitForEver() throws {
       let container = try Container(args: ["/bin/agent", "pause"])
@@ -122,7 +155,7 @@ extension Integration {
       #expect(first.isStillRunning(after: 1))
       #expect(kill(first.process, SIGKILL) == 0)
       _ = try first.wait()
-      expectError(try container.attempt("start", timeout: 30), says: "is being started already")
+      expectError(try container.attempt("start", timeout: 30), says: "or is being started already")
       try container.delete("--force")
       try expectNothingLeft()
     }
@@ -182,13 +215,17 @@ extension Integration {
       #expect(agent.connections.isEmpty)
     }
 
-    /// It has put its own socket into the place of that of the host.
-    @Test(.apusOnly("the peers send it the listener"))
-    func aProcessOfTheContainerIsNoListener() throws {
+    /// It has put its own socket into the place of that of the host. Who has called listen(2) may have left it to another.
+    @Test(
+      .apusOnly("the peers send it the listener"),
+      arguments: [("exec ", "", "is a process of the container"), ("", " gone", "cannot find out who listens")])
+    func aProcessOfTheContainerIsNoListener(how: String, then: String, says: String) throws {
       let folder = try Workspace.active().directory + "/shared"
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
       let agent = try SeccompAgent(at: "shared/listener")
-      let container = try Container(args: ["/bin/sh", "-c", "read line; exec /bin/agent listen /shared/listener"])
+      let container = try Container(args: [
+        "/bin/sh", "-c", "read line; \(how)/bin/agent listen /shared/listener\(then); exec sleep 3600",
+      ])
       container.bundle.addMount("/shared", type: "bind", source: folder, options: ["bind", "rw"])
       container.notify(["sethostname"], at: agent.path)
       let input = try Pipe.make()
@@ -199,7 +236,7 @@ extension Integration {
       #expect(write(input.write, "go\n", 3) == 3)
       try container.stdout.waitFor("ready")
       let outcome = try container.attempt("exec", rest: ["/bin/sh", "-c", "echo it runs"])
-      expectError(outcome, says: "is a process of the container", detail: "(at `/linux/seccomp/listenerPath`)")
+      expectError(outcome, says: says, detail: "(at `/linux/seccomp/listenerPath`)")
       #expect(outcome.stdout == "")
       #expect(try container.status() == "running")
       try container.delete("--force")
@@ -224,6 +261,14 @@ extension Integration {
       symlink(other.path, link)
       let outcome = try container.attempt("exec", rest: ["/bin/agent", "syscall", "sethostname"])
       #expect(outcome.stdout.contains("3"), "\(outcome)")
+      // Nor is its place in the record followed, if it has become a link.
+      try FileManager.default.moveItem(atPath: agent.path, toPath: agent.path + ".kept")
+      symlink(other.path, agent.path)
+      expectError(
+        try container.attempt("exec", rest: ["/bin/agent", "syscall", "sethostname"]),
+        says: "too many levels of symbolic links", detail: "(at `/linux/seccomp/listenerPath`)")
+      unlink(agent.path)
+      try FileManager.default.moveItem(atPath: agent.path + ".kept", toPath: agent.path)
       #expect(other.connections.isEmpty && agent.connections.count == 2)
     }
   }

@@ -4,10 +4,14 @@ import Testing
 
 extension Container {
   /// A filter that asks whoever listens at `path` about these calls.
-  func notify(_ calls: [String], at path: String, flags: [String]? = nil, metadata: String? = nil) {
+  func notify(
+    _ calls: [String], at path: String, flags: [String]? = nil, metadata: String? = nil, refusing refused: [String] = []
+  ) {
+    let notified: JSONValue = ["names": JSONValue(calls), "action": "SCMP_ACT_NOTIFY"]
+    let refusal: JSONValue = ["names": JSONValue(refused), "action": "SCMP_ACT_ERRNO"]
     var profile: JSONValue = [
       "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "listenerPath": .string(path),
-      "syscalls": [["names": JSONValue(calls), "action": "SCMP_ACT_NOTIFY"]],
+      "syscalls": .array(refused.isEmpty ? [notified] : [notified, refusal]),
     ]
     if let flags { profile["flags"] = JSONValue(flags) }
     if let metadata { profile["listenerMetadata"] = .string(metadata) }

@@ -229,6 +229,7 @@ int64_t sys_socket(int domain, int type, int protocol);
 int64_t sys_accept4(int socket, int flags);
 // The pid in SO_PEERCRED, unix(7): 0 for a process that this pid namespace does not show; negative errno.
 int32_t sys_peer_process(int socket);
+int32_t sys_peer_descriptor(int socket);
 int64_t sys_setsockopt(int socket, int level, int option, const void *value, uint32_t size);
 // One packet with at most one descriptor; `fd` is -1 for none. Received descriptors are close-on-exec.
 int64_t sys_send_packet(int socket, const void *bytes, size_t count, int fd);
