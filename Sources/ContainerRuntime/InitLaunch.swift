@@ -253,7 +253,7 @@ struct InitLaunch: ~Copyable {
     } catch {
       // The other side has usually said why before it closed.
       if let received = try channel.receive(), case .failed(let reason) = received.report { throw reason }
-      throw error.because(.initProtocol, "the init stage has gone")
+      throw error.because(.initDied, "the init stage has gone")
     }
   }
 

@@ -64,7 +64,7 @@ extension Integration {
 
     /// Of the right type, and still nothing that it can be; then the place where it shows.
     private static let values: [(String, JSONValue, String)] = [
-      ("/args", [], "/args"), ("/args/0", "", "/args/0"), ("/args/1", "a\u{0}b", "/args/1"), ("/cwd", "", "/cwd"),
+      ("/args", [], "/args"), ("/args/1", "a\u{0}b", "/args/1"), ("/cwd", "", "/cwd"),
       ("/cwd", "relative", "/cwd"), ("/cwd", "/a\u{0}b", "/cwd"), ("/cwd", "/bin/agent", "/cwd"),
       ("/env/1", "word", "/env/1"),
       ("/env/0", "=x", "/env/0"), ("/env/0", "A=\u{0}", "/env/0"), ("/user/umask", 0o1000, "/user/umask"),

@@ -120,7 +120,8 @@ extension Integration {
     }
 
     /// No machine of the tests has resctrl: a folder stands for the class, which a container that needs none is given. The list
-    /// of classes stands in the record with its length in front, and behind it two texts, which are empty (spec/state-format.md).
+    /// of classes stands in the record with its length in front, and behind it 18 bytes for listener and Landlock, of which there are
+    /// none (spec/state-format.md).
     @Test(.apusOnly("the state is ours"))
     func commandIsInTheClassOfServiceOfTheContainer() throws {
       let container = try running()
@@ -129,9 +130,9 @@ extension Integration {
       let record = "\(try Workspace.active().stateRoot)/\(container.id)/record"
       func length(_ count: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } }
       var bytes = [UInt8](try Files.data(record))
-      let rest = [UInt8](repeating: 0, count: 8)
-      try #require(Array(bytes.suffix(12)) == length(0) + rest)
-      bytes.removeLast(12)
+      let rest = [UInt8](repeating: 0, count: 18)
+      try #require(Array(bytes.suffix(22)) == length(0) + rest)
+      bytes.removeLast(22)
       bytes += length(1) + length(folder.utf8.count) + Array(folder.utf8) + rest
       try Data(bytes).write(to: URL(fileURLWithPath: record))
       let pidFile = "\(container.bundle.path)/exec.pid"

@@ -274,7 +274,7 @@ extension Integration {
       let container = try running()
       for (command, words) in [
         ("no-such-command", "executable file not found in $PATH"), ("/no/such", "no such file or directory"),
-        ("/etc", "permission denied"), ("/etc/passwd", "permission denied"),
+        ("/etc", "permission denied"), ("/etc/passwd", "permission denied"), ("", "the command is empty"),
       ] {
         let process: JSONValue = ["args": [.string(command)], "cwd": "/", "user": ["uid": 0, "gid": 0]]
         let outcome = try container.exec(document: process)
