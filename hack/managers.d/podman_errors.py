@@ -13,7 +13,7 @@ def refused(result, status, pattern):
 
 @check(short=True)
 def command_not_found(podman):
-    refused(podman.run(IMAGE, "nosuch", status=None), 127, "executable file `?nosuch`? not found in \\$PATH|executable file not found in \\$PATH")
+    refused(podman.run(IMAGE, "nosuch", status=None), 127, "executable file (`?nosuch`? )?not found in \\$PATH")
 
 
 @check(short=True)
@@ -23,12 +23,12 @@ def path_not_found(podman):
 
 @check(short=True)
 def command_without_permission(podman):
-    refused(podman.run(IMAGE, "/etc/unreadable", status=None), 126, "(?i)/etc/unreadable.*permission denied|permission denied")
+    refused(podman.run(IMAGE, "/etc/unreadable", status=None), 126, "(?i)permission denied")
 
 
 @check(short=True)
 def command_is_a_folder(podman):
-    refused(podman.run(IMAGE, "/etc", status=None), 126, "(?i)/etc.*(permission denied|is a directory)|(permission denied|is a directory)")
+    refused(podman.run(IMAGE, "/etc", status=None), 126, "(?i)permission denied|is a directory")
 
 
 @check

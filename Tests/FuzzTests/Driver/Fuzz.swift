@@ -35,6 +35,7 @@ import Glibc
     defer { fclose(file) }
     var bytes = [UInt8](repeating: 0, count: 1 << 20)
     let count = fread(&bytes, 1, bytes.count, file)
+    guard ferror(file) == 0, count < bytes.count else { fatalError("cannot read \(path) as a whole") }
     return Array(bytes[..<count])
   }
 

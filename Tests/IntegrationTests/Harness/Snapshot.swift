@@ -144,9 +144,13 @@ enum Processes {
 
   /// Field 22 of /proc/PID/stat, in clock ticks since boot.
   static func startTime(_ id: Int) -> Int? {
-    guard let text = statLine(id), let end = text.lastIndex(of: ")") else { return nil }
-    let words = text[text.index(after: end)...].split(separator: " ")
-    return words.count > 19 ? Int(words[19]) : nil
+    guard let text = statLine(id) else { return nil }
+    return recorded(or: nil) {
+      guard let end = text.lastIndex(of: ")") else { throw HarnessError("no line of /proc/\(id)/stat: \(text)") }
+      let words = text[text.index(after: end)...].split(separator: " ")
+      guard words.count > 19, let time = Int(words[19]) else { throw HarnessError("no start time of \(id): \(text)") }
+      return time
+    }
   }
 
   static func descendants() -> [Entry] {
