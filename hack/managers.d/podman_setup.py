@@ -195,7 +195,8 @@ runtime_supports_nocgroup = {names}
                     os.mknod(node, 0o20666, os.stat(path).st_rdev)
                     os.chmod(node, 0o666)
                     command("mount", "--bind", node, path)
-        os.chdir(self.home)
+        # conmon 2.1.6 writes a file `oom` to where it was started.
+        os.chdir(self.home if self.rootless else "/srv")
 
     def set_up(self):
         self.configure()
