@@ -160,11 +160,10 @@ struct HostRow: Sendable, CustomTestStringConvertible {
       try withExtendedLifetime(host) { try SecurityModules.hasAppArmor(host.path) }
     }
     #expect(try isOn(HostFolder()))
-    for (name, text) in [
-      ("sys/module/apparmor/parameters/enabled", "N\n"), ("sys/module/apparmor/parameters/enabled", ""),
-      ("sys/module/apparmor/parameters/enabled", nil), ("sys/kernel/security/apparmor/profiles", nil),
-    ] as [(String, String?)] {
-      #expect(try !isOn(HostFolder([name: text])), "\(name) \(text ?? "is not there")")
+    // podman hides the list of profiles from a runtime.
+    #expect(try isOn(HostFolder(["sys/kernel/security/apparmor/profiles": nil])))
+    for text in ["N\n", "", nil] {
+      #expect(try !isOn(HostFolder(["sys/module/apparmor/parameters/enabled": text])), "\(text ?? "is not there")")
     }
   }
 

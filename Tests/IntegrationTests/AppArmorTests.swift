@@ -70,6 +70,19 @@ extension Integration {
       }
     }
 
+    /// podman takes the list of profiles out of the way of a container with users of its own.
+    @Test func profileConfinesTheProcessWhereItsListIsHidden() throws {
+      try Profile.with { profile in
+        let container = try Container.confined(AppArmorTests.current, by: profile.name)
+        try container.bundle.write()
+        let call = [Runtime.current.path] + container.root + ["run", "--bundle", container.bundle.path, container.id]
+        let line = "umount -R /sys/kernel/security && ! test -e /sys/kernel/security/apparmor && exec \"$@\""
+        let outcome = try Subprocess("/usr/bin/unshare", ["--mount", "/bin/sh", "-c", line, "sh"] + call).wait()
+        #expect(outcome.code == 0 && label(outcome) == "\(profile.name) (enforce)", "\(outcome)")
+        try expectNothingLeft()
+      }
+    }
+
     @Test(arguments: ["", "unconfined"]) func withoutAProfileNothingConfinesTheProcess(name: String) throws {
       try allowing(name.isEmpty ? ["crun": "takes an empty text for a value"] : [:], in: "profile `\(name)`") {
         let outcome = try Container.confined(AppArmorTests.current, by: name).run()
