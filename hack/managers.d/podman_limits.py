@@ -156,6 +156,10 @@ def cgroups_without_conmon(podman):
 @check
 def cgroup_parent(podman):
     podman.needs_root("podman without root has no cgroup anyway")
+    if podman.systemd:
+        with podman.container("--cgroup-parent", "mine.slice") as container:
+            matches(container.cgroup("unified"), r"/mine\.slice/libpod-\w+\.scope", "the cgroup")
+        return
     with podman.container("--cgroup-parent", "/libpod_parent/mine") as container:
         controller = "unified" if podman.v2 else "freezer"
         expect("/libpod_parent/mine/" in container.cgroup(controller), f"the cgroup is {container.cgroup(controller)}")
@@ -186,7 +190,7 @@ def cgroup_namespace(podman):
             continue  # The hierarchy of v2, which is not in this view.
         equal(path, "/", f"the path for {controllers or 'v2'}")
     seen = podman.shell("cat /proc/self/cgroup", "--cgroupns", "host")
-    expect("libpod_parent" in seen, f"the paths of the host are {seen!r}")
+    expect(("machine.slice" if podman.systemd else "libpod_parent") in seen, f"the paths of the host are {seen!r}")
 
 
 @check(differs={"crun": "the folder above the hierarchies can be written", "runc": "the folder above the hierarchies can be written"})
