@@ -17,7 +17,8 @@ class Daemon:
 
     def __init__(self, runtime, disabled=("io.containerd.grpc.v1.cri",), settings="", level="info"):
         self.disabled, self.settings, self.level = list(disabled), settings, level
-        self.config, self.log = f"{WORK}/containerd.toml", f"{WORK}/containerd.log"
+        logs = f"{WORK}/logs"
+        self.config, self.log = f"{WORK}/containerd.toml", f"{logs if os.path.isdir(logs) else WORK}/containerd.log"
         self.root, self.state = "/var/lib/containerd", "/run/containerd"
         self.address = f"{self.state}/containerd.sock"
         # What hack/install --ctr does: a folder in front, in which the runtime is called runc.
