@@ -8,7 +8,7 @@ import tarfile
 
 import grpc
 
-from checks import command, record, until, write
+from checks import command, record, write
 from containerd_daemon import WORK, Daemon
 from cri_messages import MESSAGES, stub
 
@@ -63,10 +63,12 @@ def image(tree, names, **configuration):
             tar.addfile(member, io.BytesIO(data))
 
         digest = hashlib.sha256(tree).hexdigest()
-        text = json.dumps({"architecture": "amd64", "os": "linux", "config": configuration, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+        text = json.dumps({"architecture": machine, "os": "linux", "config": configuration, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}}).encode()
         add(f"{hashlib.sha256(text).hexdigest()}.json", text)
         add(f"{digest}/layer.tar", tree)
-        add("manifest.json", json.dumps([{"Config": f"{hashlib.sha256(text).hexdigest()}.json", "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]).encode())
+        manifest = {"Config": f"{hashlib.sha256(text).hexdigest()}.json", "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}
+        add("manifest.json", json.dumps([manifest]).encode())
     return packed.getvalue()
 
 

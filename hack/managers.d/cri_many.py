@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from checks import check, equal, expect, until
 from cri_messages import CREATED, EXITED, NOTREADY, POD, READY, RUNNING
+from cri_setup import Refused
 
 
 @check
@@ -42,7 +43,6 @@ def many_commands_at_once(cri):
 @check
 def container_ends_during_commands(cri):
     """Each command either ends or is refused; none hangs."""
-    from cri_setup import Refused
     with cri.container() as container, ThreadPoolExecutor(6) as pool:
         begun = threading.Event()
 
@@ -78,8 +78,9 @@ def containerd_is_killed(cri):
 
 def restart_between(cri, restart):
     with cri.pod(network=POD) as pod:
-        running, made, ended, ending = pod.run("sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n; sleep 0.1; done"), pod.create("sleep", "1000"), pod.run("sh", "-c", "exit 3"), \
-            pod.run("sh", "-c", "trap 'exit 5' TERM; echo there; sleep 1000 & wait")
+        running = pod.run("sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n; sleep 0.1; done")
+        made, ended = pod.create("sleep", "1000"), pod.run("sh", "-c", "exit 3")
+        ending = pod.run("sh", "-c", "trap 'exit 5' TERM; echo there; sleep 1000 & wait")
         ended.ended()
         running.says("1")
         ending.says("there")
@@ -103,7 +104,8 @@ def restart_between(cri, restart):
 @check
 def ends_while_containerd_is_away(cri):
     with cri.pod() as pod:
-        container, killed = pod.run("sh", "-c", "while ! test -e /srv/go; do sleep 0.05; done; exit 9", mounts=[{"container_path": "/srv", "host_path": "/srv/data/away"}]), pod.run()
+        mounts = [{"container_path": "/srv", "host_path": "/srv/data/away"}]
+        container, killed = pod.run("sh", "-c", "while ! test -e /srv/go; do sleep 0.05; done; exit 9", mounts=mounts), pod.run()
         first = killed.pid
         cri.daemon.stop()
         with open("/srv/data/away/go", "w", encoding="utf-8"):

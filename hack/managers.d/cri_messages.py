@@ -38,7 +38,8 @@ RemovePodSandboxResponse:
 PodSandboxStatusRequest: pod_sandbox_id=1 verbose=2:bool
 PodIP: ip=1
 PodSandboxNetworkStatus: ip=1 additional_ips=2:*PodIP
-PodSandboxStatus: id=1 metadata=2:PodSandboxMetadata state=3:int32 created_at=4:int64 network=5:PodSandboxNetworkStatus labels=7:map annotations=8:map runtime_handler=9
+PodSandboxStatus: id=1 metadata=2:PodSandboxMetadata state=3:int32 created_at=4:int64 network=5:PodSandboxNetworkStatus labels=7:map annotations=8:map \
+  runtime_handler=9
 PodSandboxStatusResponse: status=1:PodSandboxStatus info=2:map
 PodSandboxStateValue: state=1:int32
 PodSandboxFilter: id=1 state=2:PodSandboxStateValue label_selector=3:map
@@ -67,8 +68,8 @@ ListContainersRequest: filter=1:ContainerFilter
 Container: id=1 pod_sandbox_id=2 metadata=3:ContainerMetadata image=4:ImageSpec image_ref=5 state=6:int32 created_at=7:int64 labels=8:map annotations=9:map
 ListContainersResponse: containers=1:*Container
 ContainerStatusRequest: container_id=1 verbose=2:bool
-ContainerStatus: id=1 metadata=2:ContainerMetadata state=3:int32 created_at=4:int64 started_at=5:int64 finished_at=6:int64 exit_code=7:int32 image=8:ImageSpec image_ref=9 \
-  reason=10 message=11 labels=12:map annotations=13:map mounts=14:*Mount log_path=15
+ContainerStatus: id=1 metadata=2:ContainerMetadata state=3:int32 created_at=4:int64 started_at=5:int64 finished_at=6:int64 exit_code=7:int32 \
+  image=8:ImageSpec image_ref=9 reason=10 message=11 labels=12:map annotations=13:map mounts=14:*Mount log_path=15
 ContainerStatusResponse: status=1:ContainerStatus info=2:map
 UpdateContainerResourcesRequest: container_id=1 linux=2:LinuxContainerResources
 UpdateContainerResourcesResponse:

@@ -1,5 +1,6 @@
 """Limits, their changes, and what was used."""
 
+import math
 import signal
 import time
 
@@ -9,9 +10,15 @@ from cri_messages import CREATED, POD, RUNNING
 MIB = 1 << 20
 
 
-def weight(shares):
-    """What runtimes write for shares on v2."""
-    return str(1 + (shares - 2) * 9999 // 262142)
+def shares(container, expected):
+    """The shares of a container; on v2 what is expected, if the weight is one that runtimes make of it."""
+    found = container.limit("cpu/cpu.shares", "cpu.weight")
+    if not container.cri.v2:
+        return int(found)
+    # First it was a straight line, since 2025 a curve on which the default of the one is that of the other.
+    power = math.log2(expected)
+    weights = 1 + (expected - 2) * 9999 // 262142, math.ceil(10 ** (power * power / 612 + 125 * power / 612 - 7 / 34))
+    return expected if int(found) in weights else f"weight {found}"
 
 
 @check(short=True)
@@ -19,7 +26,7 @@ def limits(cri):
     cri.needs("memory")
     with cri.pod() as pod:
         container = pod.run(resources={"cpu_shares": 512, "cpu_quota": 50000, "cpu_period": 100000, "memory_limit_in_bytes": 64 * MIB, "cpuset_cpus": "0"})
-        equal(container.limit("cpu/cpu.shares", "cpu.weight"), weight(512) if cri.v2 else "512", "the shares")
+        equal(shares(container, 512), 512, "the shares")
         if cri.v2:
             equal(container.limit("", "cpu.max"), "50000 100000", "the quota")
         else:
@@ -27,7 +34,8 @@ def limits(cri):
         equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(64 * MIB), "the memory")
         equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
         equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").split()[1], "0", "the processors of a command")
-        expect(pod.config["linux"]["cgroup_parent"] + "/" + container.id in container.cgroup("unified" if cri.v2 else "memory"), "it is not below the cgroup of the pod")
+        parent = pod.config["linux"]["cgroup_parent"]
+        expect(f"{parent}/{container.id}" in container.cgroup("unified" if cri.v2 else "memory"), "it is not below the cgroup of the pod")
 
 
 @check(short=True, differs={"crun": "cannot take a quota off again"})
@@ -36,21 +44,21 @@ def update(cri):
     with cri.pod() as pod:
         container = pod.run(resources={"cpu_shares": 512, "memory_limit_in_bytes": 64 * MIB})
 
-        def seen():
-            return [container.limit("cpu/cpu.shares", "cpu.weight"), container.limit("cpu/cpu.cfs_quota_us", "cpu.max"), container.limit("memory/memory.limit_in_bytes", "memory.max")]
-
-        def expected(shares, quota, memory):
-            return [weight(shares), f"{quota} 100000" if quota > 0 else "max 100000", str(memory)] if cri.v2 else [str(shares), str(quota), str(memory)]
-        equal(seen(), expected(512, -1, 64 * MIB), "the limits as made")
+        def has(what, share, quota, memory):
+            found = container.limit("cpu/cpu.cfs_quota_us", "cpu.max"), container.limit("memory/memory.limit_in_bytes", "memory.max")
+            quota = (f"{quota} 100000" if quota > 0 else "max 100000") if cri.v2 else str(quota)
+            equal((shares(container, share), *found), (share, quota, str(memory)), f"shares, quota and memory {what}")
+        has("as made", 512, -1, 64 * MIB)
         container.update(cpu_shares=1024, cpu_quota=20000, cpu_period=100000)
-        equal(seen(), expected(1024, 20000, 64 * MIB), "after cpu")
+        has("after cpu", 1024, 20000, 64 * MIB)
         container.update(memory_limit_in_bytes=128 * MIB)
-        equal(seen(), expected(1024, 20000, 128 * MIB), "after memory")
+        has("after memory", 1024, 20000, 128 * MIB)
         # What was set once is the beginning of the next one.
         container.update(cpuset_cpus="0")
-        equal((seen(), container.limit("cpuset/cpuset.cpus", "cpuset.cpus")), (expected(1024, 20000, 128 * MIB), "0"), "after the processors")
+        has("after the processors", 1024, 20000, 128 * MIB)
+        equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
         container.update(cpu_quota=-1)
-        equal(seen(), expected(1024, -1, 128 * MIB), "after the quota was taken off")
+        has("after the quota was taken off", 1024, -1, 128 * MIB)
         equal(container.status.state, RUNNING, "the state")
 
 
@@ -62,7 +70,7 @@ def update_before_the_start(cri):
         container.update(memory_limit_in_bytes=32 * MIB, cpu_shares=300)
         equal(container.status.state, CREATED, "the state")
         container.start()
-        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(32 * MIB), "the memory")
+        equal((container.limit("memory/memory.limit_in_bytes", "memory.max"), shares(container, 300)), (str(32 * MIB), 300), "memory and shares")
 
 
 @check
@@ -74,14 +82,15 @@ def update_that_cannot_be_done(cri):
         equal((container.limit("cpuset/cpuset.cpus", "cpuset.cpus.effective"), container.status.state), (before, RUNNING), "the processors and the state")
         # The next one is not spoilt by what was refused.
         container.update(cpu_shares=77)
-        equal(container.limit("cpu/cpu.shares", "cpu.weight"), weight(77) if cri.v2 else "77", "the shares")
+        equal(shares(container, 77), 77, "the shares")
 
 
 @check(short=True)
 def memory_that_runs_out(cri):
     cri.needs("memory")
     with cri.pod() as pod:
-        container = pod.run("dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1", resources={"memory_limit_in_bytes": 16 * MIB, "memory_swap_limit_in_bytes": 16 * MIB})
+        limits = {"memory_limit_in_bytes": 16 * MIB, "memory_swap_limit_in_bytes": 16 * MIB}
+        container = pod.run("dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1", resources=limits)
         status = container.ended()
         equal((status.exit_code, until("the reason", lambda: container.status.reason)), (137, "OOMKilled"), "the code and the reason")
         # The next one of the pod has its own memory.
@@ -114,7 +123,8 @@ def stats_of_a_container(cri):
         equal((stats.attributes.id, stats.attributes.metadata.name), (container.id, container.name), "whose they are")
         now = time.time_ns()
         expect(10_000_000 < used(stats) < 100_000_000_000 and 0 < stats.cpu.timestamp <= now, f"the time of processors is {stats.cpu}")
-        expect(0 < stats.memory.working_set_bytes.value < 1 << 30 and stats.memory.usage_bytes.value >= stats.memory.rss_bytes.value > 0, f"the memory is {stats.memory}")
+        memory = stats.memory
+        expect(0 < memory.working_set_bytes.value < 1 << 30 and memory.usage_bytes.value >= memory.rss_bytes.value > 0, f"the memory is {memory}")
         equal({item.attributes.id for item in cri("ListContainerStats").stats}, {container.id, other.id}, "all")
         equal({item.attributes.id for item in cri("ListContainerStats", filter={"label_selector": {"app": "busy"}}).stats}, {container.id}, "by label")
         before = used(container.stats)

@@ -8,14 +8,13 @@ import os
 import grpc
 
 from checks import Failed, NotRun, expect, hierarchies, matches, read, record, until
-from containerd_daemon import WORK
 from cri_daemon import BOX, PAUSE, SECOND_ROOT, CRIDaemon
 from cri_messages import CONTAINER, EXITED, MESSAGES, NODE, stub
 from podman_setup import PATH, image_tree
 
 # What the kubelet hides of each container.
-MASKED = ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-          "/sys/firmware"]
+MASKED = ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+          "/proc/scsi", "/sys/firmware"]
 READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
 # containerd's and the bridge's own, which stay.

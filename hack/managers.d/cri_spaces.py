@@ -3,8 +3,8 @@
 import os
 import socket
 
-from checks import NotRun, check, command, equal, expect, matches, read, until, write
-from cri_messages import BIDIRECTIONAL, CONTAINER, HOST_TO_CONTAINER, NODE, POD, PRIVATE, TARGET
+from checks import NotRun, check, command, equal, expect, matches, processes, read, until, write
+from cri_messages import BIDIRECTIONAL, HOST_TO_CONTAINER, NODE, POD, PRIVATE, TARGET
 
 SHARED = "/srv/shared"
 
@@ -78,9 +78,7 @@ def processes_of_the_node_do_not_outlive(cri):
         container.stop()
         equal(container.status.exit_code, 137, "the code")
 
-        def left():
-            return [name for name in filter(str.isdigit, os.listdir("/proc")) if os.path.exists(f"/proc/{name}/cmdline") and "4444" in command("cat", f"/proc/{name}/cmdline", status=None).out]
-        until("its children are gone", lambda: not left())
+        until("its children are gone", lambda: not [line for line in processes() if "sleep 4444" in line])
 
 
 @check
@@ -94,15 +92,18 @@ def shared_memory_of_a_pod(cri):
 
 @check
 def names_of_a_pod(cri):
-    with cri.pod(network=POD, hostname="box", dns_config={"servers": ["10.0.0.53"], "searches": ["default.svc.cluster.local", "cluster.local"], "options": ["ndots:5"]}) as pod:
+    names = {"servers": ["10.0.0.53"], "searches": ["default.svc.cluster.local", "cluster.local"], "options": ["ndots:5"]}
+    with cri.pod(network=POD, hostname="box", dns_config=names) as pod:
         equal(pod.output("hostname; cat /etc/hostname; cat /etc/resolv.conf").split("\n"),
               ["box", "box", "search default.svc.cluster.local cluster.local", "nameserver 10.0.0.53", "options ndots:5"], "names")
 
 
 @check
 def sysctls(cri):
-    with cri.pod(network=POD, linux={"sysctls": {"net.ipv4.ip_unprivileged_port_start": "80", "kernel.shm_rmid_forced": "1", "net.ipv4.tcp_syncookies": "0"}}) as pod:
-        equal(pod.output("cd /proc/sys; cat net/ipv4/ip_unprivileged_port_start kernel/shm_rmid_forced net/ipv4/tcp_syncookies").split(), ["80", "1", "0"], "the values")
+    given = {"net.ipv4.ip_unprivileged_port_start": "80", "kernel.shm_rmid_forced": "1", "net.ipv4.tcp_syncookies": "0"}
+    with cri.pod(network=POD, linux={"sysctls": given}) as pod:
+        values = pod.output("cd /proc/sys; cat net/ipv4/ip_unprivileged_port_start kernel/shm_rmid_forced net/ipv4/tcp_syncookies").split()
+        equal(values, ["80", "1", "0"], "the values")
         script = "echo page >/tmp/page; httpd -f -p 80 -h /tmp"
         container = pod.run("sh", "-c", script, security={"run_as_user": {"value": 1000}, "capabilities": {"drop_capabilities": ["ALL"]}})
         until("it listens on port 80", lambda: container.shell("wget -q -O - http://127.0.0.1/page || true") == "page")
@@ -176,7 +177,8 @@ def mounts_of_the_kubelet(cri):
     try:
         write(f"{folder}/token/token", "secret")
         with cri.pod(network=POD) as pod:
-            container = pod.run("sh", "-c", "cat /etc/hosts; cat /var/run/secrets/kubernetes.io/serviceaccount/token; echo because >/dev/termination-log; exit 1", mounts=[
+            script = "cat /etc/hosts; cat /var/run/secrets/kubernetes.io/serviceaccount/token; echo because >/dev/termination-log; exit 1"
+            container = pod.run("sh", "-c", script, mounts=[
                 {"container_path": "/etc/hosts", "host_path": f"{folder}/hosts"}, {"container_path": "/dev/termination-log", "host_path": f"{folder}/end"},
                 {"container_path": "/var/run/secrets/kubernetes.io/serviceaccount", "host_path": f"{folder}/token", "readonly": True}])
             equal((container.output(), container.status.exit_code), ("10.0.0.1 name\nsecret", 1), "output and code")
@@ -194,7 +196,8 @@ def much_of_everything(cri):
     places = [write(f"/srv/data/much/{number}/file", str(number)) for number in range(100)]
     mounts = [{"container_path": f"/config/{number}", "host_path": os.path.dirname(path), "readonly": bool(number % 2)} for number, path in enumerate(places)]
     with cri.pod() as pod:
-        container = pod.run("sh", "-c", "env | grep -c ^SERVICE_; cat /config/*/file | wc -c; grep -c ' /config/' /proc/mounts; echo $1 | wc -c", "sh", "y" * 100000, envs=envs, mounts=mounts)
+        script = "env | grep -c ^SERVICE_; cat /config/*/file | wc -c; grep -c ' /config/' /proc/mounts; echo $1 | wc -c"
+        container = pod.run("sh", "-c", script, "sh", "y" * 100000, envs=envs, mounts=mounts)
         equal(container.output().split(), ["500", "190", "100", "100001"], "what it counts")
         running = pod.run(envs=envs, mounts=mounts)
         equal(running.shell("env | grep -c ^SERVICE_; cat /config/99/file").split(), ["500", "99"], "what a command sees")
@@ -253,14 +256,15 @@ def devices(cri):
         container.shell(": </dev/mine")
         matches(container.try_exec("sh", "-c", ": >/dev/mine").stderr.decode(), "Operation not permitted", "the error of a write")
         # None of the host's others.
-        equal(container.shell("mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg 2>&1 | head -n 1; true"), "cat: can't open '/tmp/kmsg': Operation not permitted", "one that was not given")
+        line = container.shell("mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg 2>&1 | head -n 1; true")
+        equal(line, "cat: can't open '/tmp/kmsg': Operation not permitted", "one that was not given")
 
 
 @check
 def environment(cri):
     with cri.pod(network=POD, hostname="box") as pod:
-        container = pod.run("sh", "-c", "echo $A; echo $B; pwd; echo $HOSTNAME; echo $0 $1", args=["zero", "one"], envs=[{"key": "A", "value": "a b=c"}, {"key": "B", "value": ""}],
-                            working_dir="/usr")
+        envs = [{"key": "A", "value": "a b=c"}, {"key": "B", "value": ""}]
+        container = pod.run("sh", "-c", "echo $A; echo $B; pwd; echo $HOSTNAME; echo $0 $1", args=["zero", "one"], envs=envs, working_dir="/usr")
         equal(container.output().split("\n"), ["a b=c", "", "/usr", "box", "zero one"], "what it says")
 
 

@@ -11,6 +11,7 @@ import urllib.parse
 
 from checks import Failed, check, equal, expect, matches, until
 from cri_messages import EXITED, POD, RUNNING
+from cri_spaces import SERVER
 
 IN, OUT, ERRORS, END, SIZE = range(5)
 
@@ -163,7 +164,9 @@ def attach(cri):
             stream.until(b"bad one\n", ERRORS)
         # The input was to be taken once: it ends with whoever gave it.
         equal(container.ended().exit_code, 4, "the code")
-        expect(("stdout", "F", "got one") in container.log() and ("stderr", "F", "bad one") in container.log() and container.log()[-1] == ("stdout", "F", "end"), container.log())
+        lines = container.log()
+        equal(([line for line in lines if line[0] == "stdout"], [line for line in lines if line[0] == "stderr"]),
+              ([("stdout", "F", "got one"), ("stdout", "F", "end")], [("stderr", "F", "bad one")]), "the log")
 
 
 @check
@@ -206,7 +209,6 @@ def attach_to_a_terminal(cri):
 
 @check
 def port_forward(cri):
-    from cri_spaces import SERVER
     with cri.pod(network=POD) as pod:
         container = pod.run(*SERVER)
         until("it answers", lambda: container.shell("wget -q -O - http://127.0.0.1/page || true") == "answer")
