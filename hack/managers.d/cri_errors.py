@@ -110,7 +110,6 @@ def sandbox_that_cannot_be_made(cri):
     """A sysctl that is not there fails the pod's own container, and nothing of the pod is left."""
     cri.refused("(?i)OCI runtime create failed.*net.ipv4.nosuch|net/ipv4/nosuch", cri.run_pod, network=POD, linux={"sysctls": {"net.ipv4.nosuch": "1"}})
     equal(len(cri("ListPodSandbox").items), 0, "the pods")
-    cri.forget_pods()
 
 
 @check

@@ -295,11 +295,12 @@ def crash_loop(cri):
 @check
 def sandbox_that_dies(cri):
     """The kubelet makes another one with the next attempt."""
-    with cri.pod(network=POD, name="phoenix") as pod:
+    name = f"phoenix{next(cri.numbers)}"
+    with cri.pod(network=POD, name=name) as pod:
         os.kill(pod.pid, signal.SIGKILL)
         until("the pod is not ready", lambda: pod.status.state == NOTREADY)
         pod.stop()
-        with cri.pod(network=POD, name="phoenix", attempt=1) as again:
+        with cri.pod(network=POD, name=name, attempt=1) as again:
             equal({item.metadata.attempt: item.state for item in cri("ListPodSandbox").items}, {0: NOTREADY, 1: READY}, "the pods")
             equal(again.output("echo there"), "there", "output")
 

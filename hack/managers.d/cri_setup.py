@@ -176,7 +176,6 @@ class Cri:
         self.path, self.name = runtime, os.path.basename(runtime)
         self.daemon = CRIDaemon(runtime)
         self.numbers = itertools.count(1)
-        self.made = []
         found = hierarchies()
         self.v2 = list(found) == ["unified"]
         self.controllers = set(read(found["unified"] + "/cgroup.controllers").split()) if self.v2 else set(found) - {"unified", "systemd"}
@@ -224,9 +223,12 @@ class Cri:
         # Every sandbox has shares.
         self.needs("cpu")
         config = self.description(**config)
-        self.made.append(config)
         os.makedirs(config["log_directory"], exist_ok=True)
-        return Pod(self, self("RunPodSandbox", config=config, runtime_handler=handler).pod_sandbox_id, config)
+        try:
+            return Pod(self, self("RunPodSandbox", config=config, runtime_handler=handler).pod_sandbox_id, config)
+        except Refused:
+            self.forget(config)
+            raise
 
     @contextlib.contextmanager
     def pod(self, **config):
@@ -236,7 +238,7 @@ class Cri:
             yield pod
         finally:
             self.remove_pod(pod.id)
-            self.forget_pods()
+            self.forget(pod.config)
 
     def remove_pod(self, id):
         """As the kubelet does it: stopped before it is removed."""
@@ -248,13 +250,12 @@ class Cri:
                 raise
         self("RemovePodSandbox", pod_sandbox_id=id)
 
-    def forget_pods(self):
-        """The cgroups of pods are the kubelet's to remove. A container's cgroup that was left in one is seen by the stock that is taken."""
+    def forget(self, config):
+        """The cgroup of a pod is the kubelet's to remove. A container's that was left in it is seen by the stock that is taken."""
         for folder in hierarchies().values():
-            for config in self.made:
-                path = folder + config["linux"]["cgroup_parent"]
-                if os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path)):
-                    os.rmdir(path)
+            path = folder + config["linux"]["cgroup_parent"]
+            if os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path)):
+                os.rmdir(path)
 
     @contextlib.contextmanager
     def container(self, *command, pod=None, **config):
