@@ -25,6 +25,7 @@ struct Stage2 {
     _ reporter: borrowing InitReporter, _ startSocket: borrowing FileDescriptor
   ) -> RuntimeError {
     do throws(RuntimeError) {
+      try bindToRuntime(reporter)
       // What the set-up makes has the modes that the plan says.
       callerUmask = Credentials.setUmask(0)
       Signals.resetActions()
@@ -55,6 +56,8 @@ struct Stage2 {
       let kept = try LandlockExecutor.prepare(payload.agent == nil ? payload.landlock : nil, reporter)
       try describe(.initProtocol, "cannot tell the runtime that the container is prepared") {
         () throws(SystemError) in
+        // From here on its end is seen at the channel; and with its answer it may go.
+        try Processes.setParentDeathSignal(0)
         try reporter.send(.prepared)
       }
       let order = try describe(.initProtocol, "no answer from the runtime") { () throws(SystemError) in
@@ -67,6 +70,16 @@ struct Stage2 {
       waitForStart(startSocket, agent, kept)
     } catch {
       return error
+    }
+  }
+
+  /// A runtime that is killed takes this process with it. Its caller may unmount the root as soon as it is gone, which this
+  /// mount namespace follows: whatever was made then would lie in the folder below.
+  private func bindToRuntime(_ reporter: borrowing InitReporter) throws(RuntimeError) {
+    try describe(.spawn, "cannot be told of the end of the runtime") { () throws(SystemError) in
+      try Processes.setParentDeathSignal(9)
+      // It may have come before that.
+      if try reporter.isAbandoned { Processes.exit(1) }
     }
   }
 

@@ -365,6 +365,23 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// Whoever killed it may unmount the root at once: nothing may be made there any more.
+    @Test(.apusOnly("the peers know nothing of a container before its hooks have run"))
+    func initStageEndsWithARuntimeThatIsKilled() throws {
+      let container = try Container(args: ["/bin/agent", "pause"])
+      let hooks = try HookFolder(container)
+      hooks.add("createContainer", "log began; exec sleep 100")
+      let create = try container.spawn("create")
+      let deadline = Deadline(Limits.call)
+      while try hooks.log.isEmpty, deadline.milliseconds > 0 { usleep(10_000) }
+      create.signal(SIGKILL)
+      _ = try create.wait()
+      while try container.status() != "stopped", deadline.milliseconds > 0 { usleep(10_000) }
+      #expect(try container.status() == "stopped", "it waits for the hook")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
     @Test(.apusOnly("the peers take any"))
     func timeoutThatIsNoTimeIsRefused() throws {
       for timeout in [0, -1] {
