@@ -15,6 +15,12 @@ import fcntl
 import traceback
 
 
+# Whether cgroups are slices and scopes of systemd, whose own are not counted: they come and go.
+SYSTEMD = os.environ["MANAGERS_VIEW"] == "systemd"
+SYSTEMD_KEPT = (r"^process (/lib/systemd/|/usr/bin/dbus-daemon|\(|/sbin/agetty|/usr/lib/polkit)"
+                r"|^cgroup unified ([\w-]+\.slice(/[\w@.-]+\.(service|socket|slice|mount))*|init\.scope)$")
+
+
 class Failed(Exception):
     pass
 
@@ -230,7 +236,7 @@ class Machine:
     """Takes stock before and after, and says what is too much, with the names in `kept` not counted."""
 
     def __init__(self, state_folders, kept):
-        self.state_folders, self.kept = state_folders, re.compile(kept)
+        self.state_folders, self.kept = state_folders, re.compile(f"{kept}|{SYSTEMD_KEPT}" if SYSTEMD else kept)
         self.before = set()
         self.take_stock()
 

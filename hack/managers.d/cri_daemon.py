@@ -8,7 +8,7 @@ import tarfile
 
 import grpc
 
-from checks import command, record, write
+from checks import SYSTEMD, command, record, write
 from containerd_daemon import WORK, Daemon
 from cri_messages import MESSAGES, stub
 
@@ -32,6 +32,7 @@ SETTINGS = """
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.tested.options]
         BinaryName = "{runtime}"
+        SystemdCgroup = {systemd}
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.second]
       runtime_type = "io.containerd.runc.v2"
       privileged_without_host_devices = true
@@ -39,6 +40,7 @@ SETTINGS = """
       base_runtime_spec = "{work}/base.json"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.second.options]
         BinaryName = "{runtime}"
+        SystemdCgroup = {systemd}
         Root = "{second}"
 """
 
@@ -74,7 +76,7 @@ def image(tree, names, **configuration):
 
 class CRIDaemon(Daemon):
     def __init__(self, runtime):
-        super().__init__(runtime, disabled=(), settings=SETTINGS.format(pause=PAUSE, work=WORK, runtime=runtime, second=SECOND_ROOT))
+        super().__init__(runtime, disabled=(), settings=SETTINGS.format(pause=PAUSE, work=WORK, runtime=runtime, second=SECOND_ROOT, systemd=str(SYSTEMD).lower()))
         self.channel = None
 
     def configure(self):

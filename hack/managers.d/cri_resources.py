@@ -4,7 +4,7 @@ import math
 import signal
 import time
 
-from checks import check, equal, expect, until
+from checks import SYSTEMD, check, equal, expect, until
 from cri_messages import CREATED, POD, RUNNING
 
 MIB = 1 << 20
@@ -35,7 +35,7 @@ def limits(cri):
         equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
         equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").split()[1], "0", "the processors of a command")
         parent = pod.config["linux"]["cgroup_parent"]
-        expect(f"{parent}/{container.id}" in container.cgroup("unified" if cri.v2 else "memory"), "it is not below the cgroup of the pod")
+        expect(f"{parent}/" + (f"cri-containerd-{container.id}.scope" if SYSTEMD else container.id) in container.cgroup("unified" if cri.v2 else "memory"), "it is not below the cgroup of the pod")
 
 
 @check(short=True, differs={"crun": "cannot take a quota off again"})

@@ -7,7 +7,7 @@ import os
 
 import grpc
 
-from checks import Failed, NotRun, expect, hierarchies, matches, read, record, until
+from checks import SYSTEMD, Failed, NotRun, expect, hierarchies, matches, read, record, until
 from cri_daemon import BOX, PAUSE, SECOND_ROOT, CRIDaemon
 from cri_messages import CONTAINER, EXITED, MESSAGES, NODE, stub
 from podman_setup import PATH, image_tree
@@ -214,7 +214,7 @@ class Cri:
             "hostname": "" if network == NODE else name,
             "log_directory": f"/srv/logs/{name}",
             "labels": {"io.kubernetes.pod.name": name},
-            "linux": {"cgroup_parent": f"/kubepods/{name}", "security_context": {
+            "linux": {"cgroup_parent": f"/kubepods.slice/kubepods-{name}.slice" if SYSTEMD else f"/kubepods/{name}", "security_context": {
                 "namespace_options": {"network": network, "pid": pid, "ipc": ipc}, "seccomp": {"profile_type": 0}, **(security or {})}, **(linux or {})},
             **config,
         }
@@ -254,6 +254,8 @@ class Cri:
         """The cgroup of a pod is the kubelet's to remove. A container's that was left in it is seen by the stock that is taken."""
         for folder in hierarchies().values():
             path = folder + config["linux"]["cgroup_parent"]
+            if SYSTEMD:
+                command("systemctl", "stop", os.path.basename(path))
             if os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path)):
                 os.rmdir(path)
 

@@ -2,8 +2,8 @@
 
 import os
 
-from checks import NotRun, check, equal, expect, hierarchies, matches, read, until
-from docker_setup import IMAGE
+from checks import SYSTEMD, NotRun, check, equal, expect, hierarchies, matches, read, until
+from docker_setup import PARENT, IMAGE
 from podman_setup import Container
 
 # What 512 shares are as a weight, by the old formula and by that of newer runtimes.
@@ -161,9 +161,10 @@ def update_that_cannot_be(docker):
 
 @check(short=True)
 def cgroup_parent(docker):
-    with docker.container("--cgroup-parent", "/docker/mine") as container:
+    with docker.container("--cgroup-parent", PARENT) as container:
         controller = "unified" if docker.v2 else "freezer"
-        expect(container.cgroup(controller).endswith(f"/docker/mine/{container.name}"), f"the cgroup is {container.cgroup(controller)}")
+        end = f"/docker.slice/docker-mine.slice/docker-{container.name}.scope" if SYSTEMD else f"/docker/mine/{container.name}"
+        expect(container.cgroup(controller).endswith(end), f"the cgroup is {container.cgroup(controller)}")
     # Who asks for a parent keeps it.
     for folder in hierarchies().values():
         path = f"{folder}/docker/mine"
@@ -190,7 +191,7 @@ def cgroup_namespace(docker):
         if bool(controllers) != docker.v2:
             equal(path, "/", f"the path for {controllers or 'v2'}")
     seen = docker.shell(script, "--cgroupns", "host")
-    expect(seen.splitlines()[0] == mine and "/docker/" in seen, f"the paths of the host are {seen!r}")
+    expect(seen.splitlines()[0] == mine and ("/system.slice/docker-" if SYSTEMD else "/docker/") in seen, f"the paths of the host are {seen!r}")
 
 
 @check(differs={"crun": "the folder above the hierarchies can be written", "runc": "the folder above the hierarchies can be written"})
@@ -231,7 +232,7 @@ def oom_score(docker):
 def shared_limits(docker):
     """Two below one parent with a limit of its own."""
     docker.needs("pids")
-    with docker.container("--cgroup-parent", "/docker/mine") as one, docker.container("--cgroup-parent", "/docker/mine") as two:
+    with docker.container("--cgroup-parent", PARENT) as one, docker.container("--cgroup-parent", PARENT) as two:
         controller = "unified" if docker.v2 else "pids"
         equal(os.path.dirname(one.cgroup(controller)), os.path.dirname(two.cgroup(controller)), "the parent")
     for folder in hierarchies().values():

@@ -7,13 +7,14 @@ import shutil
 import signal
 import subprocess
 
-from checks import Failed, NotRun, command, equal, hierarchies, processes, read, until, write
+from checks import SYSTEMD, Failed, NotRun, command, equal, hierarchies, processes, read, until, write
 from podman_setup import Container, image_tree
 
 IMAGE = "box:1"
 WORK = "/run/managers"
 DATA = "/srv/data"
 CALLS = f"{WORK}/calls"
+PARENT = "docker-mine.slice" if SYSTEMD else "/docker/mine"
 
 # Where this machine lacks a capability.
 LACKS = {name: "asks for capabilities that the kernel does not give" for name in ("crun", "runc")}
@@ -98,7 +99,8 @@ class Docker:
     def start(self, *options):
         self.options = list(options)
         arguments = ["dockerd", "--host", f"unix://{self.socket}", "--storage-driver", "overlay2", "--data-root", self.data,
-                     "--exec-root", self.run_folder, "--pidfile", f"{self.run_folder}.pid", "--group", "root"]
+                     "--exec-root", self.run_folder, "--pidfile", f"{self.run_folder}.pid", "--group", "root",
+                     "--exec-opt", f"native.cgroupdriver={'systemd' if SYSTEMD else 'cgroupfs'}"]
         if self.folder:
             # Without a bridge it would remove that of the first.
             arguments = ["unshare", "--net", *arguments, "--bridge", "none", "--iptables=false"]

@@ -7,20 +7,17 @@ import os
 import subprocess
 import tarfile
 
-from checks import NotRun, command, equal, hierarchies, until, write
+from checks import SYSTEMD, NotRun, command, equal, hierarchies, until, write
 
 IMAGE = "localhost/box:1"
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 WORK = "/run/managers"
 USER = 64321
 
-# Of systemd's own nothing is counted: it comes and goes.
-SYSTEMD = r"|^process (/lib/systemd/|/usr/bin/dbus-daemon|\(sd-pam\)|\(systemd|/sbin/agetty|\(|/usr/lib/polkit)|^cgroup unified (\w+\.slice(/[\w@.-]+\.(service|socket|slice|mount))*|init\.scope)$"
-
 # podman's own, which stay: the parents of its cgroups, of which it forgets a pod's in the hierarchy without controllers, its mounts
 # below the storage, the process that holds a user's namespace.
 KEPT = (r"^file \S+/@cache$|^cgroup systemd libpod_parent/[0-9a-f]{64}$|^cgroup \S+ (libpod_parent(/conmon)?|conmon|managers|user.slice)$|^mount .*/(containers/)?storage/overlay$|^mount /run/netns$"
-        r"|^mount /run/user/|^process (catatonit -P|podman pause)|^process .*aardvark-dns|rootlessport|^mount .*/netns$|^process /usr/bin/slirp4netns" + (SYSTEMD if os.environ["MANAGERS_VIEW"] == "systemd" else ""))
+        r"|^mount /run/user/|^process (catatonit -P|podman pause)|^process .*aardvark-dns|rootlessport|^mount .*/netns$|^process /usr/bin/slirp4netns")
 
 
 def image_tree():
@@ -78,7 +75,7 @@ class Podman:
     def __init__(self, runtime, rootless=False):
         # By a name: podman asks lists of names for what a runtime can do.
         self.path, self.rootless = runtime, rootless
-        self.systemd = os.environ["MANAGERS_VIEW"] == "systemd"
+        self.systemd = SYSTEMD
         self.name = os.path.basename(runtime)
         self.home = "/srv/user" if rootless else "/root"
         found = hierarchies()
