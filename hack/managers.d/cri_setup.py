@@ -7,7 +7,7 @@ import os
 
 import grpc
 
-from checks import SYSTEMD, Failed, NotRun, expect, hierarchies, matches, read, record, until
+from checks import SYSTEMD, Failed, NotRun, command, expect, hierarchies, matches, read, record, until
 from cri_daemon import BOX, PAUSE, SECOND_ROOT, CRIDaemon
 from cri_messages import CONTAINER, EXITED, MESSAGES, NODE, stub
 from podman_setup import PATH, image_tree
