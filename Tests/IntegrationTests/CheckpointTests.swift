@@ -244,6 +244,20 @@ extension Integration {
       #expect(try container.status() == "running")
     }
 
+    /// CRIU would look for its source by path, and whoever may write there has time until then.
+    @Test func mountOfTheContainersOwnFilesIsRefused() throws {
+      let container = try Checkpointed.counting()
+      let bundle = container.bundle
+      bundle.setCapabilities(["CAP_SYS_ADMIN"])
+      bundle.args[2] = "mount --bind /etc /home && " + bundle.args[2]
+      try Checkpointed.start(container)
+      let outcome = try container.attempt("checkpoint", "--image-path", bundle.path + "/images")
+      expectError(outcome, detail: "`/home` shows a part of the container's files in another place")
+      #expect(try container.status() == "running")
+      let last = Checkpointed.numbers(try container.stdout.text).last ?? 0
+      try container.stdout.waitFor(" \(last + 5)\n")
+    }
+
     /// A link that came into the root file system after the checkpoint, on the way to a mount.
     @Test func linkOnTheWayToAMountIsNotFollowed() throws {
       let canary = try Canary()
