@@ -35,7 +35,8 @@ enum MachineFeature: String, Sendable {
   }
 
   private static let hasCriu =
-    Files.exists("/usr/sbin/criu") && recorded(or: false) { try Subprocess("/usr/sbin/criu", ["check"]).wait().code == 0 }
+    Files.exists("/usr/sbin/criu")
+    && recorded(or: false) { try Subprocess("/usr/sbin/criu", ["check"]).wait().code == 0 }
 
   /// By its number in capabilities(7).
   private static func hasCapability(_ number: Int) -> Bool {
