@@ -91,7 +91,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 
 /// What is fuzzed, by way of the targets in Tests/FuzzTests/Targets.
 let fuzzed: [Target.Dependency] = [
-  "Cgroups", "Checkpoint", "ContainerPlan", "ContainerRuntime", "DBusSupport", "Diagnostics", "FuzzSupport", "InitChannel", "JSON",
+  "Cgroups", "Checkpoint", "ContainerPlan", "ContainerRuntime", "DBusSupport", "Diagnostics", "FuzzSupport",
+  "InitChannel", "JSON",
   "Linux", "LinuxABI", "OCISpec", "Seccomp",
 ]
 // The same sources are a test of the ordinary build, which runs every seed and every finding once.

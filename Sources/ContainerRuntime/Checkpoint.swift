@@ -13,11 +13,17 @@ public struct CriuSettings: Sendable {
   public var imagePath: String
   /// The folder for logs and files that are only needed meanwhile; nil for that of the images.
   public var workPath: String?
+  /// Connections of TCP may be open.
   public var establishedTCP = false
+  /// Sockets of unix(7) may lead out of the container.
   public var externalUnixSockets = false
+  /// The terminal may be one of the caller's.
   public var shellJob = false
+  /// Locks of files are part of it.
   public var fileLocks = false
+  /// Memory that is known from elsewhere goes out of the images before.
   public var autoDedup = false
+  /// Memory comes when it is used.
   public var lazyPages = false
   /// `ignore`, `soft`, `full` or `strict`; nil for `ignore`, as runc has it.
   public var cgroupMode: String?
@@ -34,11 +40,15 @@ public struct CriuSettings: Sendable {
 
 /// What `checkpoint` is told.
 public struct CheckpointOptions: Sendable {
+  /// What it has in common with a restore.
   public var settings: CriuSettings
   /// The images before this one, relative to their folder; memory that has not changed since stays there.
   public var parentPath: String?
+  /// The container goes on instead of being deleted.
   public var leavesRunning = false
+  /// Connections that are only being made are left out.
   public var skipsTCPInFlight = false
+  /// Files without a name may get one meanwhile.
   public var linkRemap = false
   /// Only the memory, and the container goes on.
   public var isPreDump = false

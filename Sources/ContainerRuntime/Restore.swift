@@ -10,10 +10,13 @@ import Seccomp
 
 /// What `restore` is told.
 public struct RestoreOptions: Sendable {
+  /// What it has in common with a checkpoint.
   public var settings: CriuSettings
   /// The folder that holds `config.json`.
   public var bundle: String
+  /// Where the pid of the container's first process is written; nil for nowhere.
   public var pidFile: String?
+  /// The stream socket that gets the master of the terminal; nil for none.
   public var consoleSocket: String?
   /// Another profile or label than the processes had: `apparmor:NAME` or `selinux:LABEL`.
   public var securityProfile: String?
