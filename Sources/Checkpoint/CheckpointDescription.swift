@@ -21,6 +21,9 @@ package struct CheckpointDescription: Sendable, Equatable {
   }
 
   package var mounts: [Mount] = []
+  /// The cgroups that are bound into a container without a cgroup namespace; the destination is the name of the hierarchy
+  /// behind a slash.
+  package var cgroups: [Mount] = []
   /// The mounts over masked paths, by where they were.
   package var masks: [String] = []
   /// What standard input, output and error led to, as /proc/PID/fd says; only pipes can be replaced.
@@ -39,11 +42,13 @@ package struct CheckpointDescription: Sendable, Equatable {
 
   package static func key(_ number: Int) -> String { "apus-mount-\(number)" }
 
+  package static func key(ofCgroup number: Int) -> String { "apus-cgroup-\(number)" }
+
   /// The name of a joined namespace for CRIU: of its kind, as CRIU's names of namespaces are.
   package static func key(ofNamespace kind: String) -> String { "apus-\(kind)" }
 
   /// All names of what comes from outside.
-  package var keys: [String] { mounts.map { $0.key } + [CheckpointDescription.maskKey] }
+  package var keys: [String] { mounts.map { $0.key } + cgroups.map { $0.key } + [CheckpointDescription.maskKey] }
 
   package static func decode(_ bytes: [UInt8], path: String) throws(RuntimeError) -> CheckpointDescription {
     let description: CheckpointDescription = try JSONReader.decode(bytes, file: path, code: .checkpointImage)
@@ -56,6 +61,14 @@ package struct CheckpointDescription: Sendable, Equatable {
       keys.append(mount.key)
       try MountName.check(mount.destination, "\(path)", field: "/mounts/\(index)/destination")
       try MountName.check(mount.path, "\(path)", field: "/mounts/\(index)/path")
+    }
+    for (index, mount) in description.cgroups.enumerated() {
+      guard mount.key == key(ofCgroup: index) else {
+        throw RuntimeError(
+          .checkpointImage, "`\(path)`: key `\(mount.key)` is not one of ours", field: "/cgroups/\(index)/key")
+      }
+      try MountName.check(mount.destination, "\(path)", field: "/cgroups/\(index)/destination")
+      try MountName.check(mount.path, "\(path)", field: "/cgroups/\(index)/path")
     }
     for (index, mask) in description.masks.enumerated() {
       try MountName.check(mask, "\(path)", field: "/masks/\(index)")
@@ -90,6 +103,7 @@ extension CheckpointDescription: JSONEncodable {
     writer.beginObject()
     writer.member("form", CheckpointDescription.form)
     writer.member("mounts", mounts)
+    writer.member("cgroups", cgroups)
     writer.member("masks", masks)
     writer.member("streams", streams)
     writer.member("joined", joined)
@@ -116,6 +130,7 @@ extension CheckpointDescription: JSONDecodable {
       switch key {
       case "form": form = try reader.value()
       case "mounts": mounts = try reader.value()
+      case "cgroups": cgroups = try reader.value()
       case "masks": masks = try reader.value()
       case "streams": streams = try reader.value()
       case "joined": joined = try reader.value()

@@ -255,7 +255,9 @@ private struct Dump: ~Copyable {
     if !options.isPreDump {
       description = try CheckpointPlanning.describe(record, plan)
       try write(description)
-      for mount in description.mounts { request.externals.append("mnt[\(mount.path)]:\(mount.key)") }
+      for mount in description.mounts + description.cgroups {
+        request.externals.append("mnt[\(mount.path)]:\(mount.key)")
+      }
       // A file of the host that a standard stream leads to.
       for stream in description.streams where stream.utf8.starts(with: "file[".utf8) {
         request.externals.append(stream)

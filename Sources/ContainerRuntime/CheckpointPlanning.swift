@@ -90,6 +90,16 @@ enum CheckpointPlanning {
         CheckpointDescription.Mount(
           key: CheckpointDescription.key(description.mounts.count), destination: bind.destination, path: path))
     }
+    // With a cgroup namespace they begin at its root, and CRIU makes them itself.
+    if !plan.namespaces.created.contains(.newCgroup) {
+      for mount in mounts where mount.type == "cgroup" || mount.type == "cgroup2" {
+        let name = mount.type == "cgroup2" ? "" : splitLast(mount.path).name
+        description.cgroups.append(
+          CheckpointDescription.Mount(
+            key: CheckpointDescription.key(ofCgroup: description.cgroups.count), destination: "/\(name)",
+            path: mount.path))
+      }
+    }
     for step in plan.steps {
       guard case .maskPaths(let paths, _) = step else { continue }
       for mask in paths {

@@ -178,7 +178,7 @@ private struct Restoration: ~Copyable {
     request.workDirectory = folders.work.number
     request.evasiveDevices = true
     request.isSibling = true
-    request.externals = image.externals
+    request.externals = image.externals + (try image.cgroups(cgroup.mounts))
     request.securityProfile = options.securityProfile
     request.mountContext = options.mountContext
     request.take(options.settings, plan)

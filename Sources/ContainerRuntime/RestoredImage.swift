@@ -1,6 +1,7 @@
 import Checkpoint
 import ContainerPlan
 import Diagnostics
+import InitChannel
 import Linux
 import LinuxABI
 
@@ -69,6 +70,18 @@ struct RestoredImage {
     self.binds = binds
   }
 
+  /// The container's own cgroups, which have been made.
+  func cgroups(_ sources: [CgroupMountSource]) throws(RuntimeError) -> [String] {
+    var externals: [String] = []
+    for mount in description.cgroups {
+      guard let source = sources.first(where: { "/\($0.name)" == mount.destination && !$0.isLink }) else {
+        throw RuntimeError(.checkpointImage, "the image has a cgroup at `\(mount.path)` that this host has not")
+      }
+      externals.append("mnt[\(mount.key)]:\(source.path)")
+    }
+    return externals
+  }
+
   /// Without symbolic links: CRIU looks it up a moment later.
   private static func source(_ bind: CheckpointPlanning.Bind) throws(RuntimeError) -> String {
     do {
@@ -117,7 +130,7 @@ struct RestoredImage {
 
   private func isFile(_ place: ImagePlace) throws(SystemError) -> Bool {
     guard let key = place.key else { return false }
-    guard let bind = binds.first(where: { $0.key == key }) else { return true }
+    guard let bind = binds.first(where: { $0.key == key }) else { return key == CheckpointDescription.maskKey }
     return try !FileDescriptor.open(bind.bind.source, .path).status().isDirectory
   }
 
@@ -132,7 +145,7 @@ struct RestoredImage {
         for step in plan.steps {
           if case .mount(let step) = step, step.index == index { attributes |= step.set & 0x20_000F }
         }
-      } else {
+      } else if key == CheckpointDescription.maskKey {
         // Read-only, no set-user-ID, no execution: as `create` makes them.
         attributes |= 0x1 | 0x2 | 0x8
       }

@@ -289,7 +289,7 @@ extension Integration {
 private enum Checkpointed {
   /// Writes a number after the other, and what its environment says.
   static func counting() throws -> Container {
-    try Container(args: ["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $SEEN $i; sleep 0.1; done"])
+    try Container(args: ["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo n $SEEN $i; sleep 0.1; done"])
   }
 
   static func numbers(_ text: String) -> [Int] {
