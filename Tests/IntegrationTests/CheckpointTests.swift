@@ -8,8 +8,9 @@ extension Integration {
     @Test func checkpointedContainerGoesOnWhereItWas() throws {
       let container = try Checkpointed.counting()
       container.bundle.config["process"]["env"].append("SEEN=before")
-      let last = try Checkpointed.start(container)
+      try Checkpointed.start(container)
       let folder = try Checkpointed.save(container)
+      let last = Checkpointed.numbers(try container.stdout.readToEnd()).last ?? 0
       expectError(try container.attempt("state"), says: "does not exist")
       try expectNothingLeft()
       // The environment is that of the process and not of the configuration.
@@ -110,8 +111,8 @@ extension Integration {
       let folder = try Checkpointed.save(container)
       container.bundle.config["linux"]["resources"]["pids"] = ["limit": 34]
       #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
-      #expect(try Files.read(try container.cgroup("pids") + "/pids.max") == "34\n")
-      let members = try Files.read(try container.cgroup("pids") + "/cgroup.procs")
+      #expect(try Files.read(try container.cgroup(CgroupView.current == .v2 ? "" : "pids") + "/pids.max") == "34\n")
+      let members = try Files.read(try container.cgroup(CgroupView.current == .v2 ? "" : "pids") + "/cgroup.procs")
       #expect(members.split(separator: "\n").contains("\(try container.pid())"), "\(members)")
     }
 
@@ -161,7 +162,7 @@ extension Integration {
       #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
       let text = try Files.read(file)
       let pid = try container.pid()
-      #expect(text.contains("createRuntime") && text.contains("\"pid\": \(pid)"), "\(text)")
+      #expect(text.contains("createRuntime") && text.contains("\"pid\":\(pid)"), "\(text)")
     }
 
     // MARK: What goes wrong
