@@ -91,7 +91,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [S
 
 /// What is fuzzed, by way of the targets in Tests/FuzzTests/Targets.
 let fuzzed: [Target.Dependency] = [
-  "Cgroups", "ContainerPlan", "ContainerRuntime", "DBusSupport", "Diagnostics", "FuzzSupport", "InitChannel", "JSON",
+  "Cgroups", "Checkpoint", "ContainerPlan", "ContainerRuntime", "DBusSupport", "Diagnostics", "FuzzSupport",
+  "InitChannel", "JSON",
   "Linux", "LinuxABI", "OCISpec", "Seccomp",
 ]
 // The same sources are a test of the ordinary build, which runs every seed and every finding once.
@@ -124,6 +125,7 @@ let package = Package(
     module("Diagnostics"),
     module("JSON", ["Diagnostics"]),
     module("LinuxABI"),
+    module("Checkpoint", ["Diagnostics", "JSON"], isSmall: true),
     module("OCISpec", ["Diagnostics", "JSON"], isSmall: true),
     module("ContainerPlan", ["Diagnostics", "JSON", "LinuxABI", "OCISpec"], isSmall: true),
     .target(name: "CLinux"),
@@ -139,7 +141,7 @@ let package = Package(
     module(
       "ContainerRuntime",
       [
-        "Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
+        "Cgroups", "Checkpoint", "ContainerPlan", "Diagnostics", "InitChannel", "JSON", "Linux", "LinuxABI",
         "OCISpec", "Seccomp",
       ], isSmall: true),
     .target(
@@ -157,6 +159,7 @@ let package = Package(
     .testTarget(
       name: "AllocatorTests", dependencies: ["AllocatorSupport"], exclude: ["Program"], swiftSettings: commonSettings),
     tests("LinuxABI"),
+    tests("Checkpoint", ["Diagnostics", "JSON"]),
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["apus", "ContainerPlan", "ContainerRuntime", "Diagnostics", "JSON", "LinuxABI", "OCISpec"],

@@ -7,12 +7,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 // 1024 that are passed on, and those of the init stage.
-enum { first_descriptor = 3, most_descriptors = 1100, stack_size = 32 * 1024 };
+enum { first_descriptor = 3, most_descriptors = 1100, most_of_program = 16, stack_size = 32 * 1024 };
 
 struct request {
   int executable;
@@ -54,24 +55,37 @@ static int child(void *argument) {
   return 127;
 }
 
+// Nothing of the mounts that a program makes there, or that are made for it, reaches the caller.
+static long private_root(const struct apus_program *program) {
+  if (syscall(SYS_unshare, CLONE_NEWNS) < 0) return errno;
+  if (syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) return errno;
+  if (syscall(SYS_mount, program->root_source, program->root_target, NULL, MS_BIND | MS_REC, NULL) < 0) return errno;
+  return 0;
+}
+
 // Hooks get nothing of the parent but what is named: no descriptor, no signal action, no mask.
 static int program_child(void *argument) {
   struct program_request *request = argument;
   const struct apus_program *program = request->program;
-  int moved[3];
+  int moved[3 + most_of_program];
+  int count = 3 + program->descriptor_count;
   long failed = 0;
   // A group of its own, so that whatever it starts can be ended with it.
-  if (syscall(SYS_setpgid, 0, 0) < 0) failed = errno;
+  if (!program->keeps_group && syscall(SYS_setpgid, 0, 0) < 0) failed = errno;
   if (!failed && program->directory >= 0 && syscall(SYS_fchdir, program->directory) < 0) failed = errno;
   if (program->umask >= 0) syscall(SYS_umask, program->umask);
-  for (int i = 0; i < 3 && !failed; i++) {
-    long result = syscall(SYS_fcntl, program->standard[i], F_DUPFD_CLOEXEC, first_descriptor);
+  if (!failed && program->root_source) failed = private_root(program);
+  // KEYCTL_JOIN_SESSION_KEYRING
+  if (!failed && program->keyring && syscall(SYS_keyctl, 1, program->keyring) < 0 && errno != ENOSYS) failed = errno;
+  for (int i = 0; i < count && !failed; i++) {
+    int from = i < 3 ? program->standard[i] : program->descriptors[i - 3];
+    long result = syscall(SYS_fcntl, from, F_DUPFD_CLOEXEC, count);
     if (result < 0) failed = errno;
     moved[i] = (int)result;
   }
-  for (int i = 0; i < 3 && !failed; i++)
+  for (int i = 0; i < count && !failed; i++)
     if (syscall(SYS_dup3, moved[i], i, 0) < 0) failed = errno;
-  if (!failed && syscall(SYS_close_range, first_descriptor, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0) failed = errno;
+  if (!failed && syscall(SYS_close_range, count, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0) failed = errno;
   for (int i = 0; i < program->limit_count && !failed; i++)
     if (syscall(SYS_prlimit64, 0, program->limits[i].resource, program->limits[i].values, NULL) < 0) failed = errno;
   if (!failed) {
@@ -153,8 +167,72 @@ int64_t apus_spawn(int executable, char *const *arguments, char *const *environm
 }
 
 int64_t apus_spawn_program(const struct apus_program *program, int *pidfd) {
+  if (program->descriptor_count > most_of_program) return -(int64_t)EINVAL;
   struct program_request request = {program, 0};
   return start(program_child, &request, &request.failure, -1, pidfd);
+}
+
+struct restriction_request {
+  int mounts;
+  const struct apus_restriction *list;
+  int count;
+  int64_t failure;
+};
+
+// In a child, because a process with threads cannot change its mount namespace.
+static int restriction_child(void *argument) {
+  struct restriction_request *request = argument;
+  // RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS
+  struct apus_open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x04 | 0x02};
+  long failed = syscall(SYS_setns, request->mounts, CLONE_NEWNS) < 0 ? errno : 0;
+  for (int i = 0; i < request->count && !failed; i++) {
+    struct apus_mount_attr attributes = {.attr_set = request->list[i].attributes};
+    // The working directory is the root of the namespace now.
+    long file = syscall(SYS_openat2, AT_FDCWD, request->list[i].path, &how, sizeof how);
+    if (file < 0 || syscall(SYS_mount_setattr, file, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+      failed = errno;
+    if (file >= 0) syscall(SYS_close, file);
+  }
+  request->failure = failed;
+  syscall(SYS_exit_group, 0);
+  return 0;
+}
+
+// Starts a child that is no program, and waits for its end.
+static int64_t run(int (*child)(void *), void *request, const int64_t *failure) {
+  int pidfd = -1;
+  int64_t result = start(child, request, failure, -1, &pidfd);
+  if (result < 0) return result;
+  struct apus_wait_result ignored;
+  sys_waitid(1 /* P_PID */, (int)result, &ignored, 4 /* WEXITED */);
+  sys_close(pidfd);
+  return 0;
+}
+
+int64_t apus_restrict_mounts(int mounts, const struct apus_restriction *list, int count) {
+  struct restriction_request request = {mounts, list, count, 0};
+  return run(restriction_child, &request, &request.failure);
+}
+
+struct interface_request {
+  int network;
+  const char *name;
+  int64_t failure;
+};
+
+static int interface_child(void *argument) {
+  struct interface_request *request = argument;
+  int64_t result = sys_setns(request->network, CLONE_NEWNET);
+  if (result >= 0) result = sys_socket(2 /* AF_INET */, 2 /* SOCK_DGRAM */, 0);
+  if (result >= 0) result = sys_interface_up((int)result, request->name);
+  if (result < 0) request->failure = -result;
+  syscall(SYS_exit_group, 0);
+  return 0;
+}
+
+int64_t apus_interface_up(int network, const char *name) {
+  struct interface_request request = {network, name, 0};
+  return run(interface_child, &request, &request.failure);
 }
 
 int64_t apus_spawn_idle(int *pidfd) {

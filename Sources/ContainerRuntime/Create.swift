@@ -91,7 +91,7 @@ extension ContainerRuntime {
   }
 
   /// Compiled here and not in the init stage: libseccomp needs memory and time, and neither should be the container's.
-  private func compileFilter(_ plan: ContainerPlan) throws(RuntimeError) -> SeccompProgram? {
+  func compileFilter(_ plan: ContainerPlan) throws(RuntimeError) -> SeccompProgram? {
     guard let profile = plan.seccomp else { return nil }
     return try SeccompCompiler.program(for: profile, stateRoot: options.root, log: options.log)
   }

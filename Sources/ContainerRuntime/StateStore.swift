@@ -25,6 +25,8 @@ struct StateStore {
     static var notify: String { "notify" }
     /// How the first process ended, where `run --keep` has seen it.
     static var exit: String { "exit" }
+    /// Where CRIU finds the root file system, in a mount namespace of its own.
+    static var criuRoot: String { "criu-root" }
   }
 
   /// Takes an id that nobody has. The folder is the reservation: mkdir(2) succeeds for one caller only.
@@ -118,6 +120,7 @@ struct StateStore {
       }
     }
     if let failure = removeNotifyFolder(entry), first == nil { first = failure }
+    if let failure = remove(Name.criuRoot, from: entry.directory), first == nil { first = failure }
     do {
       return remove(entry.id, from: try FileDescriptor.open(root, [.path, .directory])) ?? first
     } catch {
@@ -175,6 +178,16 @@ extension StateStore.Entry {
     } catch {
       if error.errno == .noEntry { return nil }
       throw error.because(.stateUnreadable, "cannot open the state of `\(id)`")
+    }
+  }
+
+  /// The folder on which CRIU finds the root file system, absolute and without symbolic links.
+  func makeCriuRoot() throws(RuntimeError) -> String {
+    do {
+      try directory.makeDirectory(StateStore.Name.criuRoot, mode: 0o700)
+      return "\(try directory.hostPath())/\(StateStore.Name.criuRoot)"
+    } catch {
+      throw error.because(.stateUnwritable, "cannot make a folder in the state directory", field: "--root")
     }
   }
 

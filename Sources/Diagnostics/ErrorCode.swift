@@ -61,6 +61,10 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
   case terminal = 104
   case output = 105
   case notify = 106
+  // Checkpoints
+  case criu = 110
+  case checkpointImage = 111
+  case checkpointUnsupported = 112
 
   /// `E_CONFIG_SYNTAX`: the name as the log and the documentation give it.
   public var name: String {
@@ -119,6 +123,9 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case .terminal: "E_TERMINAL"
     case .output: "E_OUTPUT"
     case .notify: "E_NOTIFY"
+    case .criu: "E_CRIU"
+    case .checkpointImage: "E_CHECKPOINT_IMAGE"
+    case .checkpointUnsupported: "E_CHECKPOINT_UNSUPPORTED"
     }
   }
 }

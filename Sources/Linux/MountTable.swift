@@ -17,6 +17,11 @@ public enum MountTable {
     parse(try FileDescriptor.open("/proc/self/mountinfo", .readOnly).readAll(limit: 64 << 20))
   }
 
+  /// The mounts of the namespace that a process is in, by their paths below its root.
+  public static func read(of pid: Int32) throws(SystemError) -> [MountTableEntry] {
+    parse(try FileDescriptor.open("/proc/\(pid)/mountinfo", .readOnly).readAll(limit: 64 << 20))
+  }
+
   package static func parse(_ bytes: [UInt8]) -> [MountTableEntry] {
     var entries: [MountTableEntry] = []
     for line in bytes.split(separator: 0x0A) {

@@ -1,5 +1,6 @@
 import CStart
 import ContainerInit
+import ContainerRuntime
 import Diagnostics
 import Linux
 import LinuxABI
@@ -30,6 +31,8 @@ enum Apus {
     do throws(RuntimeError) {
       switch invocation.request {
       case .success(.help(let topic)):
+        // podman takes status 0 for a promise.
+        if invocation.isProbe && topic == .checkpoint { try ContainerRuntime.checkForCriu() }
         try StandardStream.print(Help.text(topic, program: invocation.program))
         return 0
       case .success(.version):

@@ -15,6 +15,8 @@ enum CommandName: String, CaseIterable, Sendable {
   case exec
   case ps
   case events
+  case checkpoint
+  case restore
   case list
   case spec
   case plan
@@ -38,6 +40,8 @@ enum CommandName: String, CaseIterable, Sendable {
     case .exec: ExecCommand.specification
     case .ps: PsCommand.specification
     case .events: EventsCommand.specification
+    case .checkpoint: CheckpointCommand.specification
+    case .restore: RestoreCommand.specification
     case .list: ListCommand.specification
     case .spec: SpecCommand.specification
     case .plan: PlanCommand.specification
@@ -60,6 +64,8 @@ enum CommandName: String, CaseIterable, Sendable {
     case .exec: .exec(try ExecCommand(scanned))
     case .ps: .ps(try PsCommand(scanned))
     case .events: .events(try EventsCommand(scanned))
+    case .checkpoint: .checkpoint(try CheckpointCommand(scanned))
+    case .restore: .restore(try RestoreCommand(scanned))
     case .list: .list(try ListCommand(scanned))
     case .spec: .spec(SpecCommand(scanned))
     case .plan: .plan(try PlanCommand(scanned))
@@ -83,6 +89,8 @@ enum Command: Equatable, Sendable {
   case exec(ExecCommand)
   case ps(PsCommand)
   case events(EventsCommand)
+  case checkpoint(CheckpointCommand)
+  case restore(RestoreCommand)
   case list(ListCommand)
   case spec(SpecCommand)
   case plan(PlanCommand)
@@ -104,6 +112,8 @@ enum Command: Equatable, Sendable {
     case .exec(let command): return try command.run(session)
     case .ps(let command): try command.run(session)
     case .events(let command): try command.run(session)
+    case .checkpoint(let command): try command.run(session)
+    case .restore(let command): return try command.run(session)
     case .list(let command): try command.run(session)
     case .spec(let command): try command.run(session)
     case .plan(let command): try command.run(session)

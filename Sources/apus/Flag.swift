@@ -59,6 +59,25 @@ enum Flag: UInt8, Sendable {
   case memBwSchema
   case kernelMemory
   case kernelMemoryTcp
+  case imagePath
+  case workPath
+  case parentPath
+  case leaveRunning
+  case tcpEstablished
+  case tcpSkipInFlight
+  case linkRemap
+  case extUnixSk
+  case shellJob
+  case lazyPages
+  case statusFd
+  case pageServer
+  case fileLocks
+  case preDump
+  case manageCgroupsMode
+  case emptyNs
+  case autoDedup
+  case lsmProfile
+  case lsmMountContext
 }
 
 /// A row of the table from which flags are parsed and `--help` is printed.

@@ -9,6 +9,8 @@ struct Invocation: Equatable, Sendable {
   var request: Result<Request, RuntimeError>
   /// The exit status where the request fails.
   private(set) var failureStatus: Int32 = 1
+  /// The command itself was asked for its help, and not `help`: managers find out so whether it can be used.
+  private(set) var isProbe = false
 
   enum Request: Equatable, Sendable {
     case help(CommandName?)
@@ -29,6 +31,7 @@ struct Invocation: Equatable, Sendable {
       options = GlobalOptions(log: global)
       if let name = CommandName(rawValue: global.operands.first ?? "") { failureStatus = name.failureStatus }
       request = .success(try Invocation.request(global, &options, program))
+      if case .success(.help(let topic?)) = request { isProbe = topic.rawValue == global.operands.first }
     } catch {
       options = GlobalOptions(log: global)
       request = .failure(error)

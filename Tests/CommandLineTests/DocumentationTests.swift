@@ -27,7 +27,11 @@ import Testing
     let text = try document("command-line.md")
     for flag in GlobalOptions.flags { #expect(text.contains("| `--\(flag.name)"), "\(flag.name)") }
     for name in CommandName.allCases {
-      let section = try #require(text.components(separatedBy: "\n### `\(name.rawValue)").dropFirst().first)
+      // One name is the beginning of another.
+      let sections = ["`", " "].compactMap {
+        text.components(separatedBy: "\n### `\(name.rawValue)\($0)").dropFirst().first
+      }
+      let section = try #require(sections.first)
       let body = section.components(separatedBy: "\n### ")[0]
       for flag in name.specification.flags {
         #expect(body.contains("`--\(flag.name)"), "\(name.rawValue) \(flag.name)")

@@ -187,7 +187,10 @@ import Testing
     }
     #expect(error("help", "nosuch")?.message == "no help topic for `nosuch`")
     // Managers take `checkpoint --help` with status 0 as a promise.
-    #expect(error("checkpoint", "--help")?.message == "unknown command `checkpoint`")
+    #expect(Invocation(["apus", "checkpoint", "--help"]).isProbe)
+    #expect(Invocation(["apus", "--debug", "checkpoint", "-h"]).isProbe)
+    #expect(!Invocation(["apus", "help", "checkpoint"]).isProbe)
+    #expect(!Invocation(["apus", "checkpoint", "web"]).isProbe)
   }
 
   @Test func versionIsAGlobalFlag() throws {

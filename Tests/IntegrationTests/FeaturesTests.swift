@@ -200,7 +200,9 @@ extension Integration {
     /// Those of systemd change the scope, with its driver: `annotationIsAPropertyOfTheScope`; `LandlockTests` are about
     /// the other one.
     @Test func noAnnotationChangesThePlan() throws {
-      #expect(try features()["potentiallyUnsafeConfigAnnotations"] == ["org.systemd.property.", "org.apus.landlock"])
+      #expect(
+        try features()["potentiallyUnsafeConfigAnnotations"]
+          == ["org.systemd.property.", "org.apus.landlock", "org.criu.config"])
       let container = try Container()
       let plain = try plan(container, [])
       // What changes something in other runtimes.

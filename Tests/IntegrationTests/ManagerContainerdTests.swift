@@ -295,7 +295,7 @@ extension Integration {
 
     // MARK: Checkpoints
 
-    /// Either both commands are there, or none is and everybody is told so: nothing is done by halves.
+    /// Either both work, or the error says what CRIU lacks, and nothing is done by halves.
     @Test(.peerDiffers("crun", "1.8.1", "features are newer, and it says other words"))
     func checkpointAndRestoreAreDoneOrRefused() throws {
       let client = try client()
@@ -304,11 +304,10 @@ extension Integration {
       try client.succeed("start", id)
       let folder = client.container.bundle.path + "/checkpoint"
       mkdir(folder, 0o755)
-      let isBuilt = try runtime(bare: ["checkpoint", "--help"]).code == 0
+      let isThere = try runtime(bare: ["checkpoint", "--help"]).code == 0
       let features = try runtime(bare: ["features"]).json
       let announced = features["annotations"]["org.opencontainers.runc.checkpoint.enabled"].string
-      #expect((announced == "true") == isBuilt, "\(announced ?? "nothing")")
-      if isBuilt { return }
+      #expect((announced == "true") == isThere, "\(announced ?? "nothing")")
       let flags = [
         "--image-path", folder, "--work-path", folder, "--tcp-established", "--ext-unix-sk", "--shell-job",
         "--file-locks", "--manage-cgroups-mode", "soft", "--empty-ns", "network",
@@ -320,13 +319,18 @@ extension Integration {
           client.container.bundle.path, id + "-restored",
         ],
       ]
+      var codes: [Int32] = []
       for words in calls {
         let outcome = try client.spawn(words).wait()
-        #expect(outcome.code == 1, "\(outcome)")
-        #expect(try client.lastError().contains("unknown command `\(words[0])`"))
+        #expect([0, 1].contains(outcome.code), "\(outcome)")
+        codes.append(outcome.code)
+        // Where CRIU does not know the kernel it says so.
+        if outcome.code == 1 { #expect(try !client.lastError().isEmpty) }
       }
+      #expect(codes[0] == 0 || codes[1] == 1, "\(codes)")
       #expect(try client.state().status == "running")
-      #expect(Files.names(in: folder).isEmpty && !Files.exists(client.pidFile + "2"))
+      #expect(Files.exists(client.pidFile + "2") == (codes[1] == 0))
+      if codes[1] == 0 { #expect(try runtime("delete", "--force", id + "-restored").code == 0) }
     }
   }
 }

@@ -190,13 +190,3 @@ def unknown_container(podman):
         more = ("true",) if verb == "exec" else ()
         refused(podman(verb, "nosuch", *more, status=None), 125, "(?i)no such container|no container with")
     equal(podman("container", "exists", "nosuch", status=None).status, 1, "the status of exists")
-
-
-@check
-def checkpoint_is_refused_cleanly(podman):
-    podman.needs_root("podman makes checkpoints as root only")
-    with podman.container() as container:
-        result = podman("container", "checkpoint", container.name, status=None)
-        if podman.name not in ("crun", "runc"):
-            refused(result, 125, "(?i)checkpoint")
-            equal(container.status, "running", "the status afterwards")

@@ -16,6 +16,7 @@ import podman_places  # noqa: F401
 import podman_network  # noqa: F401
 import podman_images  # noqa: F401
 import podman_errors  # noqa: F401
+import podman_checkpoint  # noqa: F401
 import podman_many  # noqa: F401
 
 def compare(runtimes, rounds=15):

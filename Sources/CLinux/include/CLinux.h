@@ -277,11 +277,34 @@ struct apus_program {
   // Limits that are not those of the caller.
   const struct apus_limit *limits;
   int32_t limit_count;
+  // Descriptors that it gets as 3, 4, ...; at most 16.
+  const int32_t *descriptors;
+  int32_t descriptor_count;
+  // It stays in the process group of the caller.
+  int32_t keeps_group;
+  // A mount namespace of its own, a slave of the caller's, in which `root_source` with all below it is also mounted on
+  // `root_target`. NULL for that of the caller.
+  const char *root_source;
+  const char *root_target;
+  // A new session keyring of this name (keyrings(7)); NULL for that of the caller.
+  const char *keyring;
 };
 
 // spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
-// and none blocked. Otherwise as apus_spawn.
+// and none blocked, but for what the request says. Otherwise as apus_spawn.
 int64_t apus_spawn_program(const struct apus_program *program, int *pidfd);
+
+// Attributes that a mount gets, MOUNT_ATTR_*, found by its path, on which no link may be.
+struct apus_restriction {
+  const char *path;
+  uint64_t attributes;
+};
+
+// spawn.c: sets them in the mount namespace behind `mounts`; 0 when all are set.
+int64_t apus_restrict_mounts(int mounts, const struct apus_restriction *list, int count);
+
+// spawn.c: sets an interface up in the network namespace behind `network`.
+int64_t apus_interface_up(int network, const char *name);
 
 // spawn.c: a copy of this process that has no descriptors, takes no signal but SIGKILL and does nothing. It ends with the
 // thread that made it. Returns the pid and stores a pidfd.

@@ -30,9 +30,10 @@ struct FeaturesCommand: Equatable, Sendable {
         NamedValue("io.github.seccomp.libseccomp.version", SeccompCompiler.libraryVersionText),
         NamedValue("\(LandlockConfig.annotation).abi", "\(LandlockSet.newestABI)"),
         NamedValue("\(LandlockConfig.annotation).kernelAbi", "\(LandlockSupport.ofThisKernel.abi)"),
+        NamedValue("org.opencontainers.runc.checkpoint.enabled", ContainerRuntime.canCheckpoint ? "true" : "false"),
       ],
       // All others go to the state and change nothing.
-      potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", LandlockConfig.annotation])
+      potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", LandlockConfig.annotation, "org.criu.config"])
   }
 
   private static var linux: LinuxFeatures {

@@ -24,6 +24,7 @@ struct FuzzTarget: Sendable {
     FuzzTarget(name: "cgroup", run: fuzzCgroup),
     FuzzTarget(name: "seccomp", run: fuzzSeccomp),
     FuzzTarget(name: "dbus", run: fuzzDBus),
+    FuzzTarget(name: "checkpoint", run: fuzzCheckpoint),
   ]
 }
 

@@ -16,6 +16,8 @@ enum MachineFeature: String, Sendable {
   case legacyHugePages
   /// A version of Landlock's ABI that lacks rights: below 3.
   case olderLandlock
+  /// It is there, and knows the kernel.
+  case criu
 
   var isHere: Bool {
     switch self {
@@ -27,9 +29,14 @@ enum MachineFeature: String, Sendable {
     case .resourceLimits: MachineFeature.hasCapability(24)
     case .networkControllers: ["net_cls", "net_prio"].allSatisfy { Cgroups.root(of: $0) != nil }
     case .olderLandlock: (1...2).contains(Landlock.version)
+    case .criu: MachineFeature.hasCriu
     case .legacyHugePages: Cgroups.root(of: "hugetlb") != nil
     }
   }
+
+  private static let hasCriu =
+    Files.exists("/usr/sbin/criu")
+    && recorded(or: false) { try Subprocess("/usr/sbin/criu", ["check"]).wait().code == 0 }
 
   /// By its number in capabilities(7).
   private static func hasCapability(_ number: Int) -> Bool {

@@ -1,0 +1,154 @@
+package import Diagnostics
+
+/// A mount of the image, as CRIU keeps it in `mountpoints-N.img` (its `images/mnt.proto`).
+package struct ImageMount: Equatable, Sendable {
+  package var id: UInt64 = 0
+  package var parent: UInt64 = 0
+  package var device: UInt64 = 0
+  /// MS_* flags of mount(2), those of the mount itself.
+  package var flags: UInt64 = 0
+  /// The directory of the file system that is the root of the mount.
+  package var root = ""
+  /// Where it is in the container.
+  package var path = ""
+  /// The name of what comes from outside; nil where CRIU makes the mount by itself.
+  package var key: String?
+
+  package init() {}
+}
+
+/// The mounts of one mount namespace in an image.
+package struct ImageMounts: Sendable {
+  package let mounts: [ImageMount]
+
+  package static var prefix: String { "mountpoints-" }
+  package static var suffix: String { ".img" }
+  package static var sizeLimit: Int { 16 << 20 }
+  private static var magics: [UInt32] { [0x5456_4319, 0x5556_3928] }
+
+  package init(_ mounts: [ImageMount]) {
+    self.mounts = mounts
+  }
+
+  /// Reads the file: two numbers that say what it is, then messages, each behind its length.
+  package static func decode(_ bytes: [UInt8], file: String) throws(RuntimeError) -> ImageMounts {
+    var rest = bytes[...]
+    var mounts: [ImageMount] = []
+    do throws(ProtobufError) {
+      for magic in magics {
+        guard try number(&rest) == magic else { throw .malformed }
+      }
+      while !rest.isEmpty {
+        let length = Int(try number(&rest))
+        guard length <= rest.count else { throw .truncated }
+        mounts.append(try ImageMount(ProtobufReader(rest.prefix(length))))
+        rest = rest.dropFirst(length)
+      }
+    } catch {
+      throw RuntimeError(.checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU")
+    }
+    return ImageMounts(mounts)
+  }
+
+  private static func number(_ bytes: inout ArraySlice<UInt8>) throws(ProtobufError) -> UInt32 {
+    guard bytes.count >= 4 else { throw .truncated }
+    defer { bytes = bytes.dropFirst(4) }
+    return bytes.prefix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
+  }
+}
+
+extension ImageMount {
+  init(_ message: ProtobufReader) throws(ProtobufError) {
+    var reader = message
+    while let (field, value) = try reader.next() {
+      switch field {
+      case 2: id = try value.uint64
+      case 3: device = try value.uint64
+      case 4: parent = try value.uint64
+      case 5: flags = try value.uint64
+      case 6: root = try value.string
+      case 7: path = try value.string
+      case 18: key = try value.string
+      default: continue
+      }
+    }
+    guard path.utf8.first == 0x2F else { throw .malformed }
+  }
+
+  /// MOUNT_ATTR_* of mount_setattr(2) for those flags that take something away.
+  package var restrictions: UInt64 { flags & 0xF | (flags & 0x100 != 0 ? 0x20_0000 : 0) }
+}
+
+/// A place on which CRIU mounts: it goes there by path.
+package struct ImagePlace: Equatable, Sendable {
+  /// In the root file system, or with a key in what comes from outside by that name.
+  package var base: String?
+  /// Absolute in that base; no link may be on the way.
+  package var path: String
+  /// What is mounted there comes from outside by this name.
+  package var key: String?
+  /// It is made where it is missing.
+  package var isMade: Bool
+}
+
+extension ImageMounts {
+  /// The places in files that others can change between the checkpoint and the restore, or while it runs.
+  ///
+  /// CRIU finds by path what it mounts, and where. What lies in the root file system or in what comes from outside may be a
+  /// symbolic link by then, out of the container (CVE-2026-119614): a mount whose source is found in these is refused, unless it
+  /// is one over its own place.
+  ///
+  /// - Parameter keys: the names of what comes from outside.
+  package func places(_ keys: [String]) throws(RuntimeError) -> [ImagePlace] {
+    let root = try rootMount()
+    let outside = mounts.filter { $0.key != nil }
+    var places: [ImagePlace] = []
+    for mount in mounts where mount.id != root.id {
+      try MountName.check(mount.path, "a mount of the container")
+      if let key = mount.key {
+        guard keys.contains(key) else {
+          throw RuntimeError(
+            .checkpointImage, "the image has a mount from outside at `\(mount.path)` that nobody has named")
+        }
+      } else if mount.device == root.device || outside.contains(where: { $0.device == mount.device }) {
+        guard isOverItself(mount, root) else {
+          throw RuntimeError(
+            .checkpointUnsupported,
+            "`\(mount.path)` shows a part of the container's files in another place, which CRIU would look for by name",
+            hint: "unmount it before the checkpoint")
+        }
+        places.append(ImagePlace(base: nil, path: mount.path, key: nil, isMade: false))
+        continue
+      }
+      if let place = place(of: mount, root) { places.append(place) }
+    }
+    return places
+  }
+
+  /// The one above which there is none.
+  private func rootMount() throws(RuntimeError) -> ImageMount {
+    let tops = mounts.filter { mount in !mounts.contains { $0.id == mount.parent } || mount.id == mount.parent }
+    guard tops.count == 1, let top = tops.first, top.path == "/", top.key == nil,
+      !mounts.contains(where: { $0.path == "/" && $0.id != top.id })
+    else {
+      throw RuntimeError(.checkpointUnsupported, "the mounts of the image have not one root")
+    }
+    return top
+  }
+
+  private func isOverItself(_ mount: ImageMount, _ root: ImageMount) -> Bool {
+    let own = root.root == "/" ? mount.path : root.root + mount.path
+    return mount.device == root.device && mount.root == own
+  }
+
+  private func place(of mount: ImageMount, _ root: ImageMount) -> ImagePlace? {
+    guard let parent = mounts.first(where: { $0.id == mount.parent }) else { return nil }
+    if parent.id == root.id || (parent.key == nil && isOverItself(parent, root)) {
+      return ImagePlace(base: nil, path: mount.path, key: mount.key, isMade: true)
+    }
+    guard let base = parent.key else { return nil }
+    let below = mount.path.utf8.dropFirst(parent.path.utf8.count)
+    guard mount.path.utf8.starts(with: parent.path.utf8), below.first == 0x2F else { return nil }
+    return ImagePlace(base: base, path: String(decoding: below, as: UTF8.self), key: mount.key, isMade: true)
+  }
+}

@@ -1,0 +1,169 @@
+import Checkpoint
+import Diagnostics
+import Linux
+import LinuxABI
+
+/// A `criu swrk`: it takes requests from a socket, does them, and asks in between (criu.org, "RPC").
+struct CriuProcess: ~Copyable {
+  private var channel: FileDescriptor
+  private let process: SpawnedProcess
+  private var isEnded = false
+  /// As in `31701` for 3.17.1.
+  private(set) var version: Int32 = 0
+
+  /// The oldest that answers all that is asked here: 3.0, as in the peers.
+  static var oldestVersion: Int32 { 30_000 }
+
+  var pid: Int32 { process.pid }
+
+  /// The program; only in the folders of PATH that are absolute.
+  static func find() throws(RuntimeError) -> String {
+    guard let path = ChildProgram.find("criu") else {
+      throw RuntimeError(
+        .criu, "checkpoints need CRIU, and there is no `criu` in PATH",
+        hint: "install it (Debian: `apt-get install criu`)")
+    }
+    return path
+  }
+
+  static var isThere: Bool { ChildProgram.find("criu") != nil }
+
+  private init(channel: consuming FileDescriptor, process: consuming SpawnedProcess) {
+    self.channel = channel
+    self.process = process
+  }
+
+  /// Starts it and asks for its version. What `program` has from 3 on becomes 4 and on.
+  static func start(_ program: ServiceProgram) throws(RuntimeError) -> CriuProcess {
+    var criu = try describe(.criu, "cannot start `\(program.path)`") { () throws(SystemError) -> CriuProcess in
+      var program = program
+      var pair = try Socket.pair()
+      program.descriptors.insert(pair.second.number, at: 0)
+      let process = try program.start()
+      var channel = FileDescriptor(owning: -1)
+      swap(&channel, &pair.first)
+      return CriuProcess(channel: channel, process: process)
+    }
+    do throws(RuntimeError) {
+      try criu.send(CriuRequest(.version, staysOpen: true))
+      criu.version = try criu.answer(to: .version).version
+      try criu.require(CriuProcess.oldestVersion, for: "")
+    } catch {
+      // Its end is what is waited for; why it did not answer is the error.
+      _ = criu.end()
+      throw error
+    }
+    return criu
+  }
+
+  static func program(_ path: String) -> ServiceProgram {
+    ServiceProgram(path: path, arguments: ["criu", "swrk", "3"], environment: Environment.all())
+  }
+
+  static func text(_ version: Int32) -> String {
+    "\(version / 10_000).\(version / 100 % 100).\(version % 100)"
+  }
+
+  func require(_ least: Int32, for what: String) throws(RuntimeError) {
+    if version >= least { return }
+    throw RuntimeError(
+      .criu, "CRIU \(CriuProcess.text(version)) is too old, expected \(CriuProcess.text(least)) or newer", field: what)
+  }
+
+  func send(_ request: CriuRequest) throws(RuntimeError) {
+    let bytes = request.encode()
+    guard bytes.count < Socket.packetLimit else {
+      throw RuntimeError(.criu, "what CRIU has to be told is too long: \(bytes.count) bytes")
+    }
+    do {
+      try channel.send(bytes)
+    } catch {
+      throw error.because(.criu, "CRIU has gone")
+    }
+  }
+
+  /// What it says next, and the descriptor that came along.
+  func receive() throws(RuntimeError) -> CriuMessage {
+    do throws(SystemError) {
+      var packet = try channel.receive()
+      if packet.bytes.isEmpty { throw SystemError("recvmsg", .brokenPipe) }
+      do throws(ProtobufError) {
+        let response = try CriuResponse(decoding: packet.bytes)
+        return CriuMessage(response: response, descriptor: packet.takeDescriptor())
+      } catch {
+        throw SystemError("recvmsg", Errno(74))
+      }
+    } catch {
+      throw error.because(.criu, error.errno == .brokenPipe ? "CRIU ended without an answer" : "cannot understand CRIU")
+    }
+  }
+
+  /// The answer to a request in which nothing is asked in between.
+  func answer(to kind: CriuRequestKind) throws(RuntimeError) -> CriuResponse {
+    let message = try receive()
+    guard message.response.kind == kind.rawValue else {
+      throw RuntimeError(.criu, "CRIU answers another request than `\(kind.name)`")
+    }
+    guard message.response.isSuccess else { throw CriuProcess.failure(message.response, kind) }
+    return message.response
+  }
+
+  /// Fails where the kernel lacks one of the features.
+  func check(_ features: CriuFeatures) throws(RuntimeError) {
+    try send(CriuRequest(.featureCheck, features: features, staysOpen: true))
+    let found = try answer(to: .featureCheck).features
+    if features.memoryTracking && !found.memoryTracking {
+      throw RuntimeError(
+        .criu, "this kernel cannot track which memory was written to, as CRIU needs it", field: "--pre-dump")
+    }
+    if features.lazyPages && !found.lazyPages {
+      throw RuntimeError(.criu, "this kernel has no userfaultfd(2) as CRIU needs it", field: "--lazy-pages")
+    }
+  }
+
+  static func failure(_ response: CriuResponse, _ kind: CriuRequestKind) -> RuntimeError {
+    var text = "CRIU failed in `\(kind.name)`"
+    // Its first error, as in the log.
+    let reason = CriuLog.firstError([UInt8](response.message.utf8))
+    if !reason.isEmpty { text += ": \(reason)" }
+    guard response.errno > 0 else { return RuntimeError(.criu, text) }
+    return SystemError("criu", Errno(response.errno)).because(.criu, text)
+  }
+
+  /// Lets it go and waits for its end; one that goes on without a socket, as for another pre-dump, is ended.
+  mutating func end() -> ExitStatus? {
+    if isEnded { return nil }
+    isEnded = true
+    channel = FileDescriptor(owning: -1)
+    do {
+      if try !Poll.wait(process.descriptor, for: Poll.readable, timeout: CriuProcess.patience) {
+        try process.descriptor.sendSignal(9)
+      }
+      return try Processes.wait(process.pid)
+    } catch {
+      // A child of ours that was not collected: neither call can fail.
+      return nil
+    }
+  }
+
+  /// In milliseconds.
+  private static var patience: Int64 { 30_000 }
+
+  /// The first error in the log that CRIU has left; empty where there is none.
+  static func reason(_ directory: borrowing FileDescriptor, _ name: String) -> String {
+    let bytes: [UInt8]
+    do {
+      let file = try directory.open(name, [.readOnly, .noFollow, .nonBlocking])
+      bytes = try file.readAll(limit: 64 << 20)
+    } catch {
+      return ""
+    }
+    return CriuLog.firstError(bytes)
+  }
+}
+
+/// What CRIU says, and the descriptor that came along.
+struct CriuMessage: ~Copyable {
+  let response: CriuResponse
+  var descriptor: FileDescriptor?
+}

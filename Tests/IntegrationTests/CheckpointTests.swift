@@ -1,0 +1,328 @@
+import Foundation
+import IntegrationSupport
+import Testing
+
+extension Integration {
+  /// `checkpoint` and `restore`, by CRIU.
+  @Suite(.needs(.criu)) struct CheckpointTests {
+    @Test func checkpointedContainerGoesOnWhereItWas() throws {
+      let container = try Checkpointed.counting()
+      container.bundle.config["process"]["env"].append("SEEN=before")
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      let last = Checkpointed.numbers(try container.stdout.readToEnd()).last ?? 0
+      expectError(try container.attempt("state"), says: "does not exist")
+      try expectNothingLeft()
+      // The environment is that of the process and not of the configuration.
+      container.bundle.config["process"]["env"] = ["SEEN=after"]
+      let pidFile = container.bundle.path + "/pid"
+      let call = try Checkpointed.restore(container, folder, "--detach", "--pid-file", pidFile)
+      #expect(try call.wait().code == 0)
+      #expect(try container.status() == "running")
+      #expect(try Files.read(pidFile) == "\(try container.pid())")
+      try call.stdout.waitFor("before \(last + 3)\n")
+      let numbers = Checkpointed.numbers(call.stdout.text)
+      #expect(numbers.first.map { $0 > last && $0 < last + 5 } == true, "\(last) \(numbers)")
+      #expect(try container.attempt("exec", rest: ["/bin/echo", "in"]).stdout == "in\n")
+      try container.end()
+      #expect(try container.status() == "stopped")
+      try container.delete()
+      try expectNothingLeft()
+    }
+
+    @Test func containerMayGoOnAfterwards() throws {
+      let container = try Checkpointed.counting()
+      let last = try Checkpointed.start(container)
+      let pid = try container.pid()
+      let folder = try Checkpointed.save(container, "--leave-running")
+      #expect(try container.status() == "running")
+      #expect(try container.pid() == pid)
+      try container.stdout.waitFor(" \(last + 8)\n")
+      #expect(Files.exists(folder + "/inventory.img"))
+    }
+
+    @Test func memoryIsSavedBeforehand() throws {
+      let container = try Checkpointed.counting()
+      try Checkpointed.start(container)
+      let folder = container.bundle.path + "/images"
+      let first = try container.attempt("checkpoint", "--pre-dump", "--image-path", folder + "/1")
+      #expect(first.code == 0, "\(first)")
+      #expect(try container.status() == "running")
+      let second = try container.attempt(
+        "checkpoint", "--image-path", folder + "/2", "--parent-path", "../1", "--work-path", folder)
+      #expect(second.code == 0, "\(second)")
+      #expect(Files.exists(folder + "/dump.log"))
+      let call = try Checkpointed.restore(container, folder + "/2", "--detach")
+      #expect(try call.wait().code == 0)
+      #expect(try container.status() == "running")
+    }
+
+    /// What is mounted, and what it may not do; two of one file system are those that CRIU takes for one.
+    @Test func mountsAreAsBefore() throws {
+      let container = try Checkpointed.counting()
+      let bundle = container.bundle
+      for name in ["one", "two", "one/below"] { mkdir(bundle.path + "/" + name, 0o755) }
+      try Files.write("file\n", to: bundle.path + "/file")
+      mkdir(bundle.rootfs + "/real", 0o755)
+      symlink("/real", bundle.rootfs + "/link")
+      bundle.addMount("/one", source: bundle.path + "/one", options: ["bind", "ro", "nosuid"])
+      bundle.addMount("/link/two", source: bundle.path + "/two", options: ["bind", "ro", "nosuid"])
+      bundle.addMount("/one/below", source: bundle.path + "/two", options: ["bind", "noexec"])
+      bundle.addMount("/etc/file", source: bundle.path + "/file", options: ["bind", "ro"])
+      bundle.addMount("/tmp", type: "tmpfs", source: "tmpfs", options: ["nodev", "size=1m"])
+      bundle.config["linux"]["readonlyPaths"].append("/bin")
+      bundle.config["root"]["readonly"] = false
+      try Checkpointed.start(container)
+      #expect(try container.attempt("exec", rest: ["/bin/sh", "-c", "echo kept > /tmp/kept"]).code == 0)
+      let before = try Checkpointed.mounts(container)
+      let folder = try Checkpointed.save(container)
+      // Those that `create` made are made again.
+      rmdir(bundle.rootfs + "/one")
+      rmdir(bundle.rootfs + "/real/two")
+      #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
+      #expect(try Checkpointed.mounts(container) == before)
+      #expect(try container.attempt("exec", rest: ["/bin/cat", "/tmp/kept", "/etc/file"]).stdout == "kept\nfile\n")
+      let flags = try container.attempt("exec", rest: ["/bin/cat", "/sys/class/net/lo/flags"])
+      #expect(flags.stdout == "0x9\n", "up, as before: \(flags)")
+    }
+
+    @Test func terminalIsHandedOver() throws {
+      let container = try Container(args: [
+        "/bin/sh", "-c", "n=1; while read line; do echo $n-$line; n=$((n+1)); done",
+      ])
+      container.bundle.config["process"]["terminal"] = true
+      let socket = try DescriptorSocket()
+      try container.runDetached("--console-socket", socket.path)
+      let before = try socket.receiveTerminal()
+      try before.write("a\n")
+      try before.waitFor("1-a\r\n")
+      let folder = try Checkpointed.save(container)
+      let call = try Checkpointed.restore(container, folder, "--detach", "--console-socket", socket.path)
+      #expect(try call.wait().code == 0)
+      let after = try socket.receiveTerminal()
+      try after.write("b\n")
+      try after.waitFor("2-b\r\n")
+    }
+
+    @Test func limitsAreThoseOfTheConfiguration() throws {
+      let container = try Checkpointed.counting()
+      container.bundle.config["linux"]["resources"]["pids"] = ["limit": 33]
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      container.bundle.config["linux"]["resources"]["pids"] = ["limit": 34]
+      #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
+      #expect(try Files.read(try container.cgroup(CgroupView.current == .v2 ? "" : "pids") + "/pids.max") == "34\n")
+      let members = try Files.read(try container.cgroup(CgroupView.current == .v2 ? "" : "pids") + "/cgroup.procs")
+      #expect(members.split(separator: "\n").contains("\(try container.pid())"), "\(members)")
+    }
+
+    @Test func joinedNetworkIsJoinedAgain() throws {
+      let holder = try NamespaceHolder("--net")
+      let container = try Checkpointed.counting()
+      container.bundle.join("network", holder.path("net"))
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
+      #expect(Files.inode("/proc/\(try container.pid())/ns/net") == holder.inode("net"))
+      try container.delete("--force")
+      // An image of one that had joined is nothing for one that does not.
+      container.bundle.removeNamespace("network")
+      container.bundle.addNamespace("network")
+      expectError(
+        try Checkpointed.restore(container, folder, "--detach").wait(), detail: "whether a `net` namespace is joined")
+      try expectNothingLeft(but: holder)
+    }
+
+    @Test func foregroundWaitsForTheEnd() throws {
+      let container = try Container(args: [
+        "/bin/sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; echo again; done",
+      ])
+      try container.runDetached()
+      try container.stdout.waitFor("ready")
+      let folder = try Checkpointed.save(container)
+      let call = try Checkpointed.restore(container, folder)
+      try call.stdout.waitFor("again")
+      call.signal(SIGTERM)
+      #expect(try call.wait().code == 7)
+      try expectNothingLeft()
+    }
+
+    @Test func hooksOfTheNetworkRunAgain() throws {
+      let container = try Checkpointed.counting()
+      let file = container.bundle.path + "/hooks"
+      for kind in ["createRuntime", "poststop"] {
+        container.bundle.config["hooks"][kind] = [
+          ["path": "/bin/sh", "args": ["sh", "-c", .string("echo \(kind) >> \(file); cat >> \(file)")]]
+        ]
+      }
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      #expect(try Files.read(file).contains("poststop"))
+      try Files.write("", to: file)
+      #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
+      let text = try Files.read(file)
+      let pid = try container.pid()
+      #expect(text.contains("createRuntime") && text.contains("\"pid\":\(pid)"), "\(text)")
+    }
+
+    // MARK: What goes wrong
+
+    @Test func onlyAContainerThatRunsIsSaved() throws {
+      let container = try Checkpointed.counting()
+      try container.create()
+      let folder = container.bundle.path + "/images"
+      expectError(
+        try container.attempt("checkpoint", "--image-path", folder), detail: "is created")
+      try container.start()
+      try container.end()
+      expectError(try container.attempt("checkpoint", "--image-path", folder), says: "stopped")
+      #expect(!Files.exists(folder))
+    }
+
+    @Test func failureUndoesEverything() throws {
+      let container = try Checkpointed.counting()
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      let bundle = container.bundle.path
+      func refused(_ words: [String], _ detail: String) throws {
+        let outcome = try Subprocess(container.executable, container.root + ["restore"] + words + [container.id]).wait()
+        expectError(outcome, detail: detail)
+        try expectNothingLeft()
+      }
+      try refused(["--bundle", bundle, "--image-path", bundle + "/none"], "cannot open the folder of the images")
+      try refused(["--bundle", bundle + "/none", "--image-path", folder], "cannot open the bundle")
+      try refused(["--bundle", bundle, "--image-path", bundle], "another runtime has made it")
+      try refused(
+        ["--bundle", bundle, "--image-path", folder, "--pid-file", bundle + "/no/pid"], "cannot write the pid file")
+      #expect(truncate(folder + "/core-1.img", 10) == 0)
+      try refused(["--bundle", bundle, "--image-path", folder], "see `\(folder)/restore.log`")
+      #expect(truncate(folder + "/inventory.img", 0) == 0)
+      try refused(["--bundle", bundle, "--image-path", folder], "restore")
+      try Files.write("{}", to: folder + "/apus.json")
+      try refused(["--bundle", bundle, "--image-path", folder], "expected form 1")
+    }
+
+    @Test func idThatIsTakenIsRefused() throws {
+      let container = try Checkpointed.counting()
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container, "--leave-running")
+      expectError(
+        try Checkpointed.restore(container, folder, "--detach").wait(), says: "container with given ID already exists")
+      #expect(try container.status() == "running")
+    }
+
+    @Test func mountThatTheConfigurationLacksIsRefused() throws {
+      let container = try Checkpointed.counting()
+      container.bundle.addMount("/mnt", source: container.bundle.path, options: ["bind"])
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      container.bundle.removeMount("/mnt")
+      expectError(
+        try Checkpointed.restore(container, folder, "--detach").wait(),
+        detail: "the image has a bind mount at `/mnt`, and the configuration has none there")
+      try expectNothingLeft()
+    }
+
+    // MARK: Attacks
+
+    /// A name that CRIU would read as a mount at `/a` that comes from `/etc`.
+    @Test(arguments: ["/a]:/etc", "/a[b", "/a\\b"])
+    func nameThatCriuWouldMisreadIsRefused(name: String) throws {
+      let container = try Checkpointed.counting()
+      container.bundle.config["root"]["readonly"] = false
+      container.bundle.addMount(name, type: "tmpfs", source: "tmpfs")
+      try Checkpointed.start(container)
+      let folder = container.bundle.path + "/images"
+      expectError(
+        try container.attempt("checkpoint", "--image-path", folder), detail: "cannot be given to CRIU")
+      #expect(try container.status() == "running")
+      #expect(Files.names(in: folder).isEmpty)
+      container.bundle.removeMount(name)
+      container.bundle.addMount(name, source: container.bundle.path, options: ["bind"])
+      try container.delete("--force")
+      try Checkpointed.start(container)
+      expectError(
+        try container.attempt("checkpoint", "--image-path", folder), detail: "cannot be given to CRIU")
+      #expect(try container.status() == "running")
+    }
+
+    /// CRIU would look for its source by path, and whoever may write there has time until then.
+    @Test func mountOfTheContainersOwnFilesIsRefused() throws {
+      let container = try Checkpointed.counting()
+      let bundle = container.bundle
+      bundle.setCapabilities(["CAP_SYS_ADMIN"])
+      bundle.args[2] = "mount --bind /etc /home && " + bundle.args[2]
+      try Checkpointed.start(container)
+      let outcome = try container.attempt("checkpoint", "--image-path", bundle.path + "/images")
+      expectError(outcome, detail: "`/home` shows a part of the container's files in another place")
+      #expect(try container.status() == "running")
+      let last = Checkpointed.numbers(try container.stdout.text).last ?? 0
+      try container.stdout.waitFor(" \(last + 5)\n")
+    }
+
+    /// A link that came into the root file system after the checkpoint, on the way to a mount.
+    @Test func linkOnTheWayToAMountIsNotFollowed() throws {
+      let canary = try Canary()
+      let container = try Checkpointed.counting()
+      let bundle = container.bundle
+      mkdir(bundle.path + "/data", 0o755)
+      mkdir(bundle.rootfs + "/mnt", 0o755)
+      bundle.addMount("/mnt/data", source: bundle.path + "/data", options: ["bind"])
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      canary.remember()
+      rename(bundle.rootfs + "/mnt", bundle.rootfs + "/mnt2")
+      for target in [canary.path, "/mnt2"] {
+        symlink(target, bundle.rootfs + "/mnt")
+        expectError(
+          try Checkpointed.restore(container, folder, "--detach").wait(), detail: "there is a symbolic link on the way")
+        unlink(bundle.rootfs + "/mnt")
+        try expectNothingLeft()
+      }
+      #expect(canary.changes().isEmpty, "\(canary.changes())")
+      rename(bundle.rootfs + "/mnt2", bundle.rootfs + "/mnt")
+      #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
+    }
+  }
+}
+
+/// A container that is saved and comes back.
+private enum Checkpointed {
+  /// Writes a number after the other, and what its environment says.
+  static func counting() throws -> Container {
+    try Container(args: ["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo n $SEEN $i; sleep 0.1; done"])
+  }
+
+  static func numbers(_ text: String) -> [Int] {
+    text.split(separator: "\n").dropLast(text.hasSuffix("\n") ? 0 : 1).compactMap {
+      $0.split(separator: " ").last.flatMap { Int($0) }
+    }
+  }
+
+  /// The last number that came.
+  @discardableResult
+  static func start(_ container: Container) throws -> Int {
+    try container.runDetached()
+    try container.stdout.waitFor(" 3\n")
+    return try numbers(container.stdout.text).last ?? 0
+  }
+
+  static func save(_ container: Container, _ flags: String...) throws -> String {
+    let folder = container.bundle.path + "/images"
+    let outcome = try container.spawn("checkpoint", ["--image-path", folder] + flags).wait()
+    try #require(outcome.code == 0, "\(outcome)")
+    return folder
+  }
+
+  static func restore(_ container: Container, _ folder: String, _ flags: String...) throws -> Subprocess {
+    try container.bundle.write()
+    return try container.spawn("restore", ["--bundle", container.bundle.path, "--image-path", folder] + flags)
+  }
+
+  /// What is mounted where and with which options, in an order that says nothing.
+  static func mounts(_ container: Container) throws -> [String] {
+    try Files.read("/proc/\(try container.pid())/mountinfo").split(separator: "\n").map { line in
+      line.split(separator: " ")[3...5].joined(separator: " ")
+    }.sorted()
+  }
+}
