@@ -60,10 +60,7 @@ def run_much_input(docker):
 def run_terminal(docker):
     with Terminal(*docker.arguments("run", "--rm", "-it", "--network", "none", IMAGE, "sh"), rows=31, columns=97, env=docker.environment) as terminal:
         terminal.until("# ")
-        slow = time.monotonic() + 5
-        # The client sets the size when the shell runs already. On a slow machine it tries five times in vain and gives up: stty(1) then
-        # finds none.
-        until("the size", lambda: size(terminal) == "31 97" or (time.monotonic() > slow and not size(terminal)))
+        first_size(terminal, "31 97")
         terminal.write("tty; echo do''ne\n")
         terminal.until("/dev/(console|pts/0)\r?\ndone")
         terminal.resize(40, 120)
@@ -77,6 +74,13 @@ def run_terminal(docker):
         terminal.until("status=130")
         terminal.write("exit 9\n")
         equal(terminal.wait(), 9, "the status")
+
+
+def first_size(terminal, expected):
+    """The client sets the size when the shell runs already. On a slow machine it tries five times in vain and gives up: stty(1) then
+    finds none."""
+    slow = time.monotonic() + 5
+    until("the size", lambda: size(terminal) == expected or (time.monotonic() > slow and not size(terminal)))
 
 
 def size(terminal):
@@ -154,7 +158,7 @@ def exec_terminal(docker):
     with docker.container() as container:
         with Terminal(*docker.arguments("exec", "-it", container.name, "sh"), rows=20, columns=70, env=docker.environment) as terminal:
             terminal.until("# ")
-            until("the size", lambda: size(terminal) == "20 70")
+            first_size(terminal, "20 70")
             terminal.resize(40, 120)
             until("the new size", lambda: size(terminal) == "40 120")
             terminal.write("exit 3\n")
