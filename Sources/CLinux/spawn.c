@@ -63,6 +63,19 @@ static long private_root(const struct apus_program *program) {
   return 0;
 }
 
+static long enter_cgroups(const struct apus_program *program) {
+  for (int i = 0; i < program->cgroup_count; i++) {
+    long file = syscall(SYS_openat, AT_FDCWD, program->cgroups[i], O_WRONLY | O_CLOEXEC, 0);
+    if (file < 0) return errno;
+    long written = syscall(SYS_write, file, "0", 1);
+    long failed = written < 0 ? errno : 0;
+    syscall(SYS_close, file);
+    if (failed) return failed;
+  }
+  if (program->new_cgroup_namespace && syscall(SYS_unshare, CLONE_NEWCGROUP) < 0) return errno;
+  return 0;
+}
+
 // Hooks get nothing of the parent but what is named: no descriptor, no signal action, no mask.
 static int program_child(void *argument) {
   struct program_request *request = argument;
@@ -74,6 +87,7 @@ static int program_child(void *argument) {
   if (!program->keeps_group && syscall(SYS_setpgid, 0, 0) < 0) failed = errno;
   if (!failed && program->directory >= 0 && syscall(SYS_fchdir, program->directory) < 0) failed = errno;
   if (program->umask >= 0) syscall(SYS_umask, program->umask);
+  if (!failed) failed = enter_cgroups(program);
   if (!failed && program->root_source) failed = private_root(program);
   // KEYCTL_JOIN_SESSION_KEYRING
   if (!failed && program->keyring && syscall(SYS_keyctl, 1, program->keyring) < 0 && errno != ENOSYS) failed = errno;

@@ -2,7 +2,7 @@ package import Diagnostics
 package import JSON
 
 /// What stands beside the images of CRIU and only this program knows: ``CheckpointDescription/fileName`` in their folder. An
-/// image may come from anywhere, so it is read strictly, and nothing in it names a file of the host.
+/// image may come from elsewhere, so it is read strictly, and nothing in this file names a file of the host.
 package struct CheckpointDescription: Sendable, Equatable {
   /// A mount that CRIU does not save, because it comes from outside of the container.
   package struct Mount: Sendable, Equatable {

@@ -13,6 +13,8 @@ package struct ImageMount: Equatable, Sendable {
   package var path = ""
   /// The name of what comes from outside; nil where CRIU makes the mount by itself.
   package var key: String?
+  /// What CRIU calls the kind of file system.
+  package var type: UInt64 = 0
 
   package init() {}
 }
@@ -24,6 +26,8 @@ package struct ImageMounts: Sendable {
   package static var prefix: String { "mountpoints-" }
   package static var suffix: String { ".img" }
   package static var sizeLimit: Int { 16 << 20 }
+  /// They are held against each other.
+  package static var countLimit: Int { 4096 }
   private static var magics: [UInt32] { [0x5456_4319, 0x5556_3928] }
 
   package init(_ mounts: [ImageMount]) {
@@ -43,6 +47,7 @@ package struct ImageMounts: Sendable {
         guard length <= rest.count else { throw .truncated }
         mounts.append(try ImageMount(ProtobufReader(rest.prefix(length))))
         rest = rest.dropFirst(length)
+        guard mounts.count <= countLimit else { throw .malformed }
       }
     } catch {
       throw RuntimeError(.checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU")
@@ -62,18 +67,25 @@ extension ImageMount {
     var reader = message
     while let (field, value) = try reader.next() {
       switch field {
-      case 2: id = try value.uint64
-      case 3: device = try value.uint64
-      case 4: parent = try value.uint64
-      case 5: flags = try value.uint64
+      case 1: type = try value.uint32
+      case 2: id = try value.uint32
+      case 3: device = try value.uint32
+      case 4: parent = try value.uint32
+      case 5: flags = try value.uint32
       case 6: root = try value.string
       case 7: path = try value.string
+      // A plugin's, a key in place of the root, and a file system that is found by its name: nothing that is asked for.
+      case 12, 13, 14: throw .malformed
       case 18: key = try value.string
       default: continue
       }
     }
     guard path.utf8.first == 0x2F else { throw .malformed }
   }
+
+  /// Whether CRIU makes it without a file of the host: proc, sysfs, binfmt_misc, tmpfs, devpts, pstore, securityfs, fusectl, debugfs,
+  /// cgroup, mqueue, tracefs, cgroup2.
+  var isOfTheKernel: Bool { [1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 14, 19, 23].contains(type) }
 
   /// MOUNT_ATTR_* of mount_setattr(2) for those flags that take something away.
   package var restrictions: UInt64 { flags & 0xF | (flags & 0x100 != 0 ? 0x20_0000 : 0) }
@@ -119,6 +131,10 @@ extension ImageMounts {
         }
         places.append(ImagePlace(base: nil, path: mount.path, key: nil, isMade: false))
         continue
+      } else if !mount.isOfTheKernel {
+        throw RuntimeError(
+          .checkpointUnsupported, "`\(mount.path)` is a mount that CRIU would make of files of the host",
+          hint: "unmount it before the checkpoint")
       }
       if let place = place(of: mount, root) { places.append(place) }
     }

@@ -105,6 +105,15 @@ extension ProtobufReader.Value {
     get throws(ProtobufError) { try uint64 != 0 }
   }
 
+  /// A number that others cut to 32 bits: a longer one would be another for them.
+  package var uint32: UInt64 {
+    get throws(ProtobufError) {
+      let number = try uint64
+      guard number <= UInt64(UInt32.max) else { throw .malformed }
+      return number
+    }
+  }
+
   package var uint64: UInt64 {
     get throws(ProtobufError) {
       guard case .number(let number) = self else { throw .malformed }

@@ -230,18 +230,20 @@ private struct Dump: ~Copyable {
       try FileDescriptor.open("/dev/null", .readWrite)
     }
     program.standard = (null.number, null.number, null.number)
+    // Its reasons are told from there.
+    try forget(Dump.log, in: folders.work, "--work-path")
     var criu = try CriuProcess.start(program)
+    // After a pre-dump it waits for the next one.
+    let patience: Int64? = options.isPreDump ? CriuProcess.patience : nil
     do {
       try run(&criu)
     } catch {
-      _ = criu.end()
-      removeDescription()
+      _ = criu.end(within: patience)
+      removeNewDescription()
       throw folders.explained(error.during("cannot checkpoint `\(record.id)`"), Dump.log)
     }
-    let status = criu.end()
-    // After a pre-dump it waits for the next one and is ended.
+    let status = criu.end(within: patience)
     if options.isPreDump || status == .exited(0) { return }
-    removeDescription()
     throw folders.explained(
       RuntimeError(.criu, "cannot checkpoint `\(record.id)`: CRIU failed at its end"), Dump.log)
   }
@@ -250,11 +252,14 @@ private struct Dump: ~Copyable {
     if options.isPreDump { try criu.check(CriuFeatures(memoryTracking: true)) }
     if options.settings.lazyPages { try criu.check(CriuFeatures(lazyPages: true)) }
     if options.statusDescriptor != nil { try criu.require(31_500, for: "--status-fd") }
-    var request = basicOptions()
+    var request = try basicOptions()
     var description = CheckpointDescription()
     if !options.isPreDump {
       description = try CheckpointPlanning.describe(record, plan)
       try write(description)
+      // What an earlier one has left in the folder: from here on it is overwritten.
+      try forget(CheckpointDescription.fileName, in: folders.images, "--image-path")
+      for name in try ImageFiles.mountFiles(folders.images) { try forget(name, in: folders.images, "--image-path") }
       for mount in description.mounts + description.cgroups {
         request.externals.append("mnt[\(mount.path)]:\(mount.key)")
       }
@@ -276,7 +281,7 @@ private struct Dump: ~Copyable {
     try follow(&criu, kind, description)
   }
 
-  private func basicOptions() -> CriuOptions {
+  private func basicOptions() throws(RuntimeError) -> CriuOptions {
     var request = CriuOptions(imagesDirectory: folders.images.number, logFile: Dump.log, root: record.rootfs)
     request.workDirectory = folders.work.number
     request.process = record.pid
@@ -286,7 +291,7 @@ private struct Dump: ~Copyable {
     request.linkRemap = options.linkRemap
     request.pageServer = options.pageServer.map { ($0.address, Int32($0.port)) }
     request.freezerCgroup = record.cgroup.directory(of: "freezer")?.path
-    request.take(options.settings, plan)
+    try request.take(options.settings, plan)
     return request
   }
 
@@ -308,6 +313,8 @@ private struct Dump: ~Copyable {
       if message.response.script == "post-dump" && kind == .dump {
         do {
           _ = try ImageFiles.mounts(folders.images).places(description.keys)
+          // With the next answer the processes are ended, and the image is all there is.
+          try keepDescription()
         } catch {
           // The container goes on: nobody could restore it.
           do { try criu.send(CriuRequest(.notify, isSuccess: false)) } catch {}
@@ -332,17 +339,38 @@ private struct Dump: ~Copyable {
   private func write(_ description: CheckpointDescription) throws(RuntimeError) {
     do {
       let file = try folders.images.open(
-        CheckpointDescription.fileName, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
+        Dump.newDescription, [.writeOnly, .create, .truncate, .noFollow], mode: 0o600)
       try file.write(description.encoded(.spaces) + [0x0A])
     } catch {
       throw error.because(.checkpointImage, "cannot write into the folder of the images", field: "--image-path")
     }
   }
 
-  private func removeDescription() {
+  private static var newDescription: String { CheckpointDescription.fileName + ".new" }
+
+  private func keepDescription() throws(RuntimeError) {
+    do {
+      try folders.images.rename(Dump.newDescription, to: CheckpointDescription.fileName)
+    } catch {
+      throw error.because(.checkpointImage, "cannot write into the folder of the images", field: "--image-path")
+    }
+  }
+
+  private func forget(
+    _ name: String, in folder: borrowing FileDescriptor, _ flag: String
+  ) throws(RuntimeError) {
+    do {
+      try folder.unlink(name)
+    } catch {
+      if error.errno == .noEntry { return }
+      throw error.because(.checkpointImage, "cannot remove `\(name)` of an earlier checkpoint", field: flag)
+    }
+  }
+
+  private func removeNewDescription() {
     if options.isPreDump { return }
     do {
-      try folders.images.unlink(CheckpointDescription.fileName)
+      try folders.images.unlink(Dump.newDescription)
     } catch {
       if error.errno != .noEntry { runtime.options.log.debug("the description of the image stays: \(error.text)") }
     }
@@ -350,7 +378,7 @@ private struct Dump: ~Copyable {
 }
 
 extension CriuOptions {
-  mutating func take(_ settings: CriuSettings, _ plan: ContainerPlan) {
+  mutating func take(_ settings: CriuSettings, _ plan: ContainerPlan) throws(RuntimeError) {
     establishedTCP = settings.establishedTCP
     externalUnixSockets = settings.externalUnixSockets
     shellJob = settings.shellJob
@@ -363,7 +391,16 @@ extension CriuOptions {
       emptyNamespaces = UInt32(truncatingIfNeeded: CloneFlags.newNetwork.rawValue)
     }
     // Those of the peers: whoever has set CRIU up for containers has done it there.
-    configFile = plan.annotations.value(named: "org.criu.config") ?? "/etc/criu/runc.conf"
-    if configFile == "" { configFile = nil }
+    let name = "org.criu.config"
+    let file = plan.annotations.value(named: name) ?? "/etc/criu/runc.conf"
+    if file.isEmpty { return }
+    // It can name programs that CRIU executes, and annotations come from images too.
+    let folder = "/etc/criu/"
+    let rest = file.utf8.dropFirst(folder.utf8.count)
+    guard file.utf8.starts(with: folder.utf8), !rest.isEmpty, !rest.contains(0x2F), rest.first != 0x2E else {
+      throw RuntimeError(
+        .configUnsupported, "expected the settings of CRIU in `/etc/criu`: `\(file)`", field: "/annotations/\(name)")
+    }
+    configFile = file
   }
 }

@@ -93,6 +93,8 @@ enum CheckpointPlanning {
     // With a cgroup namespace they begin at its root, and CRIU makes them itself.
     if !plan.namespaces.created.contains(.newCgroup) {
       for mount in mounts where mount.type == "cgroup" || mount.type == "cgroup2" {
+        // One that the configuration binds there comes from its source.
+        if description.mounts.contains(where: { $0.path == mount.path }) { continue }
         let name = mount.type == "cgroup2" ? "" : splitLast(mount.path).name
         description.cgroups.append(
           CheckpointDescription.Mount(

@@ -50,14 +50,16 @@ struct CriuProcess: ~Copyable {
       try criu.require(CriuProcess.oldestVersion, for: "")
     } catch {
       // Its end is what is waited for; why it did not answer is the error.
-      _ = criu.end()
+      _ = criu.end(within: patience)
       throw error
     }
     return criu
   }
 
-  static func program(_ path: String) -> ServiceProgram {
-    ServiceProgram(path: path, arguments: ["criu", "swrk", "3"], environment: Environment.all())
+  static func program(_ program: String) -> ServiceProgram {
+    // Of the caller's environment nothing but PATH: other variables choose configurations of CRIU.
+    let path = Environment.value("PATH").map { ["PATH=\($0)"] } ?? []
+    return ServiceProgram(path: program, arguments: ["criu", "swrk", "3"], environment: path)
   }
 
   static func text(_ version: Int32) -> String {
@@ -85,6 +87,9 @@ struct CriuProcess: ~Copyable {
   /// What it says next, and the descriptor that came along.
   func receive() throws(RuntimeError) -> CriuMessage {
     do throws(SystemError) {
+      // What it has started holds the socket too: its own end alone would not be seen there.
+      let events = try Poll.wait([(channel.number, Poll.readable), (process.descriptor.number, Poll.readable)])
+      if events[0] == 0 { throw SystemError("recvmsg", .brokenPipe) }
       var packet = try channel.receive()
       if packet.bytes.isEmpty { throw SystemError("recvmsg", .brokenPipe) }
       do throws(ProtobufError) {
@@ -130,13 +135,14 @@ struct CriuProcess: ~Copyable {
     return SystemError("criu", Errno(response.errno)).because(.criu, text)
   }
 
-  /// Lets it go and waits for its end; one that goes on without a socket, as for another pre-dump, is ended.
-  mutating func end() -> ExitStatus? {
+  /// Lets it go and waits for its end. One that is not done within that many milliseconds is ended; nil waits for as long as it
+  /// takes: a dump that is cut off leaves processes that stand still.
+  mutating func end(within patience: Int64?) -> ExitStatus? {
     if isEnded { return nil }
     isEnded = true
     channel = FileDescriptor(owning: -1)
     do {
-      if try !Poll.wait(process.descriptor, for: Poll.readable, timeout: CriuProcess.patience) {
+      if try !Poll.wait(process.descriptor, for: Poll.readable, timeout: patience) {
         try process.descriptor.sendSignal(9)
       }
       return try Processes.wait(process.pid)
@@ -147,7 +153,7 @@ struct CriuProcess: ~Copyable {
   }
 
   /// In milliseconds.
-  private static var patience: Int64 { 30_000 }
+  static var patience: Int64 { 30_000 }
 
   /// The first error in the log that CRIU has left; empty where there is none.
   static func reason(_ directory: borrowing FileDescriptor, _ name: String) -> String {

@@ -152,20 +152,33 @@ private struct Restoration: ~Copyable {
     var program = CriuProcess.program(path)
     program.root = (plan.rootPath, root)
     program.keyring = "_ses.\(record.id)"
+    // All that CRIU starts begins in the container's cgroup. When it is told to leave cgroups alone it makes no namespace of them.
+    program.cgroups = record.cgroup.directories.map { "\($0.path)/cgroup.procs" }
+    program.hasCgroupNamespace = plan.namespaces.created.contains(.newCgroup) && options.settings.mode == .ignore
     var namespaces: [FileDescriptorBox] = []
     var request = try request(folders, root, &namespaces)
     program.descriptors = namespaces.map { $0.descriptor.number }
     var criu = try CriuProcess.start(program)
     do {
-      try join(criu.pid)
+      // CRIU mounts in its working directory, which has to be of its own mount namespace: it opens what this process has open.
+      let work = try describe(.checkpointImage, "cannot open `\(folders.workPath)` for CRIU", field: "--work-path") {
+        () throws(SystemError) in
+        try FileDescriptor.open("/proc/\(criu.pid)/root\(folders.workPath)", [.readOnly, .directory])
+      }
+      request.workDirectory = work.number
+      if options.securityProfile != nil { try criu.require(31_600, for: "--lsm-profile") }
+      if options.mountContext != nil { try criu.require(31_600, for: "--lsm-mount-context") }
+      try resctrl?.add(criu.pid)
       request.cgroupRoots = try cgroupRoots(criu.pid)
       try criu.send(CriuRequest(.restore, request))
       try follow(&criu, entry)
     } catch {
-      _ = criu.end()
+      _ = criu.end(within: CriuProcess.patience)
       throw error
     }
-    guard criu.end() == .exited(0) else { throw RuntimeError(.criu, "CRIU failed at its end") }
+    guard criu.end(within: CriuProcess.patience) == .exited(0) else {
+      throw RuntimeError(.criu, "CRIU failed at its end")
+    }
     var restored = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
     swap(&restored, &process)
     return CreatedContainer(record: record, process: restored)
@@ -181,7 +194,7 @@ private struct Restoration: ~Copyable {
     request.externals = image.externals + (try image.cgroups(cgroup.mounts))
     request.securityProfile = options.securityProfile
     request.mountContext = options.mountContext
-    request.take(options.settings, plan)
+    try request.take(options.settings, plan)
     for (number, stream) in image.description.streams.enumerated()
     where stream.utf8.starts(with: "pipe:[".utf8) || stream.utf8.starts(with: "file[".utf8) {
       request.inherited.append((stream, Int32(number)))
@@ -202,18 +215,6 @@ private struct Restoration: ~Copyable {
       request.inherited.append((CheckpointDescription.key(ofNamespace: kind), Int32(3 + files.count)))
     }
     return request
-  }
-
-  /// All that CRIU starts begins in the container's cgroup, and in its class of resctrl.
-  private func join(_ pid: Int32) throws(RuntimeError) {
-    for directory in record.cgroup.directories {
-      do {
-        try FileDescriptor.open("\(directory.path)/cgroup.procs", .writeOnly).write("\(pid)")
-      } catch {
-        throw error.because(.cgroup, "cannot put CRIU into the cgroup `\(directory.path)`")
-      }
-    }
-    try resctrl?.add(pid)
   }
 
   /// Where the cgroups of the image are made again.
@@ -290,6 +291,7 @@ private struct Restoration: ~Copyable {
     } catch {
       throw error.because(.criu, "cannot look at the restored process")
     }
+    try checkNamespaces(pid)
     do {
       try MountRestriction.apply(image.restrictions(plan), to: pid)
     } catch {
@@ -307,6 +309,38 @@ private struct Restoration: ~Copyable {
       try PidFile.write(pid, to: pidFile)
       pidFileWritten = true
     }
+  }
+
+  /// Which namespaces the processes have is said by the image alone.
+  private func checkNamespaces(_ pid: Int32) throws(RuntimeError) {
+    for (kind, name) in Restoration.namespaces {
+      let join = plan.namespaces.join(of: kind)
+      let isNew = plan.namespaces.created.contains(kind)
+      let isRight: Bool
+      do throws(SystemError) {
+        let found = try NamespaceIdentity(name, of: pid)
+        let expected =
+          if let join { try NamespaceIdentity(path: join.path) } else {
+            try NamespaceIdentity(name, of: Processes.ownPid())
+          }
+        isRight = (found == expected) != isNew
+      } catch {
+        throw error.because(.criu, "cannot look at the namespaces of the restored process")
+      }
+      if isRight { continue }
+      throw RuntimeError(
+        .checkpointImage,
+        "the `\(name)` namespace of the restored process is "
+          + (isNew ? "the runtime's own, and not a new one" : "another than that of the configuration"),
+        field: "/linux/namespaces")
+    }
+  }
+
+  private static var namespaces: [(CloneFlags, String)] {
+    [
+      (.newMount, "mnt"), (.newPID, "pid"), (.newNetwork, "net"), (.newIPC, "ipc"), (.newUTS, "uts"),
+      (.newCgroup, "cgroup"), (.newUser, "user"),
+    ]
   }
 
   /// As `create` does: the namespace is new, and CRIU has left it to whoever sets networks up.

@@ -157,13 +157,22 @@ struct RestoredImage {
 
 /// The files of CRIU that are read here.
 enum ImageFiles {
-  /// The mounts of the container.
-  static func mounts(_ folder: borrowing FileDescriptor) throws(RuntimeError) -> ImageMounts {
-    do throws(SystemError) {
-      let names = try folder.entries().map { $0.name }.filter {
+  /// The names of the lists of mounts, one for each mount namespace.
+  static func mountFiles(_ folder: borrowing FileDescriptor) throws(RuntimeError) -> [String] {
+    do {
+      return try folder.entries().map { $0.name }.filter {
         $0.utf8.starts(with: ImageMounts.prefix.utf8)
           && $0.utf8.reversed().starts(with: ImageMounts.suffix.utf8.reversed())
       }
+    } catch {
+      throw error.because(.checkpointImage, "cannot read the folder of the images", field: "--image-path")
+    }
+  }
+
+  /// The mounts of the container.
+  static func mounts(_ folder: borrowing FileDescriptor) throws(RuntimeError) -> ImageMounts {
+    let names = try mountFiles(folder)
+    do throws(SystemError) {
       if names.isEmpty { throw SystemError("open", .noEntry, ImageMounts.prefix + "*" + ImageMounts.suffix) }
       guard names.count == 1, let name = names.first else { throw SystemError("open", .notSupported, "") }
       let file = try folder.open(name, [.readOnly, .noFollow, .nonBlocking])

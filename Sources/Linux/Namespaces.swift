@@ -75,6 +75,11 @@ public enum Clone {
     try self.init(FileDescriptor.open("/proc/\(pid)/ns/\(kind)", .readOnly))
   }
 
+  /// Of the namespace behind a file of /proc/PID/ns, or one that such a file is bound on.
+  public init(path: String) throws(SystemError) {
+    try self.init(FileDescriptor.open(path, .readOnly))
+  }
+
   init(_ file: borrowing FileDescriptor) throws(SystemError) {
     inode = try file.status().inode
     number = 0

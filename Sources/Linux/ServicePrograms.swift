@@ -17,6 +17,10 @@ public struct ServiceProgram: Sendable {
   public var root: (source: String, target: String)?
   /// The name of a session keyring that is made for it; nil for that of this process.
   public var keyring: String?
+  /// The `cgroup.procs` of the cgroups that it begins in; of those that are missing here it stays in that of this process.
+  public var cgroups: [String] = []
+  /// It gets a cgroup namespace that begins at these.
+  public var hasCgroupNamespace = false
 
   public init(path: String, arguments: [String], environment: [String]) {
     self.path = path
@@ -30,6 +34,7 @@ public struct ServiceProgram: Sendable {
     let environmentList = CStringList(environment)
     // The source and the target of its root, and its keyring.
     let names = CStringList([root?.source ?? "", root?.target ?? "", keyring ?? ""])
+    let cgroupList = CStringList(cgroups)
     var pidfd: Int32 = -1
     let result = path.withCString { path in
       var program = apus_program()
@@ -44,6 +49,10 @@ public struct ServiceProgram: Sendable {
         program.root_source = UnsafePointer(names.pointers[0])
         program.root_target = UnsafePointer(names.pointers[1])
       }
+      program.cgroups = UnsafePointer(
+        UnsafeRawPointer(cgroupList.pointers).assumingMemoryBound(to: UnsafePointer<CChar>?.self))
+      program.cgroup_count = Int32(cgroups.count)
+      program.new_cgroup_namespace = hasCgroupNamespace ? 1 : 0
       if keyring != nil { program.keyring = UnsafePointer(names.pointers[2]) }
       return descriptors.withUnsafeBufferPointer { numbers in
         program.descriptors = numbers.baseAddress

@@ -47,9 +47,9 @@ struct DescriptionTests {
 
 struct ImageMountTests {
   /// A mount as CRIU writes it.
-  private func message(_ mount: ImageMount) -> [UInt8] {
+  private func message(_ mount: ImageMount, _ more: (inout ProtobufWriter) -> Void = { _ in }) -> [UInt8] {
     var writer = ProtobufWriter()
-    writer.put(1, UInt64(5))
+    writer.put(1, mount.type)
     writer.put(2, mount.id)
     writer.put(3, mount.device)
     writer.put(4, mount.parent)
@@ -58,6 +58,7 @@ struct ImageMountTests {
     writer.put(7, mount.path)
     writer.put(8, "source")
     if let key = mount.key { writer.put(18, key) }
+    more(&writer)
     return length(writer.bytes.count) + writer.bytes
   }
 
@@ -75,6 +76,7 @@ struct ImageMountTests {
     mount.device = device == 0 ? 100 + id : device
     mount.root = root
     mount.key = key
+    mount.type = 5
     return mount
   }
 
@@ -92,7 +94,7 @@ struct ImageMountTests {
   @Test func mountsOfCriuAreRead() throws {
     var mounts = usual
     mounts[1].flags = 0x101 | 0x20_0000
-    let bytes = head + mounts.flatMap(message)
+    let bytes = head + mounts.flatMap { message($0) }
     let read = try ImageMounts.decode(bytes, file: "mountpoints-1.img").mounts
     #expect(read == mounts)
     #expect(read[1].restrictions == 0x20_0001)
@@ -100,7 +102,7 @@ struct ImageMountTests {
   }
 
   @Test func brokenListsAreAnError() {
-    let bytes = head + usual.flatMap(message)
+    let bytes = head + usual.flatMap { message($0) }
     // A cut between two messages leaves a list.
     var ends = [head.count]
     for mount in usual { ends.append(ends[ends.count - 1] + message(mount).count) }
@@ -114,6 +116,40 @@ struct ImageMountTests {
     }
     #expect(throws: RuntimeError.self) {
       try ImageMounts.decode(head + [0xFF, 0xFF, 0xFF, 0xFF], file: "m")
+    }
+  }
+
+  /// CRIU cuts the numbers off, and would see another device.
+  @Test func numbersThatCriuReadsInAnotherWayAreRefused() throws {
+    let plain = mount(20, 1, "/mnt", device: 7)
+    for field in [UInt32(1), 2, 3, 4, 5] {
+      let bytes = head + message(plain) { $0.put(field, UInt64(1) << 32 | 7) }
+      #expect(throws: RuntimeError.self, "\(field)") { try ImageMounts.decode(bytes, file: "m") }
+    }
+    _ = try ImageMounts.decode(head + message(plain) { $0.put(3, UInt64(UInt32.max)) }, file: "m")
+  }
+
+  @Test(arguments: [UInt32(12), 13, 14]) func waysToNameTheHostAreRefused(field: UInt32) {
+    let bytes = head + message(mount(20, 1, "/mnt")) { $0.put(field, UInt64(1)) }
+    #expect(throws: RuntimeError.self) { try ImageMounts.decode(bytes, file: "m") }
+  }
+
+  /// CRIU would mount it with the options of the image, which name directories of the host.
+  @Test(arguments: [UInt64(0), 3, 7, 13, 15, 16, 17, 18, 24])
+  func fileSystemThatCriuWouldMakeOfTheHostIsRefused(type: UInt64) throws {
+    var overlay = mount(20, 1, "/mnt")
+    overlay.type = type
+    #expect(throws: RuntimeError.self) { try ImageMounts(usual + [overlay]).places(keys) }
+    overlay.key = "apus-mount-1"
+    _ = try ImageMounts(usual + [overlay]).places(keys)
+  }
+
+  @Test func tooManyMountsAreRefused() throws {
+    let one = message(mount(20, 1, "/mnt"))
+    func list(_ count: Int) -> [UInt8] { head + (0..<count).flatMap { _ in one } }
+    _ = try ImageMounts.decode(list(ImageMounts.countLimit), file: "m")
+    #expect(throws: RuntimeError.self) {
+      try ImageMounts.decode(list(ImageMounts.countLimit + 1), file: "m")
     }
   }
 

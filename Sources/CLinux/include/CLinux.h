@@ -288,6 +288,11 @@ struct apus_program {
   const char *root_target;
   // A new session keyring of this name (keyrings(7)); NULL for that of the caller.
   const char *keyring;
+  // The `cgroup.procs` of the cgroups that it enters before all else.
+  const char *const *cgroups;
+  int32_t cgroup_count;
+  // A new cgroup namespace, which begins there.
+  int32_t new_cgroup_namespace;
 };
 
 // spawn.c: starts a program in a process group of its own, with no other descriptors, the default action for every signal,
