@@ -75,7 +75,8 @@ class Podman:
     def __init__(self, runtime, rootless=False):
         # By a name: podman asks lists of names for what a runtime can do.
         self.path, self.rootless = runtime, rootless
-        self.systemd = SYSTEMD
+        # An ordinary user of the checks has no session, and so no service manager.
+        self.systemd = SYSTEMD and not rootless
         self.name = os.path.basename(runtime)
         self.home = "/srv/user" if rootless else "/srv/home"
         found = hierarchies()
