@@ -150,13 +150,13 @@ def buildkit_is_interrupted(docker):
     folder = folder_of(f"FROM {IMAGE}\nRUN echo be''gun; sleep 1000\n")
     process = subprocess.Popen(docker.arguments("build", "--network", "none", "--progress", "plain", "--no-cache", folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, env={**docker.environment, "DOCKER_BUILDKIT": "1"}, text=True)
-    for line in process.stdout:
-        if "begun" in line:
-            break
+    begun = any("begun" in line for line in process.stdout)
     process.terminate()
     process.stdin.close()
     process.stdout.read()
-    expect(process.wait(60) != 0, "the build has ended well")
+    status = process.wait(60)
+    expect(begun, "the step has not begun")
+    expect(status != 0, "the build has ended well")
     until("the step has ended", lambda: not [name for name in processes() if "sleep 1000" in name])
     docker("builder", "prune", "-af")
 

@@ -3,7 +3,7 @@
 import os
 
 from checks import check, equal, expect, matches, processes, read, until
-from docker_setup import IMAGE
+from docker_setup import DATA, IMAGE, WORK
 
 COUNT = ("sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n >/tmp/n.new; mv /tmp/n.new /tmp/n; usleep 10000; done")
 AGAIN = ("sh", "-c", "echo x >>/var/count; test $(wc -l </var/count) = 3 && exec sleep 1000")
@@ -66,9 +66,9 @@ def restart_on_failure(docker):
     with docker.container("--restart", "on-failure:2", process=("sh", "-c", "echo x >>/var/count; exit 3")) as container:
         until("it has been started three times", lambda: container.inspect("{{.RestartCount}} {{.State.Status}}") == "2 exited")
         equal(container.inspect("{{.State.ExitCode}}"), "3", "the exit code")
-        docker("cp", f"{container.name}:/var/count", "/root/count")
-        equal(read("/root/count"), "x\n" * 3, "the starts")
-        os.remove("/root/count")
+        docker("cp", f"{container.name}:/var/count", f"{DATA}/count")
+        equal(read(f"{DATA}/count"), "x\n" * 3, "the starts")
+        os.remove(f"{DATA}/count")
 
 
 @check(short=True)
@@ -124,7 +124,7 @@ def no_process_is_left_of_health_checks(docker):
         until("it has been asked often", lambda: container.inspect("{{len .State.Health.Log}}") == "5")
         docker("pause", container.name)
         docker("unpause", container.name)
-    until("no call of the runtime is left", lambda: not [name for name in processes() if "--process" in name])
+    until("no call of the runtime is left", lambda: not [name for name in processes() if name.startswith(f"process {WORK}/bin/")])
 
 
 @check(short=True)

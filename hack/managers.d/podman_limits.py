@@ -45,6 +45,8 @@ def out_of_memory_is_told(podman):
     podman.needs("memory")
     # Not the first process is killed: conmon 2.1.6 looks for it too late at the end of a container. It tells it in the folder that
     # it was started in, where podman 4.3 does not look: `OOMKilled` is false with every runtime.
+    if os.path.exists("oom"):
+        os.remove("oom")
     hog = "x=0123456789abcdef; while :; do x=$x$x; done"
     with podman.container("--memory", "16m", process=("sh", "-c", f"sh -c '{hog}'; echo $?; sleep 1000")) as container:
         until("the child was killed", lambda: podman("logs", container.name).out == "137\n")

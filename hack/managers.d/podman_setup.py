@@ -75,9 +75,10 @@ class Podman:
     def __init__(self, runtime, rootless=False):
         # By a name: podman asks lists of names for what a runtime can do.
         self.path, self.rootless = runtime, rootless
-        self.systemd = SYSTEMD
+        # An ordinary user of the checks has no session, and so no service manager.
+        self.systemd = SYSTEMD and not rootless
         self.name = os.path.basename(runtime)
-        self.home = "/srv/user" if rootless else "/root"
+        self.home = "/srv/user" if rootless else "/srv/home"
         found = hierarchies()
         self.v2 = list(found) == ["unified"]
         if self.v2:
@@ -185,6 +186,8 @@ runtime_supports_nocgroup = {names}
                 file.write("containers:2147483647:2147483648\n")
         os.makedirs("/srv/data")
         os.chmod("/srv/data", 0o777)
+        if not self.rootless:
+            os.makedirs(self.home, mode=0o700)
         if self.rootless:
             for folder in (self.home, f"{self.home}/run"):
                 os.makedirs(folder, mode=0o700)
