@@ -92,7 +92,14 @@ extension ContainerRuntime {
       if others == 0 { break }
     }
     if try !isAlive(record) { return count }
-    let first = try openProcess(record)
+    let first: FileDescriptor
+    do {
+      first = try openProcess(record)
+    } catch {
+      // It has ended with the others meanwhile.
+      if error.code == .containerNotRunning { return count }
+      throw error
+    }
     do {
       try first.sendSignal(signal)
     } catch {
