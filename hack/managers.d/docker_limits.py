@@ -3,18 +3,8 @@
 import os
 
 from checks import SYSTEMD, NotRun, check, equal, expect, hierarchies, matches, read, until
-from docker_setup import PARENT, IMAGE
-from podman_setup import Container
-
-# What 512 shares are as a weight, by the old formula and by that of newer runtimes.
-WEIGHTS = ("20", "59")
-
-
-def limit(docker, container, legacy, unified):
-    """A limit of a container: a file of v1 after its controller, or of v2."""
-    controller, _, name = legacy.partition("/")
-    path = f"{container.cgroup('unified')}/{unified}" if docker.v2 else f"{container.cgroup(controller)}/{name}"
-    return read(path).strip()
+from docker_setup import IMAGE, PARENT
+from podman_setup import WEIGHTS, Container, limit
 
 
 @check(short=True)

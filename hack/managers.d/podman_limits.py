@@ -3,17 +3,7 @@
 import os
 
 from checks import NotRun, check, equal, expect, hierarchies, matches, read, until
-from podman_setup import IMAGE
-
-# What 512 shares are as a weight, by the old formula and by that of runc 1.4 and crun 1.23.
-WEIGHTS = ("20", "59")
-
-
-def limit(podman, container, legacy, unified):
-    """A limit of a container: a file of v1 after its controller, or of v2."""
-    controller, _, name = legacy.partition("/")
-    path = f"{container.cgroup('unified')}/{unified}" if podman.v2 else f"{container.cgroup(controller)}/{name}"
-    return read(path).strip()
+from podman_setup import IMAGE, WEIGHTS, limit
 
 
 @check(short=True)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 
-from checks import SYSTEMD, NotRun, command, equal, hierarchies, until, write
+from checks import SYSTEMD, NotRun, command, equal, hierarchies, read, until, write
 
 IMAGE = "localhost/box:1"
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,6 +40,17 @@ def image_tree():
         add("etc/group", data=b"root:x:0:\nuser:x:1000:\nextra:x:5000:\n", mode=0o644)
         add("etc/unreadable", data=b"#!/bin/sh\n", mode=0o644)
     return packed.getvalue()
+
+
+# What 512 shares are as a weight, by the old formula and by that of runc 1.4 and crun 1.23.
+WEIGHTS = ("20", "59")
+
+
+def limit(manager, container, legacy, unified):
+    """A limit of a container: a file of v1 after its controller, or of v2."""
+    controller, _, name = legacy.partition("/")
+    path = f"{container.cgroup('unified')}/{unified}" if manager.v2 else f"{container.cgroup(controller)}/{name}"
+    return read(path).strip()
 
 
 class Container:
