@@ -105,6 +105,11 @@ def command(*arguments, status=0, input="", timeout=90, env=None, user=None):
     return result
 
 
+def version(text):
+    """The first version that a program names, as numbers."""
+    return tuple(int(part) for part in re.search(r"\d+(\.\d+)+", text).group().split("."))
+
+
 class Terminal:
     """A program with a terminal of its own, which we are the other side of."""
 

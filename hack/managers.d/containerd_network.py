@@ -100,8 +100,8 @@ def network_that_fails(ctr):
     id = ctr.name()
     try:
         matches(ctr.run("true", options=("--cni",), id=id, status=1).err, "nosuch", "the error")
-        # It leaves the task as it was, created.
-        equal(Container(ctr, id).status, "CREATED", "the status")
+        # It leaves the task as it was, created; from 2.0 on it takes it away.
+        equal(Container(ctr, id).status, "CREATED" if ctr.version < (2,) else None, "the status")
     finally:
         ctr.remove(id)
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tarfile
 
-from checks import NotRun, command, equal, hierarchies, matches, until, write
+from checks import NotRun, command, equal, hierarchies, matches, until, version, write
 from containerd_daemon import WORK, Daemon
 from podman_setup import PATH, image_tree
 
@@ -106,6 +106,10 @@ class Ctr:
             with open(found["unified"] + "/cgroup.controllers", encoding="utf-8") as file:
                 self.controllers = set(file.read().split())
 
+    @property
+    def version(self):
+        return version(command("containerd", "--version").out)
+
     def needs(self, *controllers):
         for controller in controllers:
             if controller not in self.controllers:
@@ -116,7 +120,7 @@ class Ctr:
         return f"{what}{self.count}"
 
     def arguments(self, *arguments):
-        return ["ctr", "--address", self.daemon.address, *arguments]
+        return ["ctr", "--address", self.daemon.address, "--connect-timeout", "60s", *arguments]
 
     def __call__(self, *arguments, **more):
         return command(*self.arguments(*arguments), env=self.daemon.environment, **more)
@@ -245,7 +249,7 @@ class Ctr:
         path = f"{WORK}/image.tar"
         with open(path, "wb") as file:
             file.write(image_archive(name, tree, config))
-        matches(self("-n", space, "images", "import", path).out, "unpacking", "the output of the import")
+        matches(self("-n", space, "images", "import", path).out, "unpacking|saved", "the output of the import")
         os.remove(path)
 
     def set_up(self):

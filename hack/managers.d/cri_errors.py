@@ -72,9 +72,13 @@ def exec_errors(cri):
 @check
 def names_that_nobody_has(cri):
     for method, field in (("ContainerStatus", "container_id"), ("StartContainer", "container_id"), ("ExecSync", "container_id"), ("ContainerStats", "container_id"),
-                          ("UpdateContainerResources", "container_id"), ("StopContainer", "container_id"), ("StopPodSandbox", "pod_sandbox_id"),
-                          ("PodSandboxStatus", "pod_sandbox_id"), ("PodSandboxStats", "pod_sandbox_id")):
+                          ("UpdateContainerResources", "container_id"), ("PodSandboxStatus", "pod_sandbox_id"), ("PodSandboxStats", "pod_sandbox_id")):
         cri.refused("not found|does not exist", cri, method, **{field: "nosuch"})
+    for method, field in (("StopContainer", "container_id"), ("StopPodSandbox", "pod_sandbox_id")):
+        if cri.version < (2,):
+            cri.refused("not found|does not exist", cri, method, **{field: "nosuch"})
+        else:
+            cri(method, **{field: "nosuch"})
     for method, field in (("RemoveContainer", "container_id"), ("RemovePodSandbox", "pod_sandbox_id")):
         cri(method, **{field: "nosuch"})
 

@@ -7,7 +7,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import check, equal, expect, until
+from checks import NotRun, check, equal, expect, until
 from cri_messages import CREATED, EXITED, NOTREADY, POD, READY, RUNNING
 from cri_setup import Refused
 
@@ -114,7 +114,8 @@ def ends_while_containerd_is_away(cri):
         until("it has gone", lambda: not os.path.exists(f"/proc/{first}"))
         cri.daemon.start()
         os.remove("/srv/data/away/go")
-        equal((container.ended().exit_code, killed.ended().exit_code), (9, 137), "the codes")
+        # From 2.0 on it has taken away what had ended when it came back.
+        equal((container.ended().exit_code, killed.ended().exit_code), (9, 137) if cri.version < (2,) else (255, 255), "the codes")
 
 
 @contextlib.contextmanager
@@ -128,6 +129,8 @@ def sockets_left(cri):
 
 @check(short=True)
 def shim_is_killed(cri):
+    if cri.version >= (2,):
+        raise NotRun("containerd 2 leaves what a shim that was killed had, whatever the runtime")
     with sockets_left(cri), cri.pod(network=POD) as pod:
         one, two = pod.run(), pod.run("sh", "-c", "trap '' TERM; sleep 1000 & wait")
         pids = [one.pid, two.pid, pod.pid]

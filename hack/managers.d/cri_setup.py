@@ -7,7 +7,7 @@ import os
 
 import grpc
 
-from checks import SYSTEMD, Failed, NotRun, command, expect, hierarchies, matches, read, record, until
+from checks import SYSTEMD, Failed, NotRun, command, expect, hierarchies, matches, read, record, until, version
 from cri_daemon import BOX, PAUSE, SECOND_ROOT, CRIDaemon
 from cri_messages import CONTAINER, EXITED, MESSAGES, NODE, stub
 from podman_setup import PATH, image_tree
@@ -200,6 +200,10 @@ class Cri:
             expect(code in (None, refused.code), f"the code is {refused.code}, expected {code}: {refused.text}")
             return refused.text
         raise Failed(f"no error, expected /{pattern}/")
+
+    @property
+    def version(self):
+        return version(command("containerd", "--version").out)
 
     def needs(self, *controllers):
         for name in controllers:

@@ -308,7 +308,7 @@ def create_then_start(docker):
 @check
 def remove_running(docker):
     with docker.container() as container:
-        matches(docker("rm", container.name, status=1).err, "(?i)running container", "the error")
+        matches(docker("rm", container.name, status=1).err, "(?i)running container|container is running", "the error")
         docker("rm", "-f", container.name)
         docker("inspect", container.name, status=1)
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from checks import SYSTEMD, Failed, NotRun, command, equal, hierarchies, processes, read, until, write
+from checks import SYSTEMD, Failed, NotRun, command, equal, hierarchies, processes, read, until, version, write
 from podman_setup import Container, image_tree
 
 IMAGE = "box:1"
@@ -204,6 +204,10 @@ class Docker:
     def json(self, *arguments):
         """One JSON object in each line."""
         return [json.loads(line) for line in self(*arguments, "--format", "{{json .}}").out.splitlines()]
+
+    @property
+    def version(self):
+        return version(self("version", "--format", "{{.Server.Version}}").out)
 
     def needs(self, *controllers):
         for controller in controllers:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 
-from checks import SYSTEMD, NotRun, command, equal, hierarchies, read, until, write
+from checks import SYSTEMD, NotRun, command, equal, hierarchies, read, until, version, write
 
 IMAGE = "localhost/box:1"
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
@@ -105,9 +105,15 @@ class Podman:
             "CONTAINERS_REGISTRIES_CONF": f"{WORK}/registries.conf",
             "TERM": "dumb",
             "LANG": "C.UTF-8",
+            # What podman 5 says on every call where there is v1.
+            "PODMAN_IGNORE_CGROUPSV1_WARNING": "1",
         }
         if rootless:
             self.environment["XDG_RUNTIME_DIR"] = "/srv/user/run"
+
+    @property
+    def version(self):
+        return version(command("podman", "--version").out)
 
     def needs(self, *controllers):
         for controller in controllers:
@@ -191,7 +197,9 @@ runtime_supports_nocgroup = {names}
         places = (f"{self.home}/run/containers", f"{self.home}/storage") if self.rootless else ("/run/containers/storage", "/var/lib/containers/storage")
         write(f"{WORK}/storage.conf", f'[storage]\ndriver = "overlay"\nrunroot = "{places[0]}"\ngraphroot = "{places[1]}"\n')
         write(f"{WORK}/registries.conf", "")
-        # The range that `--userns=auto` takes from.
+        # The range that `--userns=auto` takes from; newer ones look for its user too.
+        with open("/etc/passwd", "a", encoding="utf-8") as file:
+            file.write("containers:x:64322:64322::/nonexistent:/bin/false\n")
         for path in ("/etc/subuid", "/etc/subgid"):
             with open(path, "a", encoding="utf-8") as file:
                 file.write("containers:2147483647:2147483648\n")
