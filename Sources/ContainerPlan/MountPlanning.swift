@@ -234,9 +234,9 @@ struct MountOptions {
   }
 
   /// The parts of `size=1m,mode=700`, which mount(2) would take as one text. A comma behind a backslash or between
-  /// quotes is no end.
+  /// quotes is no end. An empty part is passed over, as the kernel does in such a text; podman 5 writes an empty option.
   private static func split(_ option: String) -> [String] {
-    if !option.utf8.contains(0x2C) { return [option] }
+    if !option.isEmpty && !option.utf8.contains(0x2C) { return [option] }
     var parts: [String] = []
     var part: [UInt8] = []
     var isQuoted = false

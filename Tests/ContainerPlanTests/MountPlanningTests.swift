@@ -87,6 +87,18 @@ private func bind(_ options: String...) -> Mount {
           ]))
   }
 
+  /// podman 5 writes one for `--systemd always`.
+  @Test func emptyOptionIsNone() throws {
+    let made = try step(
+      Mount(destination: "/d", type: "tmpfs", source: "t", options: ["", "rw", "size=1m,,mode=700,"]))
+    #expect(
+      made.source
+        == .fileSystem(
+          type: "tmpfs", source: "t",
+          parameters: [MountParameter(key: "size", value: "1m"), MountParameter(key: "mode", value: "700")]))
+    #expect(try step(bind("bind", "")).source == step(bind("bind")).source)
+  }
+
   @Test func longParameterGoesByMount() throws {
     let layers = String(repeating: "/layer:", count: 40) + "/last"
     let made = try step(
