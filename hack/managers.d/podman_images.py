@@ -67,7 +67,8 @@ def build(podman, text, *options, status=0):
     folder = "/srv/data/build"
     shutil.rmtree(folder, ignore_errors=True)
     write(f"{folder}/Containerfile", text)
-    write(f"{folder}/file", "copied\n")
+    # Newer ones open it to write, too.
+    write(f"{folder}/file", "copied\n", 0o666)
     os.chmod(folder, 0o755)
     return podman("build", "--network", "none", "-t", "localhost/built:1", *options, folder, status=status)
 
