@@ -125,9 +125,9 @@ class Ctr:
         """ctr with pipes, while it runs."""
         return self.spawn(self.arguments(*arguments))
 
-    def popen(self, *process, options=(), id=None):
+    def popen(self, *process, options=(), id=None, runtime=None):
         """A container in the foreground, while it runs."""
-        return self.spawn(self.run_arguments("--rm", *options, id=id or self.name(), process=process))
+        return self.spawn(self.run_arguments("--rm", *options, id=id or self.name(), process=process, runtime=runtime))
 
     @staticmethod
     def answers(process, lines=1):

@@ -141,10 +141,10 @@ class Podman:
         return self.run(*options, IMAGE, "sh", "-c", script, **more).out.strip()
 
     @contextlib.contextmanager
-    def container(self, *options, process=("sleep", "1000"), network="none", detach=True):
+    def container(self, *options, process=("sleep", "1000"), network="none", detach=True, **more):
         """One in the background, gone in the end."""
         verb = ["run", "-d"] if detach else ["create"]
-        id = self(*verb, *(["--network", network] if network else []), *options, IMAGE, *process).out.strip().splitlines()[-1]
+        id = self(*verb, *(["--network", network] if network else []), *options, IMAGE, *process, **more).out.strip().splitlines()[-1]
         try:
             yield Container(self, id)
         finally:
