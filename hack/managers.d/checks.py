@@ -18,8 +18,11 @@ import traceback
 # Whether cgroups are slices and scopes of systemd, whose own are not counted: they come and go.
 SYSTEMD = os.environ["MANAGERS_VIEW"] == "systemd"
 SYSTEMD_KEPT = (r"^process ((/usr)?/lib/systemd/|/usr/bin/dbus-daemon|\(|/sbin/agetty|/usr/lib/polkit)"
+                r"|^unit (system|user|machine|docker|kubepods|mine|libpod_parent|docker-mine)\.slice$"
                 r"|^cgroup unified (init\.scope|(system|user|machine|docker|kubepods|mine|libpod_parent)\.slice|docker\.slice/docker-mine\.slice"
                 r"|(system|user)\.slice(/[\w@.\\-]+\.(service|socket|slice|mount))+)$")
+# What systemd was asked to make: scopes, slices, timers, and those that failed.
+UNITS = "/run/systemd/transient"
 # The longest that a check may take; most have shorter times of their own.
 LONGEST = 400
 
@@ -221,7 +224,7 @@ def processes():
 
 
 def present(state_folders):
-    """What a container could leave: mounts, cgroups, processes, links, network namespaces, state."""
+    """What a container could leave: mounts, cgroups, units, processes, links, network namespaces, state, files that last for a while."""
     found = set(processes())
     for line in read("/proc/self/mountinfo").splitlines():
         found.add("mount " + line.split()[4])
@@ -229,9 +232,11 @@ def present(state_folders):
         for path, names, _ in os.walk(folder):
             found.update(f"cgroup {controller} {os.path.relpath(os.path.join(path, name), folder)}" for name in names)
     found.update("link " + name for name in os.listdir("/sys/class/net"))
-    for folder in state_folders:
+    for folder in (*state_folders, "/tmp", "/var/tmp", "/dev/shm"):
         if os.path.isdir(folder):
             found.update(f"file {folder}/{name}" for name in os.listdir(folder))
+    if SYSTEMD and os.path.isdir(UNITS):
+        found.update(f"unit {name}" for name in os.listdir(UNITS))
     return found
 
 
