@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 
-from checks import SYSTEMD, NotRun, command, equal, hierarchies, read, until, write
+from checks import SYSTEMD, NotRun, View, cgroup_of, command, equal, limit_of, until, write
 
 IMAGE = "localhost/box:1"
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
@@ -46,13 +46,6 @@ def image_tree():
 WEIGHTS = ("20", "59")
 
 
-def limit(manager, container, legacy, unified):
-    """A limit of a container: a file of v1 after its controller, or of v2."""
-    controller, _, name = legacy.partition("/")
-    path = f"{container.cgroup('unified')}/{unified}" if manager.v2 else f"{container.cgroup(controller)}/{name}"
-    return read(path).strip()
-
-
 class Container:
     def __init__(self, podman, name):
         self.podman, self.name = podman, name
@@ -72,31 +65,21 @@ class Container:
         return self.podman("exec", self.name, *arguments, status=status, **more)
 
     def cgroup(self, controller):
-        """Its cgroup, as a folder that we see."""
-        known = hierarchies()
-        with open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
-            for line in file:
-                _, names, path = line.rstrip("\n").split(":", 2)
-                if names.removeprefix("name=") == controller or (not names and controller == "unified"):
-                    return known[controller] + path
-        raise NotRun(f"no cgroup of {controller}")
+        return cgroup_of(self.pid, controller)
+
+    def limit(self, legacy, unified):
+        return limit_of(self.pid, legacy, unified)
 
 
-class Podman:
+class Podman(View):
     def __init__(self, runtime, rootless=False):
+        super().__init__()
         # By a name: podman asks lists of names for what a runtime can do.
         self.path, self.rootless = runtime, rootless
         # An ordinary user of the checks has no session, and so no service manager.
         self.systemd = SYSTEMD and not rootless
         self.name = os.path.basename(runtime)
         self.home = "/srv/user" if rootless else "/srv/home"
-        found = hierarchies()
-        self.v2 = list(found) == ["unified"]
-        if self.v2:
-            with open(found["unified"] + "/cgroup.controllers", encoding="utf-8") as file:
-                self.controllers = set(file.read().split())
-        else:
-            self.controllers = set(found) - {"unified", "systemd"}
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": self.home,
@@ -110,11 +93,9 @@ class Podman:
             self.environment["XDG_RUNTIME_DIR"] = "/srv/user/run"
 
     def needs(self, *controllers):
-        for controller in controllers:
-            if self.rootless:
-                raise NotRun("limits need a cgroup, and this user has none")
-            if controller not in self.controllers:
-                raise NotRun(f"no controller `{controller}` in this view of cgroups")
+        if self.rootless and controllers:
+            raise NotRun("limits need a cgroup, and this user has none")
+        super().needs(*controllers)
 
     def needs_root(self, why):
         if self.rootless:
