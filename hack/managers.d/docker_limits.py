@@ -4,24 +4,12 @@ import os
 
 from checks import SYSTEMD, NotRun, check, equal, expect, hierarchies, matches, read, until
 from docker_setup import IMAGE, PARENT
-from podman_setup import WEIGHTS, Container
+from limits import WEIGHTS, cpu, cpuset, memory, memory_swap_and_reservation, oom_score
+from podman_setup import Container
 
-
-@check(short=True)
-def memory(docker):
-    docker.needs("memory")
-    with docker.container("--memory", "64m") as container:
-        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the limit")
-
-
-@check(short=True)
-def memory_swap_and_reservation(docker):
-    docker.needs("memory")
-    with docker.container("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m") as container:
-        equal(container.limit("memory/memory.soft_limit_in_bytes", "memory.low"), str(32 << 20), "the reservation")
-        if not docker.v2 and not os.path.exists(container.cgroup("memory") + "/memory.memsw.limit_in_bytes"):
-            raise NotRun("this kernel does not count swap")
-        equal(container.limit("memory/memory.memsw.limit_in_bytes", "memory.swap.max"), str((32 if docker.v2 else 96) << 20), "the limit of swap")
+for one in (memory, memory_swap_and_reservation, cpu, cpuset):
+    check(one, short=True)
+check(oom_score)
 
 
 @check(short=True)
@@ -30,26 +18,6 @@ def out_of_memory(docker):
     with docker.container("--memory", "16m", process=("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done")) as container:
         equal(docker("wait", container.name).out, "137\n", "what wait says")
         equal(container.inspect("{{.State.OOMKilled}}"), "true", "OOMKilled")
-
-
-@check(short=True)
-def cpu(docker):
-    docker.needs("cpu")
-    with docker.container("--cpus", "0.5", "--cpu-shares", "512") as container:
-        if docker.v2:
-            equal(read(container.cgroup("unified") + "/cpu.max").strip(), "50000 100000", "the limit")
-            expect(read(container.cgroup("unified") + "/cpu.weight").strip() in WEIGHTS, "the weight is another")
-        else:
-            equal(read(container.cgroup("cpu") + "/cpu.cfs_quota_us").strip(), "50000", "the quota")
-            equal(read(container.cgroup("cpu") + "/cpu.shares").strip(), "512", "the shares")
-
-
-@check(short=True)
-def cpuset(docker):
-    docker.needs("cpuset")
-    with docker.container("--cpuset-cpus", "0", "--cpuset-mems", "0") as container:
-        equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").out.split()[1], "0", "the processors")
-        equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the set")
 
 
 @check(short=True)
@@ -221,11 +189,6 @@ def ulimit_that_cannot_be(docker):
     expect(result.status in (125, 126), result)
     matches(result.err, "(?i)operation not permitted", "the error")
     matches(result.err, "(?i)rlimit", "the error")
-
-
-@check
-def oom_score(docker):
-    equal(docker.shell("cat /proc/self/oom_score_adj", "--oom-score-adj", "300"), "300", "the score")
 
 
 @check

@@ -3,24 +3,13 @@
 import os
 
 from checks import NotRun, check, equal, expect, hierarchies, matches, read, until
-from podman_setup import IMAGE, WEIGHTS
+from limits import WEIGHTS, cpu, cpuset, memory, memory_swap_and_reservation, oom_score
+from podman_setup import IMAGE
 
-
-@check(short=True)
-def memory(podman):
-    podman.needs("memory")
-    with podman.container("--memory", "64m") as container:
-        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the limit")
-
-
-@check
-def memory_swap_and_reservation(podman):
-    podman.needs("memory")
-    with podman.container("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m") as container:
-        if not podman.v2 and not os.path.exists(container.cgroup("memory") + "/memory.memsw.limit_in_bytes"):
-            raise NotRun("this kernel does not count swap")
-        equal(container.limit("memory/memory.memsw.limit_in_bytes", "memory.swap.max"), str((32 if podman.v2 else 96) << 20), "the limit of swap")
-        equal(container.limit("memory/memory.soft_limit_in_bytes", "memory.low"), str(32 << 20), "the reservation")
+for one in (memory, cpu):
+    check(one, short=True)
+for one in (memory_swap_and_reservation, cpuset, oom_score):
+    check(one)
 
 
 @check(short=True)
@@ -42,26 +31,6 @@ def out_of_memory_is_told(podman):
         until("the child was killed", lambda: podman("logs", container.name).out == "137\n")
         until("conmon tells it", lambda: os.path.exists("oom"))
     os.remove("oom")
-
-
-@check(short=True)
-def cpu(podman):
-    podman.needs("cpu")
-    with podman.container("--cpus", "0.5", "--cpu-shares", "512") as container:
-        if podman.v2:
-            equal(read(container.cgroup("unified") + "/cpu.max").strip(), "50000 100000", "the limit")
-            expect(read(container.cgroup("unified") + "/cpu.weight").strip() in WEIGHTS, "the weight is another")
-        else:
-            equal(read(container.cgroup("cpu") + "/cpu.cfs_quota_us").strip(), "50000", "the quota")
-            equal(read(container.cgroup("cpu") + "/cpu.shares").strip(), "512", "the shares")
-
-
-@check
-def cpuset(podman):
-    podman.needs("cpuset")
-    with podman.container("--cpuset-cpus", "0", "--cpuset-mems", "0") as container:
-        equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").out.split()[1], "0", "the processors")
-        equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the set")
 
 
 @check(short=True)
@@ -202,8 +171,3 @@ def ulimit(podman):
 def ulimit_of_exec(podman):
     with podman.container("--ulimit", "nofile=300:400", "--ulimit", "nproc=4096:4096") as container:
         equal(container.exec("sh", "-c", "ulimit -n; ulimit -Hn").out, "300\n400\n", "the limits")
-
-
-@check
-def oom_score(podman):
-    equal(podman.shell("cat /proc/self/oom_score_adj", "--oom-score-adj", "300"), "300", "the score")

@@ -42,10 +42,6 @@ def image_tree():
     return packed.getvalue()
 
 
-# What 512 shares are as a weight, by the old formula and by that of runc 1.4 and crun 1.23.
-WEIGHTS = ("20", "59")
-
-
 class Container:
     def __init__(self, podman, name):
         self.podman, self.name = podman, name
