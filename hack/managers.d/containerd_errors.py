@@ -190,7 +190,7 @@ def limit_that_cannot_be(ctr):
     ctr.needs("memory")
     result = ctr.run("true", options=("--memory-limit", "1"), status=None)
     # One byte: the kernel takes it and ends whoever comes in, or the runtime says no before.
-    refused(result, "OCI runtime create failed.*(killed it for want of memory|the memory limit could be too low|unable to set memory limit to 1 )")
+    refused(result, "OCI runtime create failed.*(killed it for (want of memory|exceeding its memory limit)|the memory limit could be too low|unable to set memory limit to 1 )")
 
 
 @check(differs={"crun": "leaves the cgroup of a container that it could not make"})
