@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -18,8 +19,11 @@ import traceback
 # Whether cgroups are slices and scopes of systemd, whose own are not counted: they come and go.
 SYSTEMD = os.environ["MANAGERS_VIEW"] == "systemd"
 SYSTEMD_KEPT = (r"^process ((/usr)?/lib/systemd/|/usr/bin/dbus-daemon|\(|/sbin/agetty|/usr/lib/polkit)"
+                r"|^unit (system|user|machine|docker|kubepods|mine|libpod_parent|docker-mine)\.slice$"
                 r"|^cgroup unified (init\.scope|(system|user|machine|docker|kubepods|mine|libpod_parent)\.slice|docker\.slice/docker-mine\.slice"
                 r"|(system|user)\.slice(/[\w@.\\-]+\.(service|socket|slice|mount))+)$")
+# What systemd was asked to make: scopes, slices, timers, and those that failed.
+UNITS = "/run/systemd/transient"
 # The longest that a check may take; most have shorter times of their own.
 LONGEST = 400
 
@@ -208,6 +212,37 @@ def hierarchies():
     return found
 
 
+def cgroup_of(pid, controller):
+    """The cgroup of a process, as a folder that we see."""
+    known = hierarchies()
+    for line in read(f"/proc/{pid}/cgroup").splitlines():
+        _, names, path = line.split(":", 2)
+        if names.removeprefix("name=") == controller or (not names and controller == "unified"):
+            return known[controller] + path
+    raise NotRun(f"no cgroup of {controller}")
+
+
+def limit_of(pid, legacy, unified):
+    """A limit of a process' cgroup: a file of v1 after its controller, or where there is v2 only, one of that."""
+    controller, _, name = legacy.partition("/")
+    path = f"{cgroup_of(pid, 'unified')}/{unified}" if list(hierarchies()) == ["unified"] else f"{cgroup_of(pid, controller)}/{name}"
+    return read(path).strip()
+
+
+class View:
+    """What a manager finds of cgroups: whether they are of v2 only, and which controllers there are."""
+
+    def __init__(self):
+        found = hierarchies()
+        self.v2 = list(found) == ["unified"]
+        self.controllers = set(read(found["unified"] + "/cgroup.controllers").split()) if self.v2 else set(found) - {"unified", "systemd"}
+
+    def needs(self, *controllers):
+        for controller in controllers:
+            if controller not in self.controllers:
+                raise NotRun(f"no controller `{controller}` in this view of cgroups")
+
+
 def processes():
     """All but ourselves, process 1 and what has ended."""
     found = {}
@@ -226,7 +261,7 @@ def processes():
 
 
 def present(state_folders):
-    """What a container could leave: mounts, cgroups, processes, links, network namespaces, state."""
+    """What a container could leave: mounts, cgroups, units, processes, links, network namespaces, state, files that last for a while."""
     found = set(processes())
     for line in read("/proc/self/mountinfo").splitlines():
         found.add("mount " + line.split()[4])
@@ -234,9 +269,11 @@ def present(state_folders):
         for path, names, _ in os.walk(folder):
             found.update(f"cgroup {controller} {os.path.relpath(os.path.join(path, name), folder)}" for name in names)
     found.update("link " + name for name in os.listdir("/sys/class/net"))
-    for folder in state_folders:
+    for folder in (*state_folders, "/tmp", "/var/tmp", "/dev/shm"):
         if os.path.isdir(folder):
             found.update(f"file {folder}/{name}" for name in os.listdir(folder))
+    if SYSTEMD and os.path.isdir(UNITS):
+        found.update(f"unit {name}" for name in os.listdir(UNITS))
     return found
 
 
@@ -271,6 +308,31 @@ def options():
     parser.add_argument("--filter", default="")
     parser.add_argument("--repeat", type=int, default=1)
     return parser.parse_args()
+
+
+def paths():
+    """The runtimes to check, as a manager finds them."""
+    return [f"/run/managers/bin/{os.path.basename(path)}" for path in os.environ["MANAGERS_RUNTIMES"].split()]
+
+
+def compare(what, names, call, rounds=15):
+    """Wall times of a call for each name, one after another in each round, as ratios to those of the first."""
+    taken = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            start = time.monotonic()
+            call(name)
+            taken[name].append(time.monotonic() - start)
+    called = [os.path.basename(name) for name in names]
+    for name, shown in zip(names, called):
+        mine = taken[name]
+        print(f"{what}, {shown}: minimum {min(mine) * 1000:.0f} ms, median {statistics.median(mine) * 1000:.0f} ms")
+    first = taken[names[0]]
+    for name, shown in zip(names[1:], called[1:]):
+        other = taken[name]
+        pairs = statistics.median(mine / their for mine, their in zip(first, other))
+        print(f"{called[0]} / {shown}: minima {min(first) / min(other):.2f}, "
+              f"medians {statistics.median(first) / statistics.median(other):.2f}, median of the rounds' {pairs:.2f}")
 
 
 def too_late(*_):

@@ -4,8 +4,7 @@ import re
 import select
 import subprocess
 
-from checks import NotRun, check, equal, expect, hierarchies, matches, read, until
-from containerd_setup import cgroup_of
+from checks import NotRun, cgroup_of, check, equal, expect, hierarchies, matches, read, until
 
 
 @check(short=True)

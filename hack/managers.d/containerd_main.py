@@ -1,7 +1,4 @@
-import os
-import statistics
 import sys
-import time
 
 import checks
 from checks import command
@@ -29,34 +26,14 @@ class Machine(checks.Machine):
         return super().now() | known | snapshots
 
 
-def compare(ctr, runtimes, rounds=15):
-    """Wall times of `ctr run`, one runtime after another in each round, as ratios to the last ones."""
-    taken = {runtime: [] for runtime in runtimes}
-    for _ in range(rounds):
-        for runtime in runtimes:
-            id = ctr.name()
-            start = time.monotonic()
-            ctr.run("true", id=id, runtime=runtime)
-            taken[runtime].append(time.monotonic() - start)
-    for runtime in runtimes:
-        mine = taken[runtime]
-        print(f"ctr run --rm IMAGE ID true, {os.path.basename(runtime)}: minimum {min(mine) * 1000:.0f} ms, median {statistics.median(mine) * 1000:.0f} ms")
-    first = taken[runtimes[0]]
-    for runtime in runtimes[1:]:
-        other = taken[runtime]
-        pairs = statistics.median(mine / their for mine, their in zip(first, other))
-        print(f"{os.path.basename(runtimes[0])} / {os.path.basename(runtime)}: minima {min(first) / min(other):.2f}, "
-              f"medians {statistics.median(first) / statistics.median(other):.2f}, median of the rounds' {pairs:.2f}")
-
-
 def drive():
     chosen = checks.options()
-    runtimes = [f"/run/managers/bin/{os.path.basename(path)}" for path in os.environ["MANAGERS_RUNTIMES"].split()]
+    runtimes = checks.paths()
     ctr = begin(runtimes)
     print("--", " ".join(command("containerd", "--version").out.split()[:3:2]))
     try:
         if chosen.time:
-            compare(ctr, runtimes)
+            checks.compare("ctr run --rm IMAGE ID true", runtimes, lambda path: ctr.run("true", runtime=path))
             return 0
         return checks.run(chosen, Machine(ctr, ctr.daemon.folders(), KEPT), Ctr.remove_all, ctr)
     finally:

@@ -2,11 +2,11 @@
 
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import check, equal, expect, processes, until, write
+from checks import check, equal, expect, processes, until
 from containerd_setup import Container
+from moments import Cut
 
 
 @check(short=True)
@@ -161,18 +161,33 @@ def container_dies_without_the_shim_asking(ctr):
         ctr("t", "rm", container.id)
 
 
+def run_and_kill(ctr, what):
+    """While the runtime is in the middle of each command of a run: `what` kills who asked. Then all can be removed."""
+    cut, step = Cut(ctr.runtime), 0
+
+    def one(process):
+        cut.held()
+        what(process)
+        cut.release()
+        process.communicate(timeout=30)
+
+    for verb, command in (("create", ("sleep", "1000")), ("start", ("sleep", "1000")), ("delete", ("true",))):
+        for _ in cut.each(verb, "hold", lambda: ctr.run("true", runtime=cut.path), (0.2, 0.5, 0.8)):
+            step += 1
+            one(ctr.popen(*command, id=f"k{step}", runtime=cut.path))
+            ended(ctr, f"k{step}")
+        # Nobody else has the runtime delete something meanwhile.
+        ctr.end_forgotten_shims()
+    with ctr.container(runtime=cut.path) as container:
+        for _ in cut.each("exec", "hold", lambda: container.exec("true"), (0.2, 0.5, 0.8)):
+            # The shim waits for ever for a reader of its streams.
+            one(ctr.open("t", "exec", "--exec-id", ctr.name("exec"), "--log-uri", "file:///srv/data/log", container.id, "sleep", "1000"))
+            equal(container.status, "RUNNING", "the status of the container")
+
+
 @check
 def ctr_is_killed(ctr):
-    """At many moments of a run: what is left can be removed, and then nothing is."""
-    for step in range(10):
-        id = f"k{step}"
-        process = ctr.popen("sleep", "1000", id=id)
-        # The moment is what is varied.
-        time.sleep(0.02 * (step + 1))
-        process.kill()
-        process.communicate(timeout=30)
-        ended(ctr, id)
-    ctr.end_forgotten_shims()
+    run_and_kill(ctr, lambda process: process.kill())
 
 
 def ended(ctr, id):
@@ -183,72 +198,51 @@ def ended(ctr, id):
 
 @check(differs={"crun": "leaves cgroups", "runc": "leaves cgroups"})
 def containerd_is_killed_in_the_middle(ctr):
-    """At many moments of a run: after it has come back ctr can remove everything, and then nothing is left."""
-    for step in range(8):
-        id = f"d{step}"
-        process = ctr.popen("sleep", "1000", id=id)
-        # The moment is what is varied.
-        time.sleep(0.025 * (step + 1))
+    def both(process):
         ctr.daemon.kill()
         process.kill()
-        process.communicate(timeout=30)
         ctr.daemon.start()
-        ended(ctr, id)
-    ctr.end_forgotten_shims()
-
-
-CUT = """#!/bin/sh
-case " $* " in
-  *" VERB "*)
-    RUNTIME "$@" &
-    /bin/busybox usleep $(cat MOMENT)
-    kill -KILL $! 2>/dev/null
-    wait $!
-    ;;
-  *) exec RUNTIME "$@" ;;
-esac
-"""
-
-
-def cut(ctr, verb):
-    """A runtime that is killed in one command after a time."""
-    moment = write("/srv/data/moment", "0")
-    return moment, write(f"/srv/data/cut-{verb}", CUT.replace("RUNTIME", ctr.runtime).replace("MOMENT", moment).replace("VERB", verb), 0o755)
+    run_and_kill(ctr, both)
 
 
 @check(differs={"crun": "leaves cgroups or a state", "runc": "leaves cgroups or a state"})
 def runtime_is_killed_in_create(ctr):
-    moment, wrapper = cut(ctr, "create")
-    died = 0
-    for step in range(12):
-        write(moment, str(step * 700))
-        died += ctr.run("true", id=f"u{step}", runtime=wrapper, status=None).status != 0
-        ended(ctr, f"u{step}")
-    expect(died, "the runtime was always faster")
+    runtime_is_killed(ctr, "create")
+
+
+@check
+def runtime_is_killed_in_start(ctr):
+    runtime_is_killed(ctr, "start")
+
+
+def runtime_is_killed(ctr, verb):
+    cut = Cut(ctr.runtime)
+    for _ in cut.each(verb, "kill", lambda: ctr.run("true", runtime=cut.path)):
+        id = ctr.name()
+        result = ctr.run("true", id=id, runtime=cut.path, status=None)
+        expect(not cut.fell or result.status == 1, f"{result}, expected 1")
+        ended(ctr, id)
     ctr.delete_forgotten()
 
 
 @check
 def runtime_is_killed_in_exec(ctr):
-    moment, wrapper = cut(ctr, "exec")
-    died = 0
-    with ctr.container(runtime=wrapper) as container:
-        for step in range(8):
-            write(moment, str(step * 500))
-            died += ctr("t", "exec", "--exec-id", f"e{step}", container.id, "true", status=None, timeout=20).status != 0
+    cut = Cut(ctr.runtime)
+    with ctr.container(runtime=cut.path) as container:
+        for _ in cut.each("exec", "kill", lambda: container.exec("true")):
+            result = container.exec("true", status=None, timeout=20)
+            expect(not cut.fell or result.status != 0, f"{result}, expected an error")
         equal(container.status, "RUNNING", "the status of the container")
-        write(moment, "3000000")
-    expect(died, "the runtime was always faster")
+        equal(container.exec("echo", "x").out, "x\n", "output")
 
 
 @check(differs={"crun": "leaves a mount in /tmp now and then"})
 def runtime_is_killed_in_delete(ctr):
     """containerd forgets the container; whoever made it can still delete it."""
-    moment, wrapper = cut(ctr, "delete")
-    for step in range(6):
-        write(moment, str(step * 300))
-        id = f"x{step}"
-        ctr.run("true", id=id, runtime=wrapper, status=None)
+    cut = Cut(ctr.runtime)
+    for _ in cut.each("delete", "kill", lambda: ctr.run("true", runtime=cut.path)):
+        id = ctr.name()
+        ctr.run("true", id=id, runtime=cut.path, status=None)
         ended(ctr, id)
     ctr.delete_forgotten()
 
@@ -262,13 +256,18 @@ def start_and_end_again(ctr):
 
 @check
 def kill_while_it_starts(ctr):
-    for step in range(6):
-        id = f"q{step}"
-        process = ctr.popen("sleep", "1000", id=id)
-        # The moment is what is varied.
-        time.sleep(0.03 * step)
-        until("it is killed", lambda: Container(ctr, id).kill(status=None).status == 0 or process.poll() is not None)
-        process.communicate(timeout=30)
-        # Of one that is killed before its start ctr says that there is nothing to start.
-        expect(process.returncode in (1, 137), f"the status of ctr is {process.returncode}")
-        ctr.remove(id)
+    cut = Cut(ctr.runtime)
+    for verb in ("create", "start"):
+        for _ in cut.each(verb, "hold", lambda: ctr.run("true", runtime=cut.path), (0.3, 0.7)):
+            id = ctr.name()
+            process = ctr.popen("sleep", "1000", id=id, runtime=cut.path)
+            cut.held()
+            killer = ctr.open("t", "kill", "-s", "SIGKILL", id)
+            cut.release()
+            killer.communicate(timeout=30)
+            # Before there is a task there is nothing to kill.
+            until("it is killed", lambda: killer.returncode == 0 or Container(ctr, id).kill(status=None).status == 0 or process.poll() is not None)
+            process.communicate(timeout=30)
+            # Of one that is killed before its start ctr says that there is nothing to start.
+            expect(process.returncode in (1, 137), f"the status of ctr is {process.returncode}")
+            ctr.remove(id)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tarfile
 
-from checks import NotRun, command, equal, hierarchies, matches, until, version, write
+from checks import View, cgroup_of, command, equal, limit_of, matches, until, version, write
 from containerd_daemon import WORK, Daemon
 from podman_setup import PATH, image_tree
 
@@ -75,45 +75,20 @@ class Container:
         until("the task has ended", lambda: self.status == "STOPPED")
 
     def limit(self, legacy, unified):
-        """A file of its cgroup: of v1 after its controller, or of v2."""
-        controller, _, name = legacy.partition("/")
-        path = f"{self.cgroup('unified')}/{unified}" if self.ctr.v2 else f"{self.cgroup(controller)}/{name}"
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
+        return limit_of(self.pid, legacy, unified)
 
     def cgroup(self, controller):
         return cgroup_of(self.pid, controller)
 
 
-def cgroup_of(pid, controller):
-    """The cgroup of a process, as a folder that we see."""
-    known = hierarchies()
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-        for line in file:
-            _, names, path = line.rstrip("\n").split(":", 2)
-            if names.removeprefix("name=") == controller or (not names and controller == "unified"):
-                return known[controller] + path
-    raise NotRun(f"no cgroup of {controller}")
-
-
-class Ctr:
+class Ctr(View):
     def __init__(self, daemon, runtime):
+        super().__init__()
         self.daemon, self.runtime, self.count, self.spec, self.parts = daemon, runtime, 0, None, None
-        found = hierarchies()
-        self.v2 = list(found) == ["unified"]
-        self.controllers = set(found) - {"unified", "systemd"}
-        if self.v2:
-            with open(found["unified"] + "/cgroup.controllers", encoding="utf-8") as file:
-                self.controllers = set(file.read().split())
-
     @property
     def version(self):
         return version(command("containerd", "--version").out)
 
-    def needs(self, *controllers):
-        for controller in controllers:
-            if controller not in self.controllers:
-                raise NotRun(f"no controller `{controller}` in this view of cgroups")
 
     def name(self, what="c"):
         self.count += 1
@@ -129,9 +104,9 @@ class Ctr:
         """ctr with pipes, while it runs."""
         return self.spawn(self.arguments(*arguments))
 
-    def popen(self, *process, options=(), id=None):
+    def popen(self, *process, options=(), id=None, runtime=None):
         """A container in the foreground, while it runs."""
-        return self.spawn(self.run_arguments("--rm", *options, id=id or self.name(), process=process))
+        return self.spawn(self.run_arguments("--rm", *options, id=id or self.name(), process=process, runtime=runtime))
 
     @staticmethod
     def answers(process, lines=1):

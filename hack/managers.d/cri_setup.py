@@ -7,7 +7,7 @@ import os
 
 import grpc
 
-from checks import SYSTEMD, Failed, NotRun, command, expect, hierarchies, matches, read, record, until, version
+from checks import SYSTEMD, Failed, View, cgroup_of, command, expect, hierarchies, limit_of, matches, read, record, until, version
 from cri_daemon import BOX, PAUSE, SECOND_ROOT, CRIDaemon
 from cri_messages import CONTAINER, EXITED, MESSAGES, NODE, stub
 from podman_setup import PATH, image_tree
@@ -97,20 +97,10 @@ class Container:
         until(f"container {self.name} says {text}", lambda: any(line[2] == text for line in self.log()))
 
     def cgroup(self, controller):
-        """Its cgroup, as a folder that we see."""
-        known = hierarchies()
-        for line in read(f"/proc/{self.pid}/cgroup").splitlines():
-            _, names, path = line.split(":", 2)
-            if names.removeprefix("name=") == controller or (not names and controller == "unified"):
-                return known[controller] + path
-        raise NotRun(f"no cgroup of {controller}")
+        return cgroup_of(self.pid, controller)
 
     def limit(self, legacy, unified):
-        """A file of its cgroup: of v1 behind its controller, or of v2."""
-        if self.cri.v2:
-            return read(f"{self.cgroup('unified')}/{unified}").strip()
-        controller, name = legacy.split("/")
-        return read(f"{self.cgroup(controller)}/{name}").strip()
+        return limit_of(self.pid, legacy, unified)
 
     def namespace(self, kind):
         return os.readlink(f"/proc/{self.pid}/ns/{kind}")
@@ -171,14 +161,12 @@ class Pod:
         return self.cri("ListContainers", filter={"pod_sandbox_id": self.id}).containers
 
 
-class Cri:
+class Cri(View):
     def __init__(self, runtime):
+        super().__init__()
         self.path, self.name = runtime, os.path.basename(runtime)
         self.daemon = CRIDaemon(runtime)
         self.numbers = itertools.count(1)
-        found = hierarchies()
-        self.v2 = list(found) == ["unified"]
-        self.controllers = set(read(found["unified"] + "/cgroup.controllers").split()) if self.v2 else set(found) - {"unified", "systemd"}
 
     def __call__(self, method, seconds=90, **fields):
         request = MESSAGES[method + "Request"](**fields)
@@ -204,11 +192,6 @@ class Cri:
     @property
     def version(self):
         return version(command("containerd", "--version").out)
-
-    def needs(self, *controllers):
-        for name in controllers:
-            if name not in self.controllers:
-                raise NotRun(f"no controller {name}")
 
     def description(self, network=NODE, pid=CONTAINER, ipc=0, security=None, linux=None, name=None, attempt=0, **config):
         """A pod as the kubelet describes it."""

@@ -4,24 +4,12 @@ import os
 
 from checks import SYSTEMD, NotRun, check, equal, expect, hierarchies, matches, read, until
 from docker_setup import IMAGE, PARENT
-from podman_setup import WEIGHTS, Container, limit
+from limits import WEIGHTS, cpu, cpuset, memory, memory_swap_and_reservation, oom_score
+from podman_setup import Container
 
-
-@check(short=True)
-def memory(docker):
-    docker.needs("memory")
-    with docker.container("--memory", "64m") as container:
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the limit")
-
-
-@check(short=True)
-def memory_swap_and_reservation(docker):
-    docker.needs("memory")
-    with docker.container("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m") as container:
-        equal(limit(docker, container, "memory/memory.soft_limit_in_bytes", "memory.low"), str(32 << 20), "the reservation")
-        if not docker.v2 and not os.path.exists(container.cgroup("memory") + "/memory.memsw.limit_in_bytes"):
-            raise NotRun("this kernel does not count swap")
-        equal(limit(docker, container, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"), str((32 if docker.v2 else 96) << 20), "the limit of swap")
+for one in (memory, memory_swap_and_reservation, cpu, cpuset):
+    check(one, short=True)
+check(oom_score)
 
 
 @check(short=True)
@@ -33,34 +21,14 @@ def out_of_memory(docker):
 
 
 @check(short=True)
-def cpu(docker):
-    docker.needs("cpu")
-    with docker.container("--cpus", "0.5", "--cpu-shares", "512") as container:
-        if docker.v2:
-            equal(read(container.cgroup("unified") + "/cpu.max").strip(), "50000 100000", "the limit")
-            expect(read(container.cgroup("unified") + "/cpu.weight").strip() in WEIGHTS, "the weight is another")
-        else:
-            equal(read(container.cgroup("cpu") + "/cpu.cfs_quota_us").strip(), "50000", "the quota")
-            equal(read(container.cgroup("cpu") + "/cpu.shares").strip(), "512", "the shares")
-
-
-@check(short=True)
-def cpuset(docker):
-    docker.needs("cpuset")
-    with docker.container("--cpuset-cpus", "0", "--cpuset-mems", "0") as container:
-        equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").out.split()[1], "0", "the processors")
-        equal(limit(docker, container, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the set")
-
-
-@check(short=True)
 def pids(docker):
     docker.needs("pids")
     with docker.container("--pids-limit", "20") as container:
-        equal(limit(docker, container, "pids/pids.max", "pids.max"), "20", "the limit")
+        equal(container.limit("pids/pids.max", "pids.max"), "20", "the limit")
         result = container.exec("sh", "-c", "for n in $(seq 30); do sleep 1000 & done", status=None)
         expect("fork" in result.err and result.status != 0, result)
     with docker.container("--pids-limit", "-1") as container:
-        equal(limit(docker, container, "pids/pids.max", "pids.max"), "max", "the limit without")
+        equal(container.limit("pids/pids.max", "pids.max"), "max", "the limit without")
 
 
 @check
@@ -85,7 +53,7 @@ def block_io_of_a_device(docker):
     if not disks:
         raise NotRun("no block device with a node")
     with docker.container("--device-read-bps", f"/dev/{disks[0]}:1mb") as container:
-        said = limit(docker, container, "blkio/blkio.throttle.read_bps_device", "io.max")
+        said = container.limit("blkio/blkio.throttle.read_bps_device", "io.max")
         matches(said, r"^\d+:\d+ (rbps=)?1048576\b", "the limit")
 
 
@@ -94,13 +62,13 @@ def update(docker):
     docker.needs("memory", "cpu", "pids")
     with docker.container("--memory", "64m", "--cpus", "0.5", "--pids-limit", "100") as container:
         docker("update", "--memory", "96m", "--memory-swap", "192m", "--cpus", "0.25", container.name)
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory")
-        equal(limit(docker, container, "cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory")
+        equal(container.limit("cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota")
         docker("update", "--pids-limit", "50", container.name)
-        equal(limit(docker, container, "pids/pids.max", "pids.max"), "50", "the processes")
+        equal(container.limit("pids/pids.max", "pids.max"), "50", "the processes")
         # What was not named stays.
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory afterwards")
-        equal(limit(docker, container, "cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota afterwards")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory afterwards")
+        equal(container.limit("cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota afterwards")
 
 
 @check(differs={"crun": "takes zeros of an update, which stand for what is not meant, for limits"})
@@ -108,17 +76,17 @@ def update_of_each(docker):
     docker.needs("cpu", "cpuset", "memory")
     with docker.container("--memory", "64m", "--memory-swap", "128m") as container:
         docker("update", "--cpu-shares", "512", container.name)
-        expect(limit(docker, container, "cpu/cpu.shares", "cpu.weight") in (WEIGHTS if docker.v2 else ("512",)), "the shares are others")
+        expect(container.limit("cpu/cpu.shares", "cpu.weight") in (WEIGHTS if docker.v2 else ("512",)), "the shares are others")
         docker("update", "--cpuset-cpus", "0", container.name)
-        equal(limit(docker, container, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
+        equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
         docker("update", "--cpu-period", "50000", "--cpu-quota", "20000", container.name)
-        equal(limit(docker, container, "cpu/cpu.cfs_period_us", "cpu.max").split()[-1], "50000", "the period")
+        equal(container.limit("cpu/cpu.cfs_period_us", "cpu.max").split()[-1], "50000", "the period")
         docker("update", "--memory-reservation", "16m", container.name)
-        equal(limit(docker, container, "memory/memory.soft_limit_in_bytes", "memory.low"), str(16 << 20), "the reservation")
+        equal(container.limit("memory/memory.soft_limit_in_bytes", "memory.low"), str(16 << 20), "the reservation")
         docker("update", "--memory", "32m", "--memory-swap", "48m", container.name)
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory")
         docker("restart", "-t", "0", container.name)
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory after another start")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory after another start")
 
 
 @check
@@ -129,7 +97,7 @@ def update_of_stopped(docker):
         docker.ended(container)
         docker("update", "--memory", "64m", "--memory-swap", "128m", container.name)
         docker("start", container.name)
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the memory")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the memory")
 
 
 @check(differs={"crun": "takes zeros of an update, which stand for what is not meant, for limits"})
@@ -140,13 +108,22 @@ def update_of_the_policy(docker):
         docker("update", "--restart", "no", container.name)
 
 
-@check
+@check(differs={"crun": "takes zeros of an update, which stand for what is not meant, for limits"})
 def update_that_cannot_be(docker):
-    docker.needs("memory", "cpuset")
-    with docker.container("--memory", "64m", "--memory-swap", "64m") as container:
-        matches(docker("update", "--memory", "128m", container.name, status=1).err, "(?i)memory", "the error")
-        matches(docker("update", "--cpuset-cpus", "4000", container.name, status=1).err, "(?i)cpus|range|invalid", "the error")
-        equal(limit(docker, container, "memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the memory")
+    docker.needs("memory", "cpuset", "pids")
+    with docker.container("--memory", "64m", "--memory-swap", "64m", "--pids-limit", "100") as container:
+        def refused(pattern, *options):
+            matches(docker("update", *options, container.name, status=1).err, pattern, "the error")
+            equal(container.inspect("{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.PidsLimit}} {{.HostConfig.CpusetCpus}}."),
+                  f"{64 << 20} {64 << 20} 100 .", "what the engine knows afterwards")
+            equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the memory")
+            equal(container.limit("pids/pids.max", "pids.max"), "100", "the processes")
+            equal(container.exec("echo", "x").out, "x\n", "output")
+        # The engine's own words.
+        refused("Memory limit should be smaller than already set memoryswap limit", "--memory", "128m")
+        refused(r"Requested CPUs are not available - requested 4000, available: 0", "--cpuset-cpus", "4000")
+        # More than the kernel has numbers for, which the engine leaves to the runtime.
+        refused(r"5000000.*pids\.max.*invalid argument", "--pids-limit", "5000000")
 
 
 @check(short=True)
@@ -212,11 +189,6 @@ def ulimit_that_cannot_be(docker):
     expect(result.status in (125, 126), result)
     matches(result.err, "(?i)operation not permitted", "the error")
     matches(result.err, "(?i)rlimit", "the error")
-
-
-@check
-def oom_score(docker):
-    equal(docker.shell("cat /proc/self/oom_score_adj", "--oom-score-adj", "300"), "300", "the score")
 
 
 @check

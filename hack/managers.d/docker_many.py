@@ -2,12 +2,13 @@
 
 import os
 import re
+import shutil
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from checks import Machine, check, command, equal, expect, processes, record, until, write
-from docker_setup import DATA, IMAGE, KEPT, state_folders
+from docker_setup import IMAGE, KEPT, state_folders
+from moments import Cut
 
 
 @check(short=True)
@@ -46,47 +47,91 @@ def exec_ten_at_once(docker):
         equal([(result.status, result.out) for result in results], [(number, f"{number}\n") for number in range(10)], "statuses and output")
 
 
+# The runtime's commands, each with docker's that needs it.
+RUN, EXEC, RM = (("create", "run"), ("start", "run")), (("exec", "exec"),), (("delete", "rm"),)
+PARTS = (0.2, 0.5, 0.8)
+
+
+def in_the_middle(docker, moments):
+    """docker's command, the name of its container and the runtime, each time that this is stopped in the middle of its own command."""
+    cut = Cut(docker.path)
+    run = ("run", "--runtime", "cut", "--network", "none", "--stop-timeout", "0")
+
+    def arguments(verb, name, *options):
+        if verb == "run":
+            return *run, *options, "--name", name, IMAGE, "sleep", "1000"
+        docker(*run, "-d", "--name", name, IMAGE, "sleep", "1000")
+        return ("exec", *options, name, "sleep", "1000") if verb == "exec" else ("rm", "-f", name)
+
+    def whole(verb):
+        docker(*arguments(verb, "whole", "-d"))
+        if verb != "rm":
+            docker("rm", "-f", "whole")
+
+    for call, verb in moments:
+        for step, _ in enumerate(cut.each(call, "hold", lambda verb=verb: whole(verb), PARTS)):
+            name = f"killed-{call}-{step}"
+            process = subprocess.Popen(docker.arguments(*arguments(verb, name)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, env=docker.environment)
+            cut.held()
+            yield process, name, cut
+            process.communicate(timeout=30)
+
+
 @check
 def client_is_killed(docker):
-    """At many moments of a run: what is left can be removed."""
-    for step in range(8):
-        name = f"killed{step}"
-        process = subprocess.Popen(docker.arguments("run", "--network", "none", "--name", name, IMAGE, "sleep", "1000"), stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=docker.environment)
-        # The moment is what is varied.
-        time.sleep(0.04 * (step + 1))
+    """While the runtime is in the middle of what it asked for: what is left can be removed."""
+    for process, name, cut in in_the_middle(docker, RUN + EXEC + RM):
         process.kill()
-        process.communicate()
+        cut.release()
         docker("rm", "-f", name, status=None)
     docker.remove_all()
 
 
-CUT = """#!/bin/sh
-case " $* " in
-  *" create "*)
-    RUNTIME "$@" &
-    /bin/busybox usleep $(cat MOMENT)
-    kill -KILL $! 2>/dev/null
-    wait $!
-    ;;
-  *) exec RUNTIME "$@" ;;
-esac
-"""
+def run_cut(docker, *options, **more):
+    return docker("run", "-d", "--network", "none", "--runtime", "cut", *options, IMAGE, "sleep", "1000", **more)
+
+
+def is_killed(docker, cut, verb):
+    """The runtime in the middle of a command of a run; the engine says so."""
+    for _ in cut.each(verb, "kill", lambda: docker("rm", "-f", run_cut(docker).out.strip())):
+        result = run_cut(docker, "--name", "cut", status=None)
+        # The engine takes the lack of a log for that of a command.
+        expect(not cut.fell or result.status in (125, 127), f"{result}, expected 125 or 127")
+        docker("rm", "-f", "cut")
 
 
 @check(differs={"crun": "leaves cgroups and processes", "runc": "leaves cgroups and processes"})
 def runtime_is_killed(docker):
-    """The runtime dies at many moments of its create; the engine says so, and nothing stays."""
-    moment = write(f"{DATA}/moment", "0")
-    write(f"{DATA}/cut", CUT.replace("RUNTIME", docker.path).replace("MOMENT", moment), 0o755)
-    died = 0
-    for step in range(16):
-        name = f"cut{step}"
-        write(moment, str(step * 500))
-        died += docker("run", "-d", "--network", "none", "--name", name, "--runtime", "cut", IMAGE, "sleep", "1000", status=None).status != 0
-        docker("rm", "-f", name)
+    is_killed(docker, Cut(docker.path), "create")
     delete_forgotten(docker)
-    expect(died, "the runtime was always faster")
+
+
+@check
+def runtime_is_killed_in_exec(docker):
+    cut = Cut(docker.path)
+    with docker.container("--runtime", "cut") as container:
+        for _ in cut.each("exec", "kill", lambda: container.exec("true"), PARTS):
+            result = container.exec("true", status=None)
+            expect(not cut.fell or result.status == 126, f"{result}, expected 126")
+        equal(container.exec("echo", "x").out, "x\n", "output")
+
+
+@check
+def runtime_is_killed_in_start_and_delete(docker):
+    """The engine forgets the container and its shim; whoever made it can still delete it."""
+    cut = Cut(docker.path)
+    is_killed(docker, cut, "start")
+    for _ in cut.each("delete", "kill", lambda: docker("rm", "-f", run_cut(docker).out.strip()), PARTS):
+        docker("rm", "-f", run_cut(docker).out.strip())
+    delete_forgotten(docker)
+    docker.end_shims()
+    # containerd takes their folders away when it starts, nobody those of their streams.
+    docker.restart()
+    streams = f"{docker.run_folder}/containerd"
+    for name in os.listdir(streams):
+        if re.fullmatch("[0-9a-f]{64}", name):
+            shutil.rmtree(f"{streams}/{name}")
 
 
 def alive(pid):
@@ -156,28 +201,22 @@ def live_restore(docker):
 
 @check
 def engine_is_killed_in_run(docker):
-    killed(docker, lambda other, name: ("run", "--network", "none", "--name", name, IMAGE, "sleep", "1000"))
+    engine_is_killed(docker, RUN)
 
 
 @check
 def engine_is_killed_in_exec(docker):
-    def arguments(other, name):
-        other("run", "-d", "--network", "none", "--stop-timeout", "0", "--name", name, IMAGE, "sleep", "1000")
-        return "exec", name, "sleep", "1000"
-    killed(docker, arguments)
+    engine_is_killed(docker, EXEC)
 
 
 @check
 def engine_is_killed_in_rm(docker):
-    def arguments(other, name):
-        other("run", "-d", "--network", "none", "--stop-timeout", "0", "--name", name, IMAGE, "sleep", "1000")
-        return "rm", "-f", name
-    killed(docker, arguments)
+    engine_is_killed(docker, RM)
 
 
 @check
 def engine_is_killed_with_live_restore(docker):
-    killed(docker, lambda other, name: ("run", "--network", "none", "--name", name, IMAGE, "sleep", "1000"), "--live-restore")
+    engine_is_killed(docker, RUN, "--live-restore")
 
 
 # What it was making the engine itself forgets, with any runtime: its folders, the pipes of the process.
@@ -185,26 +224,22 @@ FORGOTTEN = re.compile(r"^file /\S+/containerd/[0-9a-f]{64}$|^file /\S+/io.conta
                        r"|^file /\S+/data/(containers|overlay2)/|^mount /\S+/overlay2/\w+/merged$")
 
 
-def killed(docker, arguments, *options):
-    """At many moments of what is asked for; the next one can remove all, and nothing is left."""
+def engine_is_killed(docker, moments, *options):
+    """While the runtime is in the middle of what it asked for; the next one can remove all, and nothing is left."""
     with docker.second(*options) as other:
         other.run(IMAGE, "true")
         machine = Machine(state_folders(other), KEPT)
-        for step in range(8):
-            name = f"killed{step}"
-            process = subprocess.Popen(other.arguments(*arguments(other, name)), stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=other.environment)
-            # The moment is what is varied.
-            time.sleep(0.04 * (step + 1))
+        for process, name, cut in in_the_middle(other, moments):
             other.kill()
-            process.communicate()
+            cut.release()
+            process.wait(30)
             other.start(*other.options)
             other("rm", "-f", name, status=None)
             equal(other("ps", "-aq").out, "", "containers that are left")
             delete_forgotten(other)
             other.end_shims()
             left = machine.left(1)
-            record(f"after {0.04 * (step + 1):.2f} s: {left}")
+            record(f"{name}: {left}")
             left = [one for one in left if not FORGOTTEN.search(one)]
-            expect(not left, f"left behind after {0.04 * (step + 1):.2f} s: {', '.join(left)}")
+            expect(not left, f"left behind after {name}: {', '.join(left)}")
             machine.take_stock()

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 
-from checks import SYSTEMD, Failed, NotRun, command, equal, hierarchies, processes, read, until, version, write
+from checks import SYSTEMD, Failed, View, command, equal, processes, read, until, version, write
 from podman_setup import Container, image_tree
 
 IMAGE = "box:1"
@@ -31,10 +31,11 @@ exec LINK "$@"
 """
 
 
-class Docker:
+class Docker(View):
     """A daemon and its client. The first one has the usual places, others their own below /srv/docker."""
 
     def __init__(self, runtimes, name=""):
+        super().__init__()
         self.runtimes = runtimes
         self.path = runtimes[0]
         self.name = os.path.basename(self.path)
@@ -48,9 +49,6 @@ class Docker:
         self.containerd = None
         self.options = []
         self.log = f"{WORK}/{'logs' if os.path.isdir(f'{WORK}/logs') else ''}/dockerd{'-' + name if name else ''}.log"
-        found = hierarchies()
-        self.v2 = list(found) == ["unified"]
-        self.controllers = set(read(found["unified"] + "/cgroup.controllers").split()) if self.v2 else set(found) - {"unified", "systemd"}
         self.environment = {
             # A build asks for `runc`, whatever the default is.
             "PATH": f"{WORK}/links:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -80,8 +78,7 @@ class Docker:
             name = self.default
             settings = {"runtimes": {name: {"path": self.path}}, "default-runtime": name}
         for path in self.runtimes[1:]:
-            name = os.path.basename(path)
-            settings["runtimes"]["runc-itself" if name == "runc" else name] = {"path": path}
+            settings["runtimes"][self.named(path)] = {"path": path}
         os.makedirs(f"{WORK}/links/itself", exist_ok=True)
         os.symlink(self.path, f"{WORK}/links/itself/runc")
         write(f"{WORK}/links/runc", TELLING.replace("NAME", "build").replace("CALLS", CALLS).replace("LINK", f"{WORK}/links/itself/runc"), 0o755)
@@ -91,6 +88,12 @@ class Docker:
         settings["runtimes"]["missing"] = {"path": "/run/managers/nosuch"}
         write("/etc/docker/daemon.json", json.dumps(settings, indent=4) + "\n")
         write(CALLS, "")
+
+    @staticmethod
+    def named(path):
+        """What the engine knows a further runtime as: the name `runc` is its own."""
+        name = os.path.basename(path)
+        return "runc-itself" if name == "runc" else name
 
     @property
     def default(self):
@@ -208,11 +211,6 @@ class Docker:
     @property
     def version(self):
         return version(self("version", "--format", "{{.Server.Version}}").out)
-
-    def needs(self, *controllers):
-        for controller in controllers:
-            if controller not in self.controllers:
-                raise NotRun(f"no controller `{controller}` in this view of cgroups")
 
     def ended(self, container):
         until("the container has ended", lambda: container.status == "exited")

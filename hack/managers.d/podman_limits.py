@@ -3,24 +3,13 @@
 import os
 
 from checks import NotRun, check, equal, expect, hierarchies, matches, read, until
-from podman_setup import IMAGE, WEIGHTS, limit
+from limits import WEIGHTS, cpu, cpuset, memory, memory_swap_and_reservation, oom_score
+from podman_setup import IMAGE
 
-
-@check(short=True)
-def memory(podman):
-    podman.needs("memory")
-    with podman.container("--memory", "64m") as container:
-        equal(limit(podman, container, "memory/memory.limit_in_bytes", "memory.max"), str(64 << 20), "the limit")
-
-
-@check
-def memory_swap_and_reservation(podman):
-    podman.needs("memory")
-    with podman.container("--memory", "64m", "--memory-swap", "96m", "--memory-reservation", "32m") as container:
-        if not podman.v2 and not os.path.exists(container.cgroup("memory") + "/memory.memsw.limit_in_bytes"):
-            raise NotRun("this kernel does not count swap")
-        equal(limit(podman, container, "memory/memory.memsw.limit_in_bytes", "memory.swap.max"), str((32 if podman.v2 else 96) << 20), "the limit of swap")
-        equal(limit(podman, container, "memory/memory.soft_limit_in_bytes", "memory.low"), str(32 << 20), "the reservation")
+for one in (memory, cpu):
+    check(one, short=True)
+for one in (memory_swap_and_reservation, cpuset, oom_score):
+    check(one)
 
 
 @check(short=True)
@@ -48,30 +37,10 @@ def out_of_memory_is_told(podman):
 
 
 @check(short=True)
-def cpu(podman):
-    podman.needs("cpu")
-    with podman.container("--cpus", "0.5", "--cpu-shares", "512") as container:
-        if podman.v2:
-            equal(read(container.cgroup("unified") + "/cpu.max").strip(), "50000 100000", "the limit")
-            expect(read(container.cgroup("unified") + "/cpu.weight").strip() in WEIGHTS, "the weight is another")
-        else:
-            equal(read(container.cgroup("cpu") + "/cpu.cfs_quota_us").strip(), "50000", "the quota")
-            equal(read(container.cgroup("cpu") + "/cpu.shares").strip(), "512", "the shares")
-
-
-@check
-def cpuset(podman):
-    podman.needs("cpuset")
-    with podman.container("--cpuset-cpus", "0", "--cpuset-mems", "0") as container:
-        equal(container.exec("grep", "Cpus_allowed_list", "/proc/self/status").out.split()[1], "0", "the processors")
-        equal(limit(podman, container, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the set")
-
-
-@check(short=True)
 def pids(podman):
     podman.needs("pids")
     with podman.container("--pids-limit", "20") as container:
-        equal(limit(podman, container, "pids/pids.max", "pids.max"), "20", "the limit")
+        equal(container.limit("pids/pids.max", "pids.max"), "20", "the limit")
         result = container.exec("sh", "-c", "for n in $(seq 30); do sleep 1000 & done", status=None)
         expect("fork" in result.err and result.status != 0, result)
 
@@ -102,8 +71,8 @@ def update(podman):
     podman.needs("memory", "cpu")
     with podman.container("--memory", "64m", "--cpus", "0.5") as container:
         podman("update", "--memory", "96m", "--cpus", "0.25", container.name)
-        equal(limit(podman, container, "memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory")
-        equal(limit(podman, container, "cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(96 << 20), "the memory")
+        equal(container.limit("cpu/cpu.cfs_quota_us", "cpu.max").split()[0], "25000", "the quota")
 
 
 @check
@@ -111,15 +80,15 @@ def update_of_each(podman):
     podman.needs("cpu", "cpuset", "memory")
     with podman.container("--memory", "64m", "--memory-swap", "128m") as container:
         podman("update", "--cpu-shares", "512", container.name)
-        expect(limit(podman, container, "cpu/cpu.shares", "cpu.weight") in (WEIGHTS if podman.v2 else ("512",)), "the shares are others")
+        expect(container.limit("cpu/cpu.shares", "cpu.weight") in (WEIGHTS if podman.v2 else ("512",)), "the shares are others")
         podman("update", "--cpuset-cpus", "0", container.name)
-        equal(limit(podman, container, "cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
+        equal(container.limit("cpuset/cpuset.cpus", "cpuset.cpus"), "0", "the processors")
         podman("update", "--cpu-period", "50000", "--cpu-quota", "20000", container.name)
-        equal(limit(podman, container, "cpu/cpu.cfs_period_us", "cpu.max").split()[-1], "50000", "the period")
+        equal(container.limit("cpu/cpu.cfs_period_us", "cpu.max").split()[-1], "50000", "the period")
         podman("update", "--memory-reservation", "16m", container.name)
-        equal(limit(podman, container, "memory/memory.soft_limit_in_bytes", "memory.low"), str(16 << 20), "the reservation")
+        equal(container.limit("memory/memory.soft_limit_in_bytes", "memory.low"), str(16 << 20), "the reservation")
         podman("update", "--memory", "32m", "--memory-swap", "48m", container.name)
-        equal(limit(podman, container, "memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory")
+        equal(container.limit("memory/memory.limit_in_bytes", "memory.max"), str(32 << 20), "the memory")
 
 
 @check
@@ -206,8 +175,3 @@ def ulimit(podman):
 def ulimit_of_exec(podman):
     with podman.container("--ulimit", "nofile=300:400", "--ulimit", "nproc=4096:4096") as container:
         equal(container.exec("sh", "-c", "ulimit -n; ulimit -Hn").out, "300\n400\n", "the limits")
-
-
-@check
-def oom_score(podman):
-    equal(podman.shell("cat /proc/self/oom_score_adj", "--oom-score-adj", "300"), "300", "the score")

@@ -1,7 +1,4 @@
-import os
-import statistics
 import sys
-import time
 
 import checks
 from checks import command
@@ -19,34 +16,16 @@ import podman_errors  # noqa: F401
 import podman_checkpoint  # noqa: F401
 import podman_many  # noqa: F401
 
-def compare(runtimes, rounds=15):
-    """Wall times of `podman run`, one runtime after another in each round, as ratios to the last ones."""
-    taken = {runtime: [] for runtime in runtimes}
-    for _ in range(rounds):
-        for runtime in runtimes:
-            podman = Podman(runtime)
-            start = time.monotonic()
-            podman.run(IMAGE, "true")
-            taken[runtime].append(time.monotonic() - start)
-    for runtime in runtimes:
-        mine = taken[runtime]
-        print(f"podman run --rm IMAGE true, {os.path.basename(runtime)}: minimum {min(mine) * 1000:.0f} ms, median {statistics.median(mine) * 1000:.0f} ms")
-    first = taken[runtimes[0]]
-    for runtime in runtimes[1:]:
-        other = taken[runtime]
-        pairs = statistics.median(mine / their for mine, their in zip(first, other))
-        print(f"{os.path.basename(runtimes[0])} / {os.path.basename(runtime)}: minima {min(first) / min(other):.2f}, "
-              f"medians {statistics.median(first) / statistics.median(other):.2f}, median of the rounds' {pairs:.2f}")
-
 
 def main(rootless):
     chosen = checks.options()
-    runtimes = [f"/run/managers/bin/{os.path.basename(path)}" for path in os.environ["MANAGERS_RUNTIMES"].split()]
+    runtimes = checks.paths()
     podman = Podman(runtimes[0], rootless)
     podman.set_up()
     print("--", command("podman", "--version").out.strip(), "and", command("conmon", "--version").out.split("\n")[0])
     if chosen.time:
-        compare(runtimes)
+        podmans = {path: Podman(path) for path in runtimes}
+        checks.compare("podman run --rm IMAGE true", runtimes, lambda path: podmans[path].run(IMAGE, "true"))
         return
     # Where the runtimes keep their state without --root.
     folders = [f"/run/{name}" for name in ("apus", "crun", "runc", podman.name)] + ["/run/netns"]

@@ -3,10 +3,10 @@
 import os
 import signal
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from checks import check, equal, expect, processes, until, write
+from checks import check, equal, expect, processes, until
+from moments import Cut
 from podman_setup import IMAGE
 
 
@@ -49,18 +49,31 @@ def exec_ten_at_once(podman):
 
 @check
 def podman_is_killed(podman):
-    """At many moments of a run: what is left can be removed, and then nothing is."""
-    for step in range(12):
-        name = f"killed{step}"
-        process = subprocess.Popen(podman.arguments("run", "--network", "none", "--name", name, IMAGE, "sleep", "1000"), stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=podman.environment, preexec_fn=podman.become if podman.rootless else None)
-        # The moment is what is varied.
-        time.sleep(0.04 * (step + 1))
-        process.kill()
-        process.stdin.close()
-        process.wait()
-        podman("rm", "-f", "-t", "0", name, status=None)
-        podman("container", "exists", name, status=1)
+    """While the runtime is in the middle of what it asked for: what is left can be removed, and then nothing is."""
+    cut = Cut(podman.path)
+
+    def begin(verb, name):
+        if verb != "run":
+            podman("run", "-d", "--network", "none", "--name", name, IMAGE, "sleep", "1000", runtime=cut.path)
+        return {"run": ("run", "-d", "--network", "none", "--name", name, IMAGE, "sleep", "1000"),
+                "exec": ("exec", "-d", name, "sleep", "1000"), "rm": ("rm", "-f", "-t", "0", name)}[verb]
+
+    def whole(verb):
+        podman(*begin(verb, "whole"), runtime=cut.path)
+        podman("rm", "-f", "-t", "0", "-i", "whole", runtime=cut.path)
+
+    for command, verb in (("create", "run"), ("start", "run"), ("exec", "exec"), ("delete", "rm")):
+        for step, _ in enumerate(cut.each(command, "hold", lambda verb=verb: whole(verb), (0.2, 0.5, 0.8))):
+            name = f"killed-{command}-{step}"
+            process = subprocess.Popen(podman.arguments(*begin(verb, name), runtime=cut.path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, env=podman.environment, preexec_fn=podman.become if podman.rootless else None)
+            cut.held()
+            process.kill()
+            cut.release()
+            process.stdin.close()
+            process.wait()
+            podman("rm", "-f", "-t", "0", name, status=None)
+            podman("container", "exists", name, status=1)
     podman.delete_forgotten()
 
 
@@ -77,31 +90,28 @@ def conmon_is_killed(podman):
         expect(podman("container", "exists", "orphan", status=None).status == 1, "podman still knows it")
 
 
-CUT = """#!/bin/sh
-case " $* " in
-  *" create "*)
-    exec 8>&-
-    RUNTIME "$@" &
-    usleep $(cat MOMENT)
-    kill -KILL $! 2>/dev/null
-    wait $!
-    ;;
-  *) exec RUNTIME "$@" ;;
-esac
-"""
-
-
 @check(differs={"crun": "leaves cgroups", "runc": "leaves cgroups"})
 def runtime_is_killed(podman):
-    """The runtime dies at many moments of its create; podman says so, and nothing stays."""
-    moment = write("/srv/data/moment", "0")
-    wrapper = write("/srv/data/cut", CUT.replace("RUNTIME", podman.path).replace("MOMENT", moment).replace("usleep", "/bin/busybox usleep"), 0o755)
-    died = 0
-    for step in range(16):
-        name = f"cut{step}"
-        write(moment, str(step * 500))
-        died += podman("run", "-d", "--network", "none", "--name", name, IMAGE, "sleep", "1000", runtime=wrapper, status=None).status != 0
-        podman("rm", "-f", "-t", "0", name, runtime=wrapper, status=None)
+    """In the middle of each of its commands; podman says so, and nothing stays."""
+    cut = Cut(podman.path)
+
+    def run(*options, **more):
+        return podman("run", "-d", "--network", "none", *options, IMAGE, "sleep", "1000", runtime=cut.path, **more)
+
+    def remove(name):
+        podman("rm", "-f", "-t", "0", name, runtime=cut.path, status=None)
         podman("container", "exists", name, status=1)
+
+    for verb in ("create", "start"):
+        for _ in cut.each(verb, "kill", lambda: remove(run().out.strip())):
+            result = run("--name", "cut", status=None)
+            expect(not cut.fell or result.status in (125, 126, 127), f"{result}, expected 125 to 127")
+            remove("cut")
+    with podman.container(runtime=cut.path) as container:
+        for _ in cut.each("exec", "kill", lambda: container.exec("true", runtime=cut.path), (0.2, 0.5, 0.8)):
+            result = container.exec("true", runtime=cut.path, status=None)
+            expect(not cut.fell or result.status in (125, 126, 127, 255), f"{result}, expected an error")
+        equal(container.exec("echo", "x").out, "x\n", "output")
+    for _ in cut.each("delete", "kill", lambda: remove(run().out.strip()), (0.2, 0.5, 0.8)):
+        remove(run().out.strip())
     podman.delete_forgotten()
-    expect(died, "the runtime was always faster")

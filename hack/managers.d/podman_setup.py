@@ -7,7 +7,7 @@ import os
 import subprocess
 import tarfile
 
-from checks import SYSTEMD, NotRun, command, equal, hierarchies, read, until, version, write
+from checks import SYSTEMD, NotRun, View, cgroup_of, command, equal, limit_of, until, version, write
 
 IMAGE = "localhost/box:1"
 PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
@@ -42,17 +42,6 @@ def image_tree():
     return packed.getvalue()
 
 
-# What 512 shares are as a weight, by the old formula and by that of runc 1.4 and crun 1.23.
-WEIGHTS = ("20", "59")
-
-
-def limit(manager, container, legacy, unified):
-    """A limit of a container: a file of v1 after its controller, or of v2."""
-    controller, _, name = legacy.partition("/")
-    path = f"{container.cgroup('unified')}/{unified}" if manager.v2 else f"{container.cgroup(controller)}/{name}"
-    return read(path).strip()
-
-
 class Container:
     def __init__(self, podman, name):
         self.podman, self.name = podman, name
@@ -72,31 +61,21 @@ class Container:
         return self.podman("exec", self.name, *arguments, status=status, **more)
 
     def cgroup(self, controller):
-        """Its cgroup, as a folder that we see."""
-        known = hierarchies()
-        with open(f"/proc/{self.pid}/cgroup", encoding="utf-8") as file:
-            for line in file:
-                _, names, path = line.rstrip("\n").split(":", 2)
-                if names.removeprefix("name=") == controller or (not names and controller == "unified"):
-                    return known[controller] + path
-        raise NotRun(f"no cgroup of {controller}")
+        return cgroup_of(self.pid, controller)
+
+    def limit(self, legacy, unified):
+        return limit_of(self.pid, legacy, unified)
 
 
-class Podman:
+class Podman(View):
     def __init__(self, runtime, rootless=False):
+        super().__init__()
         # By a name: podman asks lists of names for what a runtime can do.
         self.path, self.rootless = runtime, rootless
         # An ordinary user of the checks has no session, and so no service manager.
         self.systemd = SYSTEMD and not rootless
         self.name = os.path.basename(runtime)
         self.home = "/srv/user" if rootless else "/srv/home"
-        found = hierarchies()
-        self.v2 = list(found) == ["unified"]
-        if self.v2:
-            with open(found["unified"] + "/cgroup.controllers", encoding="utf-8") as file:
-                self.controllers = set(file.read().split())
-        else:
-            self.controllers = set(found) - {"unified", "systemd"}
         self.environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": self.home,
@@ -116,11 +95,9 @@ class Podman:
         return version(command("podman", "--version").out)
 
     def needs(self, *controllers):
-        for controller in controllers:
-            if self.rootless:
-                raise NotRun("limits need a cgroup, and this user has none")
-            if controller not in self.controllers:
-                raise NotRun(f"no controller `{controller}` in this view of cgroups")
+        if self.rootless and controllers:
+            raise NotRun("limits need a cgroup, and this user has none")
+        super().needs(*controllers)
 
     def needs_root(self, why):
         if self.rootless:
@@ -147,10 +124,10 @@ class Podman:
         return self.run(*options, IMAGE, "sh", "-c", script, **more).out.strip()
 
     @contextlib.contextmanager
-    def container(self, *options, process=("sleep", "1000"), network="none", detach=True):
+    def container(self, *options, process=("sleep", "1000"), network="none", detach=True, **more):
         """One in the background, gone in the end."""
         verb = ["run", "-d"] if detach else ["create"]
-        id = self(*verb, *(["--network", network] if network else []), *options, IMAGE, *process).out.strip().splitlines()[-1]
+        id = self(*verb, *(["--network", network] if network else []), *options, IMAGE, *process, **more).out.strip().splitlines()[-1]
         try:
             yield Container(self, id)
         finally:
