@@ -54,11 +54,32 @@ public struct CheckpointOptions: Sendable {
   public var isPreDump = false
   /// Where the memory is sent to.
   public var pageServer: (address: String, port: UInt16)?
-  /// A descriptor of this program that gets a zero byte, and is closed, when pages can be asked for.
+  /// A descriptor of this program that gets a zero byte, and is closed, when pages can be asked for; CRIU does not get it
+  /// and says when. ``checkStatusDescriptor()`` has to come before this program opens any file.
   public var statusDescriptor: Int32?
 
   public init(_ settings: CriuSettings) {
     self.settings = settings
+  }
+
+  /// Fails where nothing would ever be written to it. A number that is not open would be that of a file that is opened later.
+  public func checkStatusDescriptor() throws(RuntimeError) {
+    guard let number = statusDescriptor else { return }
+    if !settings.lazyPages || isPreDump {
+      throw RuntimeError(
+        .usage,
+        isPreDump
+          ? "nothing is written to descriptor \(number) by `--pre-dump`, which sends no pages later"
+          : "nothing is written to descriptor \(number) without `--lazy-pages`",
+        field: "--status-fd")
+    }
+    let isWritable: Bool
+    do {
+      isWritable = try FileDescriptor.isWritable(number)
+    } catch {
+      throw error.because(.usage, "cannot use descriptor \(number)", field: "--status-fd")
+    }
+    if !isWritable { throw RuntimeError(.usage, "descriptor \(number) cannot be written to", field: "--status-fd") }
   }
 }
 
@@ -199,7 +220,6 @@ private struct Dump: ~Copyable {
     let folders = try CriuFolders.open(options.settings, makes: true)
     let dump = Dump(runtime: runtime, record: record, options: options, plan: plan, folders: folders)
     try dump.checkParent()
-    try dump.checkStatusDescriptor()
     return dump
   }
 
@@ -212,15 +232,6 @@ private struct Dump: ~Copyable {
       _ = try folders.images.open(parent, [.path, .directory])
     } catch {
       throw error.because(.checkpointImage, "cannot open the folder of the images before", field: "--parent-path")
-    }
-  }
-
-  private func checkStatusDescriptor() throws(RuntimeError) {
-    guard let number = options.statusDescriptor else { return }
-    do {
-      _ = try FileDescriptor.duplicate(of: number)
-    } catch {
-      throw error.because(.usage, "descriptor \(number) is not open", field: "--status-fd")
     }
   }
 
@@ -331,6 +342,8 @@ private struct Dump: ~Copyable {
     do {
       _ = try FileDescriptor.writeOnce(number, [0])
       try Programs.closeDescriptor(number)
+      // No other file gets the number of a standard stream.
+      if number < 3 { try StandardDescriptors.fill() }
     } catch {
       runtime.options.log.warning("cannot write to descriptor \(number): \(error.text)")
     }
