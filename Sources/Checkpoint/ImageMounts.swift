@@ -50,7 +50,9 @@ package struct ImageMounts: Sendable {
         guard mounts.count <= countLimit else { throw .malformed }
       }
     } catch {
-      throw RuntimeError(.checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU")
+      let what = error == .truncated ? "it ends in the middle of one" : "what it says of one makes no sense"
+      throw RuntimeError(
+        .checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU: \(what)", field: "--image-path")
     }
     return ImageMounts(mounts)
   }

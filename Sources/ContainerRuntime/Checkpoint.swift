@@ -167,10 +167,15 @@ struct CriuFolders: ~Copyable {
   /// An error of CRIU's with what its log says.
   func explained(_ error: RuntimeError, _ log: String) -> RuntimeError {
     guard error.code == .criu else { return error }
-    let reason = CriuProcess.reason(work, log)
-    var explained = reason.isEmpty || error.message.utf8.hasSuffix(reason.utf8) ? error : error.because(reason)
-    if explained.hint.isEmpty { explained.hint = "see `\(workPath)/\(log)`" }
-    return explained
+    do {
+      let reason = try CriuProcess.reason(work, log)
+      let explained = reason.isEmpty || error.message.utf8.hasSuffix(reason.utf8) ? error : error.because(reason)
+      return explained.hint.isEmpty ? explained.adding("see `\(workPath)/\(log)`") : explained
+    } catch let failure {
+      return error.adding(
+        failure.errno == .noEntry
+          ? "CRIU has left no log in `\(workPath)`" : "cannot read `\(workPath)/\(log)`: \(failure.text)")
+    }
   }
 }
 
@@ -249,14 +254,16 @@ private struct Dump: ~Copyable {
     do {
       try run(&criu)
     } catch {
-      _ = criu.end(within: patience)
-      removeNewDescription()
+      let failure = removeNewDescription(criu.end(within: patience, after: error))
+      throw folders.explained(failure.during("cannot checkpoint `\(record.id)`"), Dump.log)
+    }
+    do throws(RuntimeError) {
+      let status = try criu.end(within: patience)
+      if options.isPreDump || status == .exited(0) { return }
+      throw RuntimeError(.criu, "CRIU failed at its end, with status \(status.shellStatus)")
+    } catch {
       throw folders.explained(error.during("cannot checkpoint `\(record.id)`"), Dump.log)
     }
-    let status = criu.end(within: patience)
-    if options.isPreDump || status == .exited(0) { return }
-    throw folders.explained(
-      RuntimeError(.criu, "cannot checkpoint `\(record.id)`: CRIU failed at its end"), Dump.log)
   }
 
   private func run(_ criu: inout CriuProcess) throws(RuntimeError) {
@@ -328,8 +335,7 @@ private struct Dump: ~Copyable {
           try keepDescription()
         } catch {
           // The container goes on: nobody could restore it.
-          do { try criu.send(CriuRequest(.notify, isSuccess: false)) } catch {}
-          throw error
+          throw criu.refuse(error)
         }
       }
       try criu.send(CriuRequest(.notify, isSuccess: true))
@@ -380,13 +386,16 @@ private struct Dump: ~Copyable {
     }
   }
 
-  private func removeNewDescription() {
-    if options.isPreDump { return }
+  /// After an error, which says so where that is not possible.
+  private func removeNewDescription(_ error: RuntimeError) -> RuntimeError {
+    if options.isPreDump { return error }
     do {
       try folders.images.unlink(Dump.newDescription)
-    } catch {
-      if error.errno != .noEntry { runtime.options.log.debug("the description of the image stays: \(error.text)") }
+    } catch let second {
+      if second.errno == .noEntry { return error }
+      return error.adding("`\(Dump.newDescription)` beside the images stays: \(second.text)")
     }
+    return error
   }
 }
 

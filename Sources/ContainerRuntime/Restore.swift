@@ -173,11 +173,11 @@ private struct Restoration: ~Copyable {
       try criu.send(CriuRequest(.restore, request))
       try follow(&criu, entry)
     } catch {
-      _ = criu.end(within: CriuProcess.patience)
-      throw error
+      throw criu.end(within: CriuProcess.patience, after: error)
     }
-    guard criu.end(within: CriuProcess.patience) == .exited(0) else {
-      throw RuntimeError(.criu, "CRIU failed at its end")
+    let status = try criu.end(within: CriuProcess.patience)
+    guard status == .exited(0) else {
+      throw RuntimeError(.criu, "CRIU failed at its end, with status \(status.shellStatus)")
     }
     var restored = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
     swap(&restored, &process)
@@ -240,9 +240,8 @@ private struct Restoration: ~Copyable {
       do {
         try answer(&message, entry)
       } catch {
-        // CRIU ends what it has made; whether it gets to hear of it changes nothing about the error.
-        do { try criu.send(CriuRequest(.notify, isSuccess: false)) } catch {}
-        throw error
+        // It ends what it has made.
+        throw criu.refuse(error)
       }
       try criu.send(CriuRequest(.notify, isSuccess: true))
     }

@@ -172,24 +172,18 @@ enum ImageFiles {
   /// The mounts of the container.
   static func mounts(_ folder: borrowing FileDescriptor) throws(RuntimeError) -> ImageMounts {
     let names = try mountFiles(folder)
+    if names.count > 1 {
+      throw RuntimeError(.checkpointUnsupported, "processes of the container have mount namespaces of their own")
+    }
+    let bytes: [UInt8]
     do throws(SystemError) {
-      if names.isEmpty { throw SystemError("open", .noEntry, ImageMounts.prefix + "*" + ImageMounts.suffix) }
-      guard names.count == 1, let name = names.first else { throw SystemError("open", .notSupported, "") }
-      let file = try folder.open(name, [.readOnly, .noFollow, .nonBlocking])
-      return try decode(try file.readAll(limit: ImageMounts.sizeLimit), name)
-    } catch {
-      if error.errno == .notSupported {
-        throw RuntimeError(.checkpointUnsupported, "processes of the container have mount namespaces of their own")
+      guard let name = names.first else {
+        throw SystemError("open", .noEntry, ImageMounts.prefix + "*" + ImageMounts.suffix)
       }
+      bytes = try folder.open(name, [.readOnly, .noFollow, .nonBlocking]).readAll(limit: ImageMounts.sizeLimit)
+    } catch {
       throw error.because(.checkpointImage, "cannot read the mounts of the image", field: "--image-path")
     }
-  }
-
-  private static func decode(_ bytes: [UInt8], _ name: String) throws(SystemError) -> ImageMounts {
-    do throws(RuntimeError) {
-      return try ImageMounts.decode(bytes, file: name)
-    } catch {
-      throw SystemError("read", Errno(74), name)
-    }
+    return try ImageMounts.decode(bytes, file: names[0])
   }
 }
