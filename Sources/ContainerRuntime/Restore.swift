@@ -365,26 +365,13 @@ private struct Restoration: ~Copyable {
       filterFlags: filter?.flags.rawValue ?? 0, landlock: nil, keyring: "_ses.\(record.id)")
   }
 
-  /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
-  mutating func undo(_ entry: borrowing StateStore.Entry) {
+  /// Takes back what was done.
+  func undo(_ entry: borrowing StateStore.Entry) {
     if process.pid != 0, let failure = InitLaunch.end(process) {
       runtime.options.log.warning("cannot end the restored process: \(failure.text)")
     }
-    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
-      runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
-    }
-    do throws(RuntimeError) {
-      try resctrl?.undo()
-    } catch {
-      runtime.options.log.warning(error.text)
-    }
-    if let failure = cgroup.remove() {
-      runtime.options.log.warning("cannot remove the cgroup: \(failure.text)")
-    }
-    if let failure = runtime.store.remove(entry) {
-      runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
-    }
-    if hooksBegan { runtime.runPoststop(record) }
+    runtime.undo(
+      record, entry, cgroup, resctrl, pidFile: pidFileWritten ? options.pidFile : nil, runsPoststop: hooksBegan)
   }
 }
 
