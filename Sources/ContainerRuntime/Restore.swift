@@ -291,6 +291,7 @@ private struct Restoration: ~Copyable {
       throw error.because(.criu, "cannot look at the restored process")
     }
     try checkNamespaces(pid)
+    try image.checkMounts(of: pid)
     do {
       try MountRestriction.apply(image.restrictions(plan), to: pid)
     } catch {

@@ -141,4 +141,27 @@ struct CheckpointFilesTests {
     #expect(closed?.cause?.errno == .badDescriptor)
     #expect(closed?.field == "--status-fd")
   }
+
+  /// As /proc/PID/mountinfo has them.
+  private let table = MountTable.parse(
+    [UInt8](
+      """
+      1 0 0:1 / / rw - ext4 /dev/vda rw
+      2 1 0:2 / /proc rw - proc proc rw
+      3 1 0:3 / /tmp rw - tmpfs tmpfs rw
+      4 3 0:1 /data /tmp rw - ext4 /dev/vda rw
+
+      """.utf8))
+
+  @Test func mountThatIsNotThereIsFound() {
+    func missing(_ mounts: (String, String?)...) -> String? {
+      RestoredImage.missing(mounts.map { ExpectedMount(path: $0.0, type: $0.1) }, in: table)?.path
+    }
+    #expect(missing(("/", nil), ("/tmp", nil), ("/proc", "proc"), ("/tmp", "tmpfs")) == nil)
+    #expect(missing(("/", nil), ("/data", nil)) == "/data")
+    #expect(missing(("/proc", "tmpfs")) == "/proc")
+    #expect(missing(("/tmp", nil), ("/tmp", nil), ("/tmp", nil)) == "/tmp")
+    #expect(missing(("/tmp", "tmpfs"), ("/tmp", "tmpfs")) == "/tmp")
+    #expect(missing(("/tm", nil)) == "/tm")
+  }
 }
