@@ -252,6 +252,8 @@ private struct Restoration: ~Copyable {
   ) throws(RuntimeError) {
     switch message.response.script {
     case "setup-namespaces":
+      // Before the hooks, as with `create`, and before the connections, which need a way to their other end.
+      try setInterfacesUp(message.response.process)
       hooksBegan = true
       try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: message.response.process)
     case "orphan-pts-master":
@@ -297,7 +299,6 @@ private struct Restoration: ~Copyable {
     } catch {
       throw error.because(.mount, "cannot set the attributes of the restored mounts")
     }
-    try setInterfacesUp(pid)
     // No code of the container's has run yet.
     try cgroup.applyLast(uidMap: [])
     record.pid = pid
