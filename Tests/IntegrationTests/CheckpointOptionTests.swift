@@ -38,6 +38,40 @@ extension Integration {
       try Checkpointed.expectGoingOn(call.stdout, from: last)
     }
 
+    /// The container that is saved stands still until the other one has all of its memory.
+    @Test func memoryComesWhenItIsUsed() throws {
+      let container = try Checkpointed.counting()
+      try Checkpointed.start(container)
+      let other = try Checkpointed.counting()
+      let images = container.bundle.path + "/images"
+      let port = Checkpointed.port()
+      let (saving, told) = try Checkpointed.spawnTold {
+        try container.spawn(
+          "checkpoint",
+          ["--lazy-pages", "--page-server", "127.0.0.1:\(port)", "--status-fd", "3", "--image-path", images],
+          options: .init(descriptors: [$0]))
+      }
+      // Its end comes because nobody else has the descriptor, CRIU neither.
+      #expect(try told.readToEnd(timeout: Checkpointed.patience) == "\0")
+      #expect(saving.isStillRunning(after: 0))
+      let last = Checkpointed.last(container)
+      let work = container.bundle.path + "/work"
+      mkdir(work, 0o755)
+      let server = try Subprocess(
+        Checkpointed.criu,
+        ["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", "\(port)", "-D", images, "-W", work])
+      try waitUntil("the socket of `criu lazy-pages`") { Files.exists(work + "/lazy-pages.socket") }
+      let call = try Checkpointed.restore(other, images, "--detach", "--lazy-pages", "--work-path", work)
+      let outcome = try call.wait(timeout: Checkpointed.patience)
+      #expect(outcome.code == 0, "\(outcome)")
+      try Checkpointed.expectGoingOn(call.stdout, from: last)
+      let saved = try saving.wait(timeout: Checkpointed.patience)
+      #expect(saved.code == 0, "\(saved)")
+      #expect(try server.wait().code == 0)
+      expectError(try container.attempt("state"), says: "does not exist")
+      #expect(try other.status() == "running")
+    }
+
     /// Nobody waits for a byte that never comes, in a file of ours by chance.
     @Test func statusDescriptorThatIsOursIsRefused() throws {
       let container = try Checkpointed.counting()
