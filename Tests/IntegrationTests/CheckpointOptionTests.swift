@@ -19,6 +19,19 @@ extension Integration {
       try Checkpointed.expectGoingOn(call.stdout, from: max(last, Checkpointed.last(container)))
     }
 
+    @Test func lockIsHeldAgain() throws {
+      let container = try Container(args: ["/bin/agent", "lock", "/tmp/lock"])
+      container.bundle.config["root"]["readonly"] = false
+      try container.runDetached()
+      try container.stdout.waitFor("locked")
+      try Checkpointed.expectNeeded("--file-locks", container, says: "file-locks")
+      let file = open(container.bundle.rootfs + "/tmp/lock", O_RDWR | O_CLOEXEC)
+      defer { close(file) }
+      #expect(flock(file, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK, "by the container")
+      try container.end()
+      #expect(flock(file, LOCK_EX | LOCK_NB) == 0)
+    }
+
     /// The memory goes to another process, and so into another folder.
     @Test func memoryGoesToThePageServer() throws {
       let container = try Checkpointed.counting()
