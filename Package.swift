@@ -174,7 +174,11 @@ let package = Package(
       swiftSettings: commonSettings),
     .target(name: "InitSupport", path: "Tests/InitSupport"),
     tests(
-      "ContainerRuntime", ["Cgroups", "ContainerPlan", "Diagnostics", "InitChannel", "InitSupport", "Linux", "OCISpec"]),
+      "ContainerRuntime",
+      [
+        "Cgroups", "Checkpoint", "ContainerPlan", "Diagnostics", "InitChannel", "InitSupport", "Linux", "LinuxABI",
+        "OCISpec",
+      ]),
     module("DBusSupport", ["Cgroups"], path: "Tests/DBusSupport"),
     tests("Cgroups", ["DBusSupport", "Diagnostics", "Linux", "LinuxABI", "OCISpec"]),
     .target(name: "IntegrationSupport", path: "Tests/IntegrationSupport"),

@@ -50,7 +50,9 @@ package struct ImageMounts: Sendable {
         guard mounts.count <= countLimit else { throw .malformed }
       }
     } catch {
-      throw RuntimeError(.checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU")
+      let what = error == .truncated ? "it ends in the middle of one" : "what it says of one makes no sense"
+      throw RuntimeError(
+        .checkpointImage, "`\(file)` is damaged, or not a list of mounts of CRIU: \(what)", field: "--image-path")
     }
     return ImageMounts(mounts)
   }
@@ -83,9 +85,25 @@ extension ImageMount {
     guard path.utf8.first == 0x2F else { throw .malformed }
   }
 
-  /// Whether CRIU makes it without a file of the host: proc, sysfs, binfmt_misc, tmpfs, devpts, pstore, securityfs, fusectl, debugfs,
-  /// cgroup, mqueue, tracefs, cgroup2.
-  var isOfTheKernel: Bool { [1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 14, 19, 23].contains(type) }
+  /// The type of a file system that CRIU makes without a file of the host; nil for all others.
+  var kernelType: String? {
+    switch type {
+    case 1: "proc"
+    case 2: "sysfs"
+    case 4: "binfmt_misc"
+    case 5: "tmpfs"
+    case 6: "devpts"
+    case 8: "pstore"
+    case 9: "securityfs"
+    case 10: "fusectl"
+    case 11: "debugfs"
+    case 12: "cgroup"
+    case 14: "mqueue"
+    case 19: "tracefs"
+    case 23: "cgroup2"
+    default: nil
+    }
+  }
 
   /// MOUNT_ATTR_* of mount_setattr(2) for those flags that take something away.
   package var restrictions: UInt64 { flags & 0xF | (flags & 0x100 != 0 ? 0x20_0000 : 0) }
@@ -131,7 +149,7 @@ extension ImageMounts {
         }
         places.append(ImagePlace(base: nil, path: mount.path, key: nil, isMade: false))
         continue
-      } else if !mount.isOfTheKernel {
+      } else if mount.kernelType == nil {
         throw RuntimeError(
           .checkpointUnsupported, "`\(mount.path)` is a mount that CRIU would make of files of the host",
           hint: "unmount it before the checkpoint")
@@ -166,5 +184,62 @@ extension ImageMounts {
     let below = mount.path.utf8.dropFirst(parent.path.utf8.count)
     guard mount.path.utf8.starts(with: parent.path.utf8), below.first == 0x2F else { return nil }
     return ImagePlace(base: base, path: String(decoding: below, as: UTF8.self), key: mount.key, isMade: true)
+  }
+}
+
+/// What has to be mounted when the container is back.
+package struct ExpectedMount: Equatable, Sendable {
+  package var path: String
+  /// Of the file system; nil where that may be another one now, because it comes from outside or is the root's.
+  package var type: String?
+
+  package init(path: String, type: String?) {
+    self.path = path
+    self.type = type
+  }
+}
+
+extension ImageMounts {
+  /// All of the image, and what its description says besides.
+  package func expected(_ description: CheckpointDescription) -> [ExpectedMount] {
+    let rootDevice = mounts.first { $0.path == "/" }?.device
+    var list = mounts.map { mount in
+      let isMadeAnew = mount.key == nil && mount.device != rootDevice
+      return ExpectedMount(path: mount.path, type: isMadeAnew ? mount.kernelType : nil)
+    }
+    let masks = description.masks.map { (key: CheckpointDescription.maskKey, path: $0) }
+    for (key, path) in (description.mounts + description.cgroups).map({ (key: $0.key, path: $0.path) }) + masks
+    where !mounts.contains(where: { $0.key == key && $0.path == path }) {
+      list.append(ExpectedMount(path: path, type: nil))
+    }
+    return list
+  }
+
+  /// Whether its path leads to it: there is no other mount over it, nor over one that it is in.
+  package func isReached(_ mount: ImageMount) -> Bool {
+    var current = mount
+    var below: ImageMount?
+    // More steps than mounts would be a circle.
+    for _ in mounts {
+      let limit = below?.path.utf8.count ?? Int.max
+      let isCovered = mounts.contains {
+        $0.parent == current.id && $0.id != current.id && $0.id != below?.id && $0.path.utf8.count <= limit
+          && $0.isOver(mount.path)
+      }
+      if isCovered { return false }
+      guard let parent = mounts.first(where: { $0.id == current.parent }), parent.id != current.id else { return true }
+      below = current
+      current = parent
+    }
+    return false
+  }
+}
+
+extension ImageMount {
+  /// Whether the way to this path leads through its own.
+  fileprivate func isOver(_ other: String) -> Bool {
+    guard other.utf8.starts(with: path.utf8) else { return false }
+    let rest = other.utf8.dropFirst(path.utf8.count)
+    return rest.isEmpty || rest.first == 0x2F || path == "/"
   }
 }

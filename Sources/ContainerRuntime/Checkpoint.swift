@@ -54,11 +54,32 @@ public struct CheckpointOptions: Sendable {
   public var isPreDump = false
   /// Where the memory is sent to.
   public var pageServer: (address: String, port: UInt16)?
-  /// A descriptor of this program that gets a zero byte, and is closed, when pages can be asked for.
+  /// A descriptor of this program that gets a zero byte, and is closed, when pages can be asked for; CRIU does not get it
+  /// and says when. ``checkStatusDescriptor()`` has to come before this program opens any file.
   public var statusDescriptor: Int32?
 
   public init(_ settings: CriuSettings) {
     self.settings = settings
+  }
+
+  /// Fails where nothing would ever be written to it. A number that is not open would be that of a file that is opened later.
+  public func checkStatusDescriptor() throws(RuntimeError) {
+    guard let number = statusDescriptor else { return }
+    if !settings.lazyPages || isPreDump {
+      throw RuntimeError(
+        .usage,
+        isPreDump
+          ? "nothing is written to descriptor \(number) by `--pre-dump`, which sends no pages later"
+          : "nothing is written to descriptor \(number) without `--lazy-pages`",
+        field: "--status-fd")
+    }
+    let isWritable: Bool
+    do {
+      isWritable = try FileDescriptor.isWritable(number)
+    } catch {
+      throw error.because(.usage, "cannot use descriptor \(number)", field: "--status-fd")
+    }
+    if !isWritable { throw RuntimeError(.usage, "descriptor \(number) cannot be written to", field: "--status-fd") }
   }
 }
 
@@ -146,10 +167,15 @@ struct CriuFolders: ~Copyable {
   /// An error of CRIU's with what its log says.
   func explained(_ error: RuntimeError, _ log: String) -> RuntimeError {
     guard error.code == .criu else { return error }
-    let reason = CriuProcess.reason(work, log)
-    var explained = reason.isEmpty || error.message.utf8.hasSuffix(reason.utf8) ? error : error.because(reason)
-    if explained.hint.isEmpty { explained.hint = "see `\(workPath)/\(log)`" }
-    return explained
+    do {
+      let reason = try CriuProcess.reason(work, log)
+      let explained = reason.isEmpty || error.message.utf8.hasSuffix(reason.utf8) ? error : error.because(reason)
+      return explained.hint.isEmpty ? explained.adding("see `\(workPath)/\(log)`") : explained
+    } catch let failure {
+      return error.adding(
+        failure.errno == .noEntry
+          ? "CRIU has left no log in `\(workPath)`" : "cannot read `\(workPath)/\(log)`: \(failure.text)")
+    }
   }
 }
 
@@ -199,7 +225,6 @@ private struct Dump: ~Copyable {
     let folders = try CriuFolders.open(options.settings, makes: true)
     let dump = Dump(runtime: runtime, record: record, options: options, plan: plan, folders: folders)
     try dump.checkParent()
-    try dump.checkStatusDescriptor()
     return dump
   }
 
@@ -212,15 +237,6 @@ private struct Dump: ~Copyable {
       _ = try folders.images.open(parent, [.path, .directory])
     } catch {
       throw error.because(.checkpointImage, "cannot open the folder of the images before", field: "--parent-path")
-    }
-  }
-
-  private func checkStatusDescriptor() throws(RuntimeError) {
-    guard let number = options.statusDescriptor else { return }
-    do {
-      _ = try FileDescriptor.duplicate(of: number)
-    } catch {
-      throw error.because(.usage, "descriptor \(number) is not open", field: "--status-fd")
     }
   }
 
@@ -238,14 +254,16 @@ private struct Dump: ~Copyable {
     do {
       try run(&criu)
     } catch {
-      _ = criu.end(within: patience)
-      removeNewDescription()
+      let failure = removeNewDescription(criu.end(within: patience, after: error))
+      throw folders.explained(failure.during("cannot checkpoint `\(record.id)`"), Dump.log)
+    }
+    do throws(RuntimeError) {
+      let status = try criu.end(within: patience)
+      if options.isPreDump || status == .exited(0) { return }
+      throw RuntimeError(.criu, "CRIU failed at its end, with status \(status.shellStatus)")
+    } catch {
       throw folders.explained(error.during("cannot checkpoint `\(record.id)`"), Dump.log)
     }
-    let status = criu.end(within: patience)
-    if options.isPreDump || status == .exited(0) { return }
-    throw folders.explained(
-      RuntimeError(.criu, "cannot checkpoint `\(record.id)`: CRIU failed at its end"), Dump.log)
   }
 
   private func run(_ criu: inout CriuProcess) throws(RuntimeError) {
@@ -317,8 +335,7 @@ private struct Dump: ~Copyable {
           try keepDescription()
         } catch {
           // The container goes on: nobody could restore it.
-          do { try criu.send(CriuRequest(.notify, isSuccess: false)) } catch {}
-          throw error
+          throw criu.refuse(error)
         }
       }
       try criu.send(CriuRequest(.notify, isSuccess: true))
@@ -331,6 +348,8 @@ private struct Dump: ~Copyable {
     do {
       _ = try FileDescriptor.writeOnce(number, [0])
       try Programs.closeDescriptor(number)
+      // No other file gets the number of a standard stream.
+      if number < 3 { try StandardDescriptors.fill() }
     } catch {
       runtime.options.log.warning("cannot write to descriptor \(number): \(error.text)")
     }
@@ -367,13 +386,16 @@ private struct Dump: ~Copyable {
     }
   }
 
-  private func removeNewDescription() {
-    if options.isPreDump { return }
+  /// After an error, which says so where that is not possible.
+  private func removeNewDescription(_ error: RuntimeError) -> RuntimeError {
+    if options.isPreDump { return error }
     do {
       try folders.images.unlink(Dump.newDescription)
-    } catch {
-      if error.errno != .noEntry { runtime.options.log.debug("the description of the image stays: \(error.text)") }
+    } catch let second {
+      if second.errno == .noEntry { return error }
+      return error.adding("`\(Dump.newDescription)` beside the images stays: \(second.text)")
     }
+    return error
   }
 }
 

@@ -276,24 +276,36 @@ private struct Creation: ~Copyable {
     return error
   }
 
-  /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
-  mutating func undo(_ entry: borrowing StateStore.Entry) {
-    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
-      runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
+  /// Takes back what was done.
+  func undo(_ entry: borrowing StateStore.Entry) {
+    runtime.undo(
+      record, entry, cgroup, resctrl, pidFile: pidFileWritten ? options.pidFile : nil, runsPoststop: hooksBegan)
+  }
+}
+
+extension ContainerRuntime {
+  /// Takes back what was made for a container that comes to nothing. What cannot be taken back is a warning: the error that led
+  /// here matters more.
+  func undo(
+    _ record: ContainerRecord, _ entry: borrowing StateStore.Entry, _ cgroup: CgroupSetup, _ resctrl: ResctrlGroup?,
+    pidFile: String?, runsPoststop: Bool
+  ) {
+    if let pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
+      options.log.warning("cannot remove the pid file: \(failure.text)")
     }
     do throws(RuntimeError) {
       try resctrl?.undo()
     } catch {
-      runtime.options.log.warning(error.text)
+      options.log.warning(error.text)
     }
     if let failure = cgroup.remove() {
-      runtime.options.log.warning("cannot remove the cgroup: \(failure.text)")
+      options.log.warning("cannot remove the cgroup: \(failure.text)")
     }
-    if let failure = runtime.store.remove(entry) {
-      runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
+    if let failure = store.remove(entry) {
+      options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
     }
     // What the first hooks did, these undo; before them there is nothing (runtime.md, "Lifecycle").
-    if hooksBegan { runtime.runPoststop(record) }
+    if runsPoststop { runPoststop(record) }
   }
 }
 

@@ -7,7 +7,6 @@ import LinuxABI
 struct CriuProcess: ~Copyable {
   private var channel: FileDescriptor
   private let process: SpawnedProcess
-  private var isEnded = false
   /// As in `31701` for 3.17.1.
   private(set) var version: Int32 = 0
 
@@ -28,7 +27,7 @@ struct CriuProcess: ~Copyable {
 
   static var isThere: Bool { ChildProgram.find("criu") != nil }
 
-  private init(channel: consuming FileDescriptor, process: consuming SpawnedProcess) {
+  init(channel: consuming FileDescriptor, process: consuming SpawnedProcess) {
     self.channel = channel
     self.process = process
   }
@@ -49,9 +48,7 @@ struct CriuProcess: ~Copyable {
       criu.version = try criu.answer(to: .version).version
       try criu.require(CriuProcess.oldestVersion, for: "")
     } catch {
-      // Its end is what is waited for; why it did not answer is the error.
-      _ = criu.end(within: patience)
-      throw error
+      throw criu.end(within: patience, after: error)
     }
     return criu
   }
@@ -81,6 +78,16 @@ struct CriuProcess: ~Copyable {
       try channel.send(bytes)
     } catch {
       throw error.because(.criu, "CRIU has gone")
+    }
+  }
+
+  /// Answers its question with no; that it cannot be told is added to the reason.
+  func refuse(_ reason: RuntimeError) -> RuntimeError {
+    do {
+      try send(CriuRequest(.notify, isSuccess: false))
+      return reason
+    } catch {
+      return reason.adding(error.text)
     }
   }
 
@@ -137,34 +144,45 @@ struct CriuProcess: ~Copyable {
 
   /// Lets it go and waits for its end. One that is not done within that many milliseconds is ended; nil waits for as long as it
   /// takes: a dump that is cut off leaves processes that stand still.
-  mutating func end(within patience: Int64?) -> ExitStatus? {
-    if isEnded { return nil }
-    isEnded = true
+  consuming func end(within patience: Int64?) throws(RuntimeError) -> ExitStatus {
+    let pid = process.pid
     channel = FileDescriptor(owning: -1)
     do {
       if try !Poll.wait(process.descriptor, for: Poll.readable, timeout: patience) {
         try process.descriptor.sendSignal(9)
       }
-      return try Processes.wait(process.pid)
+      return try Processes.wait(pid)
     } catch {
-      // A child of ours that was not collected: neither call can fail.
-      return nil
+      throw error.because(.criu, "cannot wait for the end of CRIU, process \(pid)")
+    }
+  }
+
+  /// The same after an error, which is still the one that matters.
+  consuming func end(within patience: Int64?, after error: RuntimeError) -> RuntimeError {
+    do {
+      _ = try end(within: patience)
+      return error
+    } catch let second {
+      return error.adding(second.text)
     }
   }
 
   /// In milliseconds.
   static var patience: Int64 { 30_000 }
 
-  /// The first error in the log that CRIU has left; empty where there is none.
-  static func reason(_ directory: borrowing FileDescriptor, _ name: String) -> String {
-    let bytes: [UInt8]
-    do {
-      let file = try directory.open(name, [.readOnly, .noFollow, .nonBlocking])
-      bytes = try file.readAll(limit: 64 << 20)
-    } catch {
-      return ""
-    }
-    return CriuLog.firstError(bytes)
+  /// The first error in the log that CRIU has left; empty where there is none in it.
+  static func reason(_ directory: borrowing FileDescriptor, _ name: String) throws(SystemError) -> String {
+    let file = try directory.open(name, [.readOnly, .noFollow, .nonBlocking])
+    return CriuLog.firstError(try file.readAll(limit: 64 << 20))
+  }
+}
+
+extension RuntimeError {
+  /// The same with something else that went wrong.
+  func adding(_ text: String) -> RuntimeError {
+    var copy = self
+    copy.hint = hint.isEmpty ? text : "\(hint); \(text)"
+    return copy
   }
 }
 

@@ -173,11 +173,11 @@ private struct Restoration: ~Copyable {
       try criu.send(CriuRequest(.restore, request))
       try follow(&criu, entry)
     } catch {
-      _ = criu.end(within: CriuProcess.patience)
-      throw error
+      throw criu.end(within: CriuProcess.patience, after: error)
     }
-    guard criu.end(within: CriuProcess.patience) == .exited(0) else {
-      throw RuntimeError(.criu, "CRIU failed at its end")
+    let status = try criu.end(within: CriuProcess.patience)
+    guard status == .exited(0) else {
+      throw RuntimeError(.criu, "CRIU failed at its end, with status \(status.shellStatus)")
     }
     var restored = SpawnedProcess(pid: 0, descriptor: FileDescriptor(owning: -1))
     swap(&restored, &process)
@@ -240,9 +240,8 @@ private struct Restoration: ~Copyable {
       do {
         try answer(&message, entry)
       } catch {
-        // CRIU ends what it has made; whether it gets to hear of it changes nothing about the error.
-        do { try criu.send(CriuRequest(.notify, isSuccess: false)) } catch {}
-        throw error
+        // It ends what it has made.
+        throw criu.refuse(error)
       }
       try criu.send(CriuRequest(.notify, isSuccess: true))
     }
@@ -253,6 +252,8 @@ private struct Restoration: ~Copyable {
   ) throws(RuntimeError) {
     switch message.response.script {
     case "setup-namespaces":
+      // Before the hooks, as with `create`, and before the connections, which need a way to their other end.
+      try setInterfacesUp(message.response.process)
       hooksBegan = true
       try runtime.run(plan.hooks.prestart + plan.hooks.createRuntime, record, .creating, pid: message.response.process)
     case "orphan-pts-master":
@@ -292,12 +293,12 @@ private struct Restoration: ~Copyable {
       throw error.because(.criu, "cannot look at the restored process")
     }
     try checkNamespaces(pid)
+    try image.checkMounts(of: pid)
     do {
       try MountRestriction.apply(image.restrictions(plan), to: pid)
     } catch {
       throw error.because(.mount, "cannot set the attributes of the restored mounts")
     }
-    try setInterfacesUp(pid)
     // No code of the container's has run yet.
     try cgroup.applyLast(uidMap: [])
     record.pid = pid
@@ -366,26 +367,13 @@ private struct Restoration: ~Copyable {
       filterFlags: filter?.flags.rawValue ?? 0, landlock: nil, keyring: "_ses.\(record.id)")
   }
 
-  /// Takes back what was done. What cannot be taken back is a warning: the error that led here matters more.
-  mutating func undo(_ entry: borrowing StateStore.Entry) {
+  /// Takes back what was done.
+  func undo(_ entry: borrowing StateStore.Entry) {
     if process.pid != 0, let failure = InitLaunch.end(process) {
       runtime.options.log.warning("cannot end the restored process: \(failure.text)")
     }
-    if pidFileWritten, let pidFile = options.pidFile, let failure = PidFile.remove(pidFile, of: record.pid) {
-      runtime.options.log.warning("cannot remove the pid file: \(failure.text)")
-    }
-    do throws(RuntimeError) {
-      try resctrl?.undo()
-    } catch {
-      runtime.options.log.warning(error.text)
-    }
-    if let failure = cgroup.remove() {
-      runtime.options.log.warning("cannot remove the cgroup: \(failure.text)")
-    }
-    if let failure = runtime.store.remove(entry) {
-      runtime.options.log.warning("cannot remove the state of `\(entry.id)`: \(failure.text)")
-    }
-    if hooksBegan { runtime.runPoststop(record) }
+    runtime.undo(
+      record, entry, cgroup, resctrl, pidFile: pidFileWritten ? options.pidFile : nil, runsPoststop: hooksBegan)
   }
 }
 

@@ -155,6 +155,59 @@ struct RestoredImage {
   }
 }
 
+extension RestoredImage {
+  /// Whether all that was mounted is mounted again, and what comes from outside is what the configuration names. CRIU says
+  /// nothing of a mount that it leaves out, and a path without its mount leads to whatever is below.
+  func checkMounts(of pid: Int32) throws(RuntimeError) {
+    let table: [MountTableEntry]
+    let root: RootDirectory
+    do throws(SystemError) {
+      table = try MountTable.read(of: pid)
+      root = RootDirectory(try FileDescriptor.open("/proc/\(pid)/root", [.path, .directory]))
+    } catch {
+      throw error.because(.mount, "cannot look at the mounts of the restored process")
+    }
+    if let missing = RestoredImage.missing(mounts.expected(description), in: table) {
+      let type = missing.type.map { " of type `\($0)`" } ?? ""
+      throw RuntimeError(.mount, "there is no mount\(type) at `\(destination(missing.path))` after the restore")
+    }
+    for mount in mounts.mounts where mounts.isReached(mount) {
+      guard let key = mount.key else { continue }
+      let bind = binds.first { $0.key == key }?.bind
+      guard let source = bind?.source ?? (key == CheckpointDescription.maskKey ? "/dev/null" : nil) else { continue }
+      do throws(SystemError) {
+        let file = try root.openWithoutLinks(mount.path, .path).status()
+        let expected = try FileDescriptor.open(source, .path).status()
+        if file.isMountRoot && file.device == expected.device && file.inode == expected.inode { continue }
+      } catch {
+        throw error.because(.mount, "cannot look at the restored mount at `\(destination(mount.path))`")
+      }
+      throw RuntimeError(
+        .mount, "the mount at `\(destination(mount.path))` shows something else than `\(source)` after the restore",
+        field: bind.map { "/mounts/\($0.index)" } ?? "")
+    }
+  }
+
+  /// As the configuration names it, where it does.
+  private func destination(_ path: String) -> String {
+    description.mounts.first { $0.path == path }?.destination ?? path
+  }
+
+  /// The first that is not there. Those of a type come first: what is left may be anything.
+  static func missing(_ expected: [ExpectedMount], in table: [MountTableEntry]) -> ExpectedMount? {
+    var rest = table
+    for isTyped in [true, false] {
+      for mount in expected where (mount.type != nil) == isTyped {
+        let type = mount.type ?? ""
+        let index = rest.firstIndex { $0.path == mount.path && (!isTyped || $0.type == type) }
+        guard let index else { return mount }
+        rest.remove(at: index)
+      }
+    }
+    return nil
+  }
+}
+
 /// The files of CRIU that are read here.
 enum ImageFiles {
   /// The names of the lists of mounts, one for each mount namespace.
@@ -172,24 +225,18 @@ enum ImageFiles {
   /// The mounts of the container.
   static func mounts(_ folder: borrowing FileDescriptor) throws(RuntimeError) -> ImageMounts {
     let names = try mountFiles(folder)
+    if names.count > 1 {
+      throw RuntimeError(.checkpointUnsupported, "processes of the container have mount namespaces of their own")
+    }
+    let bytes: [UInt8]
     do throws(SystemError) {
-      if names.isEmpty { throw SystemError("open", .noEntry, ImageMounts.prefix + "*" + ImageMounts.suffix) }
-      guard names.count == 1, let name = names.first else { throw SystemError("open", .notSupported, "") }
-      let file = try folder.open(name, [.readOnly, .noFollow, .nonBlocking])
-      return try decode(try file.readAll(limit: ImageMounts.sizeLimit), name)
-    } catch {
-      if error.errno == .notSupported {
-        throw RuntimeError(.checkpointUnsupported, "processes of the container have mount namespaces of their own")
+      guard let name = names.first else {
+        throw SystemError("open", .noEntry, ImageMounts.prefix + "*" + ImageMounts.suffix)
       }
+      bytes = try folder.open(name, [.readOnly, .noFollow, .nonBlocking]).readAll(limit: ImageMounts.sizeLimit)
+    } catch {
       throw error.because(.checkpointImage, "cannot read the mounts of the image", field: "--image-path")
     }
-  }
-
-  private static func decode(_ bytes: [UInt8], _ name: String) throws(SystemError) -> ImageMounts {
-    do throws(RuntimeError) {
-      return try ImageMounts.decode(bytes, file: name)
-    } catch {
-      throw SystemError("read", Errno(74), name)
-    }
+    return try ImageMounts.decode(bytes, file: names[0])
   }
 }

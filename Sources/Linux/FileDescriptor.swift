@@ -65,6 +65,11 @@ extension FileDescriptor {
     FileDescriptor(owning: Int32(try check("fcntl", sys_fcntl(number, 1030 /* F_DUPFD_CLOEXEC */, 3))))
   }
 
+  /// Whether one that is not ours can be written to, F_GETFL of fcntl(2); one with O_PATH says that it is only read.
+  public static func isWritable(_ number: Int32) throws(SystemError) -> Bool {
+    [1, 2].contains(try check("fcntl", sys_fcntl(number, 3 /* F_GETFL */, 0), "descriptor \(number)") & 3)
+  }
+
   /// O_NONBLOCK, which holds for everybody who has this open file.
   public func setNonBlocking() throws(SystemError) {
     let flags = try check("fcntl", sys_fcntl(number, 3 /* F_GETFL */, 0))

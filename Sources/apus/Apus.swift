@@ -54,6 +54,7 @@ enum Apus {
   private static func run(_ command: Command, _ options: GlobalOptions, failureStatus: Int32) -> Int32 {
     // The log file would be one of them.
     let openDescriptors = StandardDescriptors.countOfOthers()
+    let refused = refusal(command)
     let log: Logger
     do {
       log = try Logger(options)
@@ -62,10 +63,20 @@ enum Apus {
       return failureStatus
     }
     do throws(RuntimeError) {
+      if let refused { throw refused }
       return try command.run(Session(options: options, log: log, openDescriptors: openDescriptors))
     } catch {
       log.report(error)
       return failureStatus
+    }
+  }
+
+  private static func refusal(_ command: Command) -> RuntimeError? {
+    do {
+      try command.checkDescriptors()
+      return nil
+    } catch {
+      return error
     }
   }
 

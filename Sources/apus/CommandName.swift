@@ -97,6 +97,12 @@ enum Command: Equatable, Sendable {
   case check(CheckCommand)
   case features(FeaturesCommand)
 
+  /// Looks at the descriptors of the caller that it names, before this program opens any: those that are not open are the
+  /// numbers of the next ones.
+  func checkDescriptors() throws(RuntimeError) {
+    if case .checkpoint(let command) = self { try command.checkDescriptors() }
+  }
+
   /// Carries it out; the exit status of the program.
   func run(_ session: Session) throws(RuntimeError) -> Int32 {
     switch self {

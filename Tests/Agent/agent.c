@@ -348,6 +348,7 @@ int main(int count, char **words) {
   if (!strcmp(verb, "run-away")) return runAway(atoi(first));
   if (!strcmp(verb, "spy")) return spy();
   if (!strcmp(verb, "bomb")) return forkBomb(atoi(first));
+  if (!strcmp(verb, "lock")) return holdLock(first);
   if (!strcmp(verb, "born")) return bornAs(atoi(first));
   return help();
 }

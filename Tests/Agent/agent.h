@@ -57,6 +57,7 @@ int listenAt(const char *name, int handsOver);
 
 // processes.c
 int runAway(int count);
+int holdLock(const char *path);
 int forkBomb(int most);
 int bornAs(int pid);
 

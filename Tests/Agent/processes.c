@@ -3,12 +3,14 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -81,4 +83,13 @@ int bornAs(int pid) {
   printf("signal %d\n", information.si_signo);
   fflush(stdout);
   _exit(0);
+}
+
+/// Holds a file with flock(2) for as long as it lives.
+int holdLock(const char *path) {
+  int file = open(path, O_RDWR | O_CREAT, 0644);
+  if (file < 0 || flock(file, LOCK_EX | LOCK_NB)) return perror(path), 1;
+  puts("locked");
+  fflush(stdout);
+  for (;;) pause();
 }

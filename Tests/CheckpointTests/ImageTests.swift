@@ -194,4 +194,26 @@ struct ImageMountTests {
       #expect(throws: RuntimeError.self) { try ImageMounts(mounts).places(keys) }
     }
   }
+
+  @Test func allOfTheImageIsExpected() {
+    var description = CheckpointDescription()
+    description.mounts = [
+      .init(key: "apus-mount-0", destination: "/link/data", path: "/data"),
+      .init(key: "apus-mount-1", destination: "/other", path: "/other"),
+    ]
+    description.masks = ["/proc/kcore", "/proc/keys"]
+    let expected = ImageMounts(usual).expected(description)
+    // Of a type is what CRIU makes; what comes from outside, or is of the root's file system, may be on another one now.
+    let types: [String: String] = ["/proc": "tmpfs", "/proc/sys": "tmpfs"]
+    #expect(expected.prefix(usual.count) == usual.map { ExpectedMount(path: $0.path, type: types[$0.path]) }[...])
+    #expect(expected.dropFirst(usual.count).map { $0.path } == ["/other", "/proc/keys"], "that the image lacks")
+  }
+
+  @Test func mountBelowAnotherOneIsNotReached() {
+    let mounts = ImageMounts(usual + [mount(20, 4, "/data"), mount(21, 20, "/data/new"), mount(22, 2, "/proc/k")])
+    let reached = mounts.mounts.filter { mounts.isReached($0) }.map { $0.id }
+    #expect(reached == [5, 6, 2, 7, 1, 20, 21, 22], "neither /data nor /data/below: /data is mounted over")
+    let circle = ImageMounts([mount(1, 2, "/a"), mount(2, 1, "/a/b")])
+    #expect(circle.mounts.allSatisfy { !circle.isReached($0) })
+  }
 }

@@ -276,6 +276,31 @@ extension Integration {
       try expectNothingLeft()
     }
 
+    /// The configuration may have changed since: what has to be mounted is what the image says.
+    @Test(arguments: [true, false]) func mountThatDoesNotComeBackIsMissed(isMask: Bool) throws {
+      let container = try Checkpointed.counting()
+      for name in ["/mnt", "/srv"] {
+        mkdir(container.bundle.rootfs + name, 0o755)
+        container.bundle.addMount(name, source: container.bundle.path, options: ["bind"])
+      }
+      try Checkpointed.start(container)
+      let folder = try Checkpointed.save(container)
+      var description = try JSONValue(parsing: Files.read(folder + "/apus.json"))
+      if isMask {
+        description["masks"].append("/home")
+      } else {
+        description["mounts"].append(["key": "apus-mount-2", "destination": "/etc/more", "path": "/etc"])
+        container.bundle.addMount("/etc/more", source: container.bundle.path, options: ["bind"])
+      }
+      try Files.write(description.text, to: folder + "/apus.json")
+      let pidFile = container.bundle.path + "/pid"
+      expectError(
+        try Checkpointed.restore(container, folder, "--detach", "--pid-file", pidFile).wait(),
+        detail: "there is no mount at `\(isMask ? "/home" : "/etc/more")` after the restore")
+      #expect(!Files.exists(pidFile))
+      try expectNothingLeft()
+    }
+
     // MARK: Attacks
 
     /// A name that CRIU would read as a mount at `/a` that comes from `/etc`.
@@ -336,46 +361,5 @@ extension Integration {
       rename(bundle.rootfs + "/mnt2", bundle.rootfs + "/mnt")
       #expect(try Checkpointed.restore(container, folder, "--detach").wait().code == 0)
     }
-  }
-}
-
-/// A container that is saved and comes back.
-private enum Checkpointed {
-  /// Writes a number after the other, and what its environment says.
-  static func counting() throws -> Container {
-    try Container(args: ["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo n $SEEN $i; sleep 0.1; done"])
-  }
-
-  static func numbers(_ text: String) -> [Int] {
-    text.split(separator: "\n").dropLast(text.hasSuffix("\n") ? 0 : 1).compactMap {
-      $0.split(separator: " ").last.flatMap { Int($0) }
-    }
-  }
-
-  /// The last number that came.
-  @discardableResult
-  static func start(_ container: Container) throws -> Int {
-    try container.runDetached()
-    try container.stdout.waitFor(" 3\n")
-    return try numbers(container.stdout.text).last ?? 0
-  }
-
-  static func save(_ container: Container, _ flags: String...) throws -> String {
-    let folder = container.bundle.path + "/images"
-    let outcome = try container.spawn("checkpoint", ["--image-path", folder] + flags).wait()
-    try #require(outcome.code == 0, "\(outcome)")
-    return folder
-  }
-
-  static func restore(_ container: Container, _ folder: String, _ flags: String...) throws -> Subprocess {
-    try container.bundle.write()
-    return try container.spawn("restore", ["--bundle", container.bundle.path, "--image-path", folder] + flags)
-  }
-
-  /// What is mounted where and with which options, in an order that says nothing.
-  static func mounts(_ container: Container) throws -> [String] {
-    try Files.read("/proc/\(try container.pid())/mountinfo").split(separator: "\n").map { line in
-      line.split(separator: " ")[3...5].joined(separator: " ")
-    }.sorted()
   }
 }

@@ -114,8 +114,11 @@ struct CheckpointCommand: Equatable, Sendable {
     if let text = scanned.text(.pageServer) { pageServer = try CheckpointCommand.pageServer(text) }
     // -1 is runc's word for none.
     if let text = scanned.text(.statusFd), text != "-1" {
-      guard let number = Int32(text), number >= 0 else {
-        throw RuntimeError(.usage, "invalid value `\(text)`, expected the number of a descriptor", field: "--status-fd")
+      // Where standard input is closed, something else has its number by now.
+      guard let number = Int32(text), number > 0 else {
+        throw RuntimeError(
+          .usage, "invalid value `\(text)`, expected the number of a descriptor other than standard input",
+          field: "--status-fd")
       }
       statusDescriptor = number
     }
@@ -134,7 +137,8 @@ struct CheckpointCommand: Equatable, Sendable {
     throw RuntimeError(.usage, "invalid value `\(text)`, expected ADDRESS:PORT", field: "--page-server")
   }
 
-  func run(_ session: Session) throws(RuntimeError) {
+  /// What the library is told.
+  var options: CheckpointOptions {
     var options = CheckpointOptions(common.settings)
     options.parentPath = parentPath
     options.leavesRunning = leaveRunning
@@ -143,8 +147,12 @@ struct CheckpointCommand: Equatable, Sendable {
     options.isPreDump = preDump
     options.pageServer = pageServer.map { ($0.address, $0.port) }
     options.statusDescriptor = statusDescriptor
-    try session.runtime().checkpoint(id, options)
+    return options
   }
+
+  func checkDescriptors() throws(RuntimeError) { try options.checkStatusDescriptor() }
+
+  func run(_ session: Session) throws(RuntimeError) { try session.runtime().checkpoint(id, options) }
 }
 
 /// `restore`: a container goes on from such files.
