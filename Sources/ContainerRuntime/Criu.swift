@@ -106,7 +106,9 @@ struct CriuProcess: ~Copyable {
         throw SystemError("recvmsg", Errno(74))
       }
     } catch {
-      throw error.because(.criu, error.errno == .brokenPipe ? "CRIU ended without an answer" : "cannot understand CRIU")
+      // Reset where it ended with our request unread.
+      let isGone = error.errno == .brokenPipe || error.errno == .connectionReset
+      throw error.because(.criu, isGone ? "CRIU ended without an answer" : "cannot understand CRIU")
     }
   }
 

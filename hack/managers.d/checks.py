@@ -74,7 +74,7 @@ def matches(text, pattern, what):
     return found
 
 
-def until(what, condition, seconds=30):
+def until(what, condition, seconds=120 if SYSTEMD else 30):
     """Waits for an event that nothing can be blocked on."""
     end = time.monotonic() + seconds
     while True:

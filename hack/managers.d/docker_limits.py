@@ -28,7 +28,9 @@ def pids(docker):
         result = container.exec("sh", "-c", "for n in $(seq 30); do sleep 1000 & done", status=None)
         expect("fork" in result.err and result.status != 0, result)
     with docker.container("--pids-limit", "-1") as container:
-        equal(container.limit("pids/pids.max", "pids.max"), "max", "the limit without")
+        # The engine asks for none then, and systemd has one of its own.
+        if not SYSTEMD:
+            equal(container.limit("pids/pids.max", "pids.max"), "max", "the limit without")
 
 
 @check
