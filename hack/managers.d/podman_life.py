@@ -52,9 +52,6 @@ def run_terminal(podman):
 
 
 def resized(terminal):
-    terminal.write("stty size; echo end\n")
-    terminal.until("echo end\r?\n")
-    terminal.until("end\r?\n")
     terminal.write("echo \"size=$(stty size)=\"\n")
     return terminal.until("size=([0-9]+ [0-9]+)=").group(1) == "40 120"
 

@@ -17,6 +17,8 @@ USER = 64321
 # podman's own, which stay: the parents of its cgroups, of which it forgets a pod's in the hierarchy without controllers, its mounts
 # below the storage, the process that holds a user's namespace.
 KEPT = (r"^file \S+/@cache$|^cgroup systemd libpod_parent/[0-9a-f]{64}$|^cgroup \S+ (libpod_parent(/conmon)?|conmon|managers|user.slice)$|^mount .*/(containers/)?storage/overlay$|^mount /run/netns$"
+        # Of podman 5, for images in other mappings.
+        r"|^file /var/tmp/intermediate-mountpoint-"
         r"|^mount /run/user/|^process (catatonit -P|podman pause)|^process .*aardvark-dns|rootlessport|^mount .*/netns$|^process /usr/bin/slirp4netns")
 
 
