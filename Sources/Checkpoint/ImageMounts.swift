@@ -140,6 +140,13 @@ extension ImageMounts {
           throw RuntimeError(
             .checkpointImage, "the image has a mount from outside at `\(mount.path)` that nobody has named")
         }
+        // CRIU gives the name to whatever is mounted in the place.
+        if key != CheckpointDescription.maskKey && outside.contains(where: { $0.key == key && $0.id != mount.id }) {
+          throw RuntimeError(
+            .checkpointUnsupported,
+            "`\(mount.path)` is mounted twice, and both would come back as what is from outside",
+            hint: "unmount the upper one before the checkpoint")
+        }
       } else if mount.device == root.device || outside.contains(where: { $0.device == mount.device }) {
         guard isOverItself(mount, root) else {
           throw RuntimeError(

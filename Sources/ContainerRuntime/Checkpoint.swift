@@ -313,9 +313,27 @@ private struct Dump: ~Copyable {
     return request
   }
 
+  /// What has happened so far.
+  private struct Progress {
+    var isTold = false
+    var isKept = false
+  }
+
   /// Answers what CRIU asks until it is done.
   private func follow(
     _ criu: inout CriuProcess, _ kind: CriuRequestKind, _ description: CheckpointDescription
+  ) throws(RuntimeError) {
+    var progress = Progress()
+    do {
+      try follow(&criu, kind, description, &progress)
+    } catch {
+      throw progress.isKept ? dropDescription(error) : error
+    }
+  }
+
+  private func follow(
+    _ criu: inout CriuProcess, _ kind: CriuRequestKind, _ description: CheckpointDescription,
+    _ progress: inout Progress
   ) throws(RuntimeError) {
     while true {
       let message = try criu.receive()
@@ -327,12 +345,16 @@ private struct Dump: ~Copyable {
         return
       }
       runtime.options.log.debug("CRIU: \(message.response.script)")
-      if message.response.script == "status-ready" { tellReady() }
+      if message.response.script == "status-ready" && !progress.isTold {
+        progress.isTold = true
+        tellReady()
+      }
       if message.response.script == "post-dump" && kind == .dump {
         do {
           _ = try ImageFiles.mounts(folders.images).places(description.keys)
           // With the next answer the processes are ended, and the image is all there is.
           try keepDescription()
+          progress.isKept = true
         } catch {
           // The container goes on: nobody could restore it.
           throw criu.refuse(error)
@@ -342,16 +364,20 @@ private struct Dump: ~Copyable {
     }
   }
 
-  /// Whoever waits for the pages is told once.
+  /// Whoever waits for the pages is told, and sees the end of it either way.
   private func tellReady() {
     guard let number = options.statusDescriptor else { return }
     do {
       _ = try FileDescriptor.writeOnce(number, [0])
+    } catch {
+      runtime.options.log.warning("cannot write to descriptor \(number): \(error.text)")
+    }
+    do {
       try Programs.closeDescriptor(number)
       // No other file gets the number of a standard stream.
       if number < 3 { try StandardDescriptors.fill() }
     } catch {
-      runtime.options.log.warning("cannot write to descriptor \(number): \(error.text)")
+      runtime.options.log.warning("cannot close descriptor \(number): \(error.text)")
     }
   }
 
@@ -372,6 +398,16 @@ private struct Dump: ~Copyable {
       try folders.images.rename(Dump.newDescription, to: CheckpointDescription.fileName)
     } catch {
       throw error.because(.checkpointImage, "cannot write into the folder of the images", field: "--image-path")
+    }
+  }
+
+  /// After an error behind it: with a container that goes on the folder is no checkpoint.
+  private func dropDescription(_ error: RuntimeError) -> RuntimeError {
+    do throws(RuntimeError) {
+      if try runtime.isAlive(record) { try forget(CheckpointDescription.fileName, in: folders.images, "--image-path") }
+      return error
+    } catch let second {
+      return error.adding(second.text)
     }
   }
 

@@ -13,6 +13,12 @@ enum CheckpointPlanning {
     var destination: String
     var source: String
     var index: UInt32
+    /// A source that is a symbolic link is bound itself.
+    var isLink: Bool
+
+    func status() throws(SystemError) -> FileStatus {
+      try FileDescriptor.open(source, isLink ? [.path, .noFollow] : .path).status()
+    }
   }
 
   /// The bind mounts by their destinations; of several on one path the last one, which hides the others.
@@ -23,7 +29,10 @@ enum CheckpointPlanning {
       let destination = mount.destination == "." ? "/" : "/\(mount.destination)"
       binds.removeAll { $0.destination == destination }
       guard case .bind(let source, _) = mount.source else { continue }
-      binds.append(Bind(destination: destination, source: source, index: mount.index))
+      binds.append(
+        Bind(
+          destination: destination, source: source, index: mount.index,
+          isLink: mount.traits.contains(.sourceNoFollow)))
     }
     return binds
   }
@@ -83,8 +92,12 @@ enum CheckpointPlanning {
     for mount in mounts where !MountName.isPlain(mount.path) {
       try MountName.check(mount.path, "a mount of `\(record.id)`")
     }
+    let outside = try Diagnostics.describe(.checkpointUnsupported, "cannot read the mounts of the host") {
+      () throws(SystemError) in try MountTable.read()
+    }
     for bind in binds(plan) {
       guard let path = try place(bind.destination, root, mounts, "/mounts/\(bind.index)/destination") else { continue }
+      try check(bind, at: path, root, mounts, outside)
       try MountName.check(bind.destination, "a mount of `\(record.id)`", field: "/mounts/\(bind.index)/destination")
       description.mounts.append(
         CheckpointDescription.Mount(
@@ -105,14 +118,51 @@ enum CheckpointPlanning {
     for step in plan.steps {
       guard case .maskPaths(let paths, _) = step else { continue }
       for mask in paths {
-        guard let path = try place(mask, root, mounts, "/linux/maskedPaths"),
-          mounts.last(where: { $0.path == path })?.root == "/null", !description.masks.contains(path)
+        guard let path = try place(mask, root, mounts, "/linux/maskedPaths"), !description.masks.contains(path),
+          try isNullDevice(path, root)
         else { continue }
         description.masks.append(path)
       }
     }
     description.joined = plan.namespaces.joined.map { name($0.kind) }
     return description
+  }
+
+  /// Whether what is mounted there is of its source still. CRIU goes by the place alone: what the container has mounted there
+  /// itself would come back as the source. A file that was replaced on the host since is another one of the same file system.
+  private static func check(
+    _ bind: Bind, at path: String, _ root: borrowing RootDirectory, _ mounts: [MountTableEntry],
+    _ outside: [MountTableEntry]
+  ) throws(RuntimeError) {
+    do {
+      let source = try bind.status()
+      let file = try root.openWithoutLinks(path, .path).status()
+      let isSame = device(file, mounts) == device(source, outside)
+      if isSame && (!source.isDirectory || source.inode == file.inode) { return }
+    } catch {
+      // Without its source it is not restored, which is told then.
+      if error.errno == .noEntry { return }
+      throw error.because(
+        .checkpointUnsupported, "cannot look at the mount at `\(bind.destination)`", field: "/mounts/\(bind.index)")
+    }
+    throw RuntimeError(
+      .checkpointUnsupported,
+      "what is mounted at `\(bind.destination)` is not `\(bind.source)`, which CRIU would mount there",
+      field: "/mounts/\(bind.index)", hint: "unmount it before the checkpoint")
+  }
+
+  private static func device(_ status: FileStatus, _ mounts: [MountTableEntry]) -> String? {
+    mounts.first { $0.id == status.mountID }?.device
+  }
+
+  /// Whether the null device is mounted there, by whatever name it has on the host.
+  private static func isNullDevice(
+    _ path: String, _ root: borrowing RootDirectory
+  ) throws(RuntimeError) -> Bool {
+    let status = try Diagnostics.describe(.checkpointUnsupported, "cannot look at `\(path)` in the container") {
+      () throws(SystemError) in try root.openWithoutLinks(path, .path).status()
+    }
+    return status.isMountRoot && status.isCharacterDevice && status.specialMajor == 1 && status.specialMinor == 3
   }
 
   /// Where a path leads to in the container, if something is mounted there.

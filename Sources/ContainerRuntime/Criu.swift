@@ -77,8 +77,13 @@ struct CriuProcess: ~Copyable {
     do {
       try channel.send(bytes)
     } catch {
-      throw error.because(.criu, "CRIU has gone")
+      throw error.because(.criu, CriuProcess.isEnd(error) ? "CRIU ended without an answer" : "cannot ask CRIU")
     }
+  }
+
+  /// Reset where it ended with our request unread.
+  private static func isEnd(_ error: SystemError) -> Bool {
+    error.errno == .brokenPipe || error.errno == .connectionReset
   }
 
   /// Answers its question with no; that it cannot be told is added to the reason.
@@ -106,9 +111,8 @@ struct CriuProcess: ~Copyable {
         throw SystemError("recvmsg", Errno(74))
       }
     } catch {
-      // Reset where it ended with our request unread.
-      let isGone = error.errno == .brokenPipe || error.errno == .connectionReset
-      throw error.because(.criu, isGone ? "CRIU ended without an answer" : "cannot understand CRIU")
+      throw error.because(
+        .criu, CriuProcess.isEnd(error) ? "CRIU ended without an answer" : "cannot understand CRIU")
     }
   }
 

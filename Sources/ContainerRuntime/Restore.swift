@@ -252,6 +252,8 @@ private struct Restoration: ~Copyable {
   ) throws(RuntimeError) {
     switch message.response.script {
     case "setup-namespaces":
+      // Neither we nor the hooks touch the network of somebody else.
+      try checkNamespaces(message.response.process, [(.newNetwork, "net")])
       // Before the hooks, as with `create`, and before the connections, which need a way to their other end.
       try setInterfacesUp(message.response.process)
       hooksBegan = true
@@ -313,8 +315,10 @@ private struct Restoration: ~Copyable {
   }
 
   /// Which namespaces the processes have is said by the image alone.
-  private func checkNamespaces(_ pid: Int32) throws(RuntimeError) {
-    for (kind, name) in Restoration.namespaces {
+  private func checkNamespaces(
+    _ pid: Int32, _ which: [(CloneFlags, String)] = Restoration.namespaces
+  ) throws(RuntimeError) {
+    for (kind, name) in which {
       let join = plan.namespaces.join(of: kind)
       let isNew = plan.namespaces.created.contains(kind)
       let isRight: Bool

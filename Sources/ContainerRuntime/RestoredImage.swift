@@ -174,16 +174,17 @@ extension RestoredImage {
     for mount in mounts.mounts where mounts.isReached(mount) {
       guard let key = mount.key else { continue }
       let bind = binds.first { $0.key == key }?.bind
-      guard let source = bind?.source ?? (key == CheckpointDescription.maskKey ? "/dev/null" : nil) else { continue }
+      guard bind != nil || key == CheckpointDescription.maskKey else { continue }
       do throws(SystemError) {
         let file = try root.openWithoutLinks(mount.path, .path).status()
-        let expected = try FileDescriptor.open(source, .path).status()
+        let expected = if let bind { try bind.status() } else { try FileDescriptor.open("/dev/null", .path).status() }
         if file.isMountRoot && file.device == expected.device && file.inode == expected.inode { continue }
       } catch {
         throw error.because(.mount, "cannot look at the restored mount at `\(destination(mount.path))`")
       }
       throw RuntimeError(
-        .mount, "the mount at `\(destination(mount.path))` shows something else than `\(source)` after the restore",
+        .mount,
+        "the mount at `\(destination(mount.path))` shows something else than `\(bind?.source ?? "/dev/null")` after the restore",
         field: bind.map { "/mounts/\($0.index)" } ?? "")
     }
   }

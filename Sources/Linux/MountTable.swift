@@ -5,6 +5,8 @@ import LinuxABI
 public struct MountTableEntry: Sendable, Equatable {
   /// The id, as statx(2) gives it for a file of the mount.
   public var id: UInt64
+  /// The number of the file system's device, `MAJOR:MINOR`: the same for all mounts of it, whatever stat(2) says of their files.
+  public var device: String
   /// The directory of the file system that is the root of the mount.
   public var root: String
   public var path: String
@@ -32,7 +34,8 @@ public enum MountTable {
       else { continue }
       entries.append(
         MountTableEntry(
-          id: number(words[0]), root: unescape(words[3]), path: unescape(words[4]), type: unescape(words[dash + 1])))
+          id: number(words[0]), device: unescape(words[2]), root: unescape(words[3]), path: unescape(words[4]),
+          type: unescape(words[dash + 1])))
     }
     return entries
   }

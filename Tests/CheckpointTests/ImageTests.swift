@@ -140,8 +140,17 @@ struct ImageMountTests {
     var overlay = mount(20, 1, "/mnt")
     overlay.type = type
     #expect(throws: RuntimeError.self) { try ImageMounts(usual + [overlay]).places(keys) }
-    overlay.key = "apus-mount-1"
-    _ = try ImageMounts(usual + [overlay]).places(keys)
+    overlay.key = "apus-mount-2"
+    _ = try ImageMounts(usual + [overlay]).places(keys + ["apus-mount-2"])
+  }
+
+  /// CRIU gives the name of what comes from outside to whatever is mounted in its place, and would bring back two of it.
+  @Test func mountOverOneFromOutsideIsRefused() throws {
+    let own = mount(20, 4, "/data", key: "apus-mount-0")
+    let error = #expect(throws: RuntimeError.self) { try ImageMounts(usual + [own]).places(keys) }
+    #expect(error?.code == .checkpointUnsupported && error?.message.contains("`/data` is mounted twice") == true)
+    // Masks are all the same.
+    _ = try ImageMounts(usual + [mount(20, 2, "/proc/x", key: "apus-mask")]).places(keys)
   }
 
   @Test func tooManyMountsAreRefused() throws {

@@ -148,6 +148,7 @@ struct CriuMessageTests {
     let log = """
       (00.001) Loaded kdat cache
       (00.039375) Hugetlb size 1024 Mb is supported but cannot get dev's number
+      (00.050000) Error (criu/rlimit.c:16): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted
       (00.084334) Error (criu/util.c:712): Unable to ptrace the child: Operation not permitted
       (00.109710) Error (criu/kerndat.c:1496): kerndat_has_ptrace_get_rseq_conf failed
       """

@@ -139,9 +139,12 @@ extension Integration {
       try Checkpointed.start(container)
       let folder = try Checkpointed.save(container)
       container.bundle.config["linux"]["namespaces"].append(["type": "network"])
+      let file = container.bundle.path + "/hook"
+      container.bundle.config["hooks"]["createRuntime"] = [["path": "/bin/touch", "args": ["touch", .string(file)]]]
       expectError(
         try Checkpointed.restore(container, folder, "--detach").wait(),
         detail: "the `net` namespace of the restored process is the runtime's own")
+      #expect(!Files.exists(file), "no hook gets the network of the runtime")
       try expectNothingLeft()
     }
 
@@ -336,6 +339,20 @@ extension Integration {
       #expect(try container.status() == "running")
       let last = Checkpointed.numbers(try container.stdout.text).last ?? 0
       try container.stdout.waitFor(" \(last + 5)\n")
+    }
+
+    /// CRIU goes by the place: what comes back there would be the volume, and the container would write into it.
+    @Test(arguments: ["", "umount /mnt && "]) func ownMountInThePlaceOfAVolumeIsRefused(_ before: String) throws {
+      let container = try Checkpointed.counting()
+      let bundle = container.bundle
+      mkdir(bundle.path + "/volume", 0o755)
+      bundle.addMount("/mnt", source: bundle.path + "/volume", options: ["bind"])
+      bundle.setCapabilities(["CAP_SYS_ADMIN"])
+      bundle.args[2] = before + "mount -t tmpfs own /mnt && " + bundle.args[2]
+      try Checkpointed.start(container)
+      let outcome = try container.attempt("checkpoint", "--image-path", bundle.path + "/images")
+      expectError(outcome, detail: "what is mounted at `/mnt` is not `\(bundle.path)/volume`")
+      #expect(try container.status() == "running")
     }
 
     /// A link that came into the root file system after the checkpoint, on the way to a mount.

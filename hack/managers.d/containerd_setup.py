@@ -85,10 +85,10 @@ class Ctr(View):
     def __init__(self, daemon, runtime):
         super().__init__()
         self.daemon, self.runtime, self.count, self.spec, self.parts = daemon, runtime, 0, None, None
+
     @property
     def version(self):
         return version(command("containerd", "--version").out)
-
 
     def name(self, what="c"):
         self.count += 1

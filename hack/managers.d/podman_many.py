@@ -22,9 +22,9 @@ def twenty_at_once(podman):
             equal(len(podman("ps", "-q").out.split()), 20, "containers that run")
         finally:
             removed = list(pool.map(lambda number: podman("rm", "-f", "-t", "0", f"c{number}", timeout=240, status=None), numbers))
-    # podman 4.3 loses its own storage's layer at times while others remove theirs; it warns, ends with 0 and keeps the container.
+    # podman 4 loses its own storage's layer at times while others remove theirs; it warns, ends with 0 and keeps the container.
     for number, one in zip(numbers, removed):
-        if "layer not known" in one.err:
+        if "layer not known" in one.err and podman.version < (5,):
             podman("rm", "-f", f"c{number}")
     equal(podman("ps", "-aq").out, "", "containers that are left")
 

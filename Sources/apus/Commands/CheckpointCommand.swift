@@ -114,10 +114,10 @@ struct CheckpointCommand: Equatable, Sendable {
     if let text = scanned.text(.pageServer) { pageServer = try CheckpointCommand.pageServer(text) }
     // -1 is runc's word for none.
     if let text = scanned.text(.statusFd), text != "-1" {
-      // Where standard input is closed, something else has its number by now.
-      guard let number = Int32(text), number > 0 else {
+      // Where standard input is closed, something else has its number by now; errors go to the third.
+      guard let number = Int32(text), number > 0, number != 2 else {
         throw RuntimeError(
-          .usage, "invalid value `\(text)`, expected the number of a descriptor other than standard input",
+          .usage, "invalid value `\(text)`, expected a descriptor other than standard input and standard error",
           field: "--status-fd")
       }
       statusDescriptor = number
