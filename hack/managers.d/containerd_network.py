@@ -1,40 +1,12 @@
 """The network of the host, one of nothing, and those of CNI."""
 
 import contextlib
-import json
 import os
 import signal
-import socket
 
 from checks import Failed, check, equal, expect, matches, processes, until, write
 from containerd_setup import Container
-
-SERVER = ("sh", "-c", "mkdir /www; echo answer >/www/index.html; exec httpd -f -p 80 -h /www")
-GATEWAY = "10.77.0.1"
-
-
-def ask(port, address):
-    """What the server says, or nothing."""
-    try:
-        with socket.create_connection((address, port), timeout=5) as connection:
-            connection.sendall(b"GET /index.html HTTP/1.0\r\n\r\n")
-            said = b""
-            while data := connection.recv(1000):
-                said += data
-            return said.decode().partition("\r\n\r\n")[2]
-    except OSError:
-        return ""
-
-
-def configure(*more):
-    """The places that ctr reads are our own, so that nothing else is in them."""
-    bridge = {"type": "bridge", "bridge": "box0", "isGateway": True, "ipMasq": False, "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.77.0.0/24"}]]}}
-    write("/etc/cni/net.d/10-box.conflist", json.dumps({"cniVersion": "0.4.0", "name": "box", "plugins": [bridge, *more]}))
-    os.makedirs("/opt/cni", exist_ok=True)
-    if not os.path.lexists("/opt/cni/bin"):
-        os.makedirs("/opt/cni/bin")
-        for name in os.listdir("/usr/lib/cni"):
-            os.symlink(f"/usr/lib/cni/{name}", f"/opt/cni/bin/{name}")
+from networks import GATEWAY, SERVER, ask, configure
 
 
 @contextlib.contextmanager

@@ -3,22 +3,10 @@
 import contextlib
 import os
 import socket
-import urllib.request
 
 from checks import check, command, equal, expect, matches, until, write
 from docker_setup import DATA, IMAGE
-
-# A server of one page, which does not go away.
-SERVER = ("sh", "-c", "mkdir -p /www; echo answer >/www/index.html; exec httpd -f -p 80 -h /www")
-
-
-def ask(port, address="127.0.0.1"):
-    """What a server says, or nothing."""
-    try:
-        with urllib.request.urlopen(f"http://{address}:{port}/", timeout=5) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
+from networks import SERVER, ask
 
 
 def fetched(docker, name, network, *options):
